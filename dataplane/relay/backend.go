@@ -1,0 +1,52 @@
+package relay
+
+import (
+	"time"
+
+	"turnpike.dev/turnpike/bpf"
+)
+
+// FlowID names an installed flow within one back end.
+type FlowID uint32
+
+// Kernel is the XDP back end as the table uses it.
+type Kernel interface {
+	// Install makes the kernel relay the flow, or returns why it cannot (an error
+	// that reads as a reason: "no native XDP on s0: ..."). An entry with the same key
+	// that an earlier process left is taken over with its counters.
+	Install(f Flow, lease time.Time) (FlowID, error)
+	// Replace changes what becomes of the flow's datagrams; the key stays. When it
+	// fails the flow is as it was.
+	Replace(id FlowID, f Flow, lease time.Time) error
+	// Lease moves the time at which the kernel stops relaying the flow by itself.
+	Lease(id FlowID, until time.Time)
+	// Remove returns when the kernel relays no datagram of the flow any more.
+	Remove(id FlowID) Counters
+	// Counters reads the flow's counters.
+	Counters(id FlowID) Counters
+	// SetClock sets the RTP clock that jitter is measured with.
+	SetClock(id FlowID, hz uint32)
+	// Sweep removes every entry that is not among the installed flows, as an
+	// earlier process may have left it, and returns how many there were.
+	Sweep() (strays int, err error)
+	// Changed is signalled when routes, neighbours or links changed so that a flow
+	// that could not be installed might now be, or the other way round.
+	Changed() <-chan struct{}
+	// Reasons counts the packets by the reason they left the program.
+	Reasons() [bpf.ReasonCount]uint64
+	Gate
+}
+
+// Process is the userspace back end as the table uses it. It always has every
+// flow, so it also relays what the kernel leaves alone.
+type Process interface {
+	Install(f Flow) (FlowID, error)
+	Replace(id FlowID, f Flow) error
+	Remove(id FlowID) Counters
+	Counters(id FlowID) Counters
+	SetClock(id FlowID, hz uint32)
+	// Forward relays one datagram of a Stream flow.
+	Forward(k Key, payload []byte) bool
+	Reasons() [bpf.ReasonCount]uint64
+	Gate
+}
