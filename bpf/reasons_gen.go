@@ -25,7 +25,7 @@ const (
 	ReasonChannelPadding               // pass: The padding behind ChannelData is longer than 3 bytes or not zero.
 	ReasonNoHeadroom                   // pass: The driver leaves no room in front of the packet for a longer header.
 	ReasonTooBig                       // pass: The rewritten packet is larger than the next hop's MTU; the process sends it in fragments.
-	ReasonNoNeighbour                  // pass: The next hop's link address is not known now; the process's packet makes the system ask for it.
+	ReasonNoNeighbour                  // pass: The next hop is not known or XDP cannot send to it now; the process relays, and the system asks for its link address.
 	ReasonStranger                     // drop: The sender has no permission to use this relay (RFC 8656 section 9).
 	ReasonOwnerDown                    // drop: The process is away; dropped in silence, because an ICMP error would make clients give up.
 	ReasonPoliced                      // drop: The flow sends more than it was granted.
@@ -61,7 +61,7 @@ var reasons = [ReasonCount]struct {
 	ReasonChannelPadding: {"channel_padding", "The padding behind ChannelData is longer than 3 bytes or not zero.", Pass},
 	ReasonNoHeadroom:     {"no_headroom", "The driver leaves no room in front of the packet for a longer header.", Pass},
 	ReasonTooBig:         {"too_big", "The rewritten packet is larger than the next hop's MTU; the process sends it in fragments.", Pass},
-	ReasonNoNeighbour:    {"no_neighbour", "The next hop's link address is not known now; the process's packet makes the system ask for it.", Pass},
+	ReasonNoNeighbour:    {"no_neighbour", "The next hop is not known or XDP cannot send to it now; the process relays, and the system asks for its link address.", Pass},
 	ReasonStranger:       {"stranger", "The sender has no permission to use this relay (RFC 8656 section 9).", Drop},
 	ReasonOwnerDown:      {"owner_down", "The process is away; dropped in silence, because an ICMP error would make clients give up.", Drop},
 	ReasonPoliced:        {"policed", "The flow sends more than it was granted.", Drop},

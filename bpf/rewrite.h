@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Turns a packet into the one that its flow sends on. Everything was checked before. */
+#pragma once
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "checksum.h"
+#include "layout.h"
+#include "parse.h"
+
+#define DF_FROM 1260 /* an IPv4 packet made from IPv6 may be fragmented up to here (RFC 7915 5.1) */
+#define SUM_LOOP 1024 /* 32-bit words that payload_sum reads: 4 KiB, more than a frame */
+
+/* Sums the payload of a packet that came without a checksum and needs one for IPv6. */
+static __noinline int payload_sum(struct xdp_md *ctx, __u32 offset, __u32 len)
+{
+	const void *end = (void *)(long)ctx->data_end;
+	const __u8 *at = (void *)(long)ctx->data;
+	__u64 sum = 0;
+
+	if (offset > 128)
+		return 0;
+	at += offset;
+	for (int i = 0; i < SUM_LOOP; i++, at += 4) {
+		if (len < 4 || (const void *)(at + 4) > end)
+			break;
+		sum += *(const __u32 *)at;
+		len -= 4;
+	}
+	if (len >= 2 && (const void *)(at + 2) <= end) {
+		sum += *(const __u16 *)at;
+		at += 2;
+		len -= 2;
+	}
+	if (len && (const void *)(at + 1) <= end)
+		sum += *at; /* the last byte is the high one of a word padded with zero */
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return fold(sum);
+}
+
+/*
+ * new_check works out the UDP checksum of the packet to be sent: the old one, and what
+ * the flow's addresses, ports and channels change (udp_delta), and what the lengths
+ * change, which stand in the pseudo header, the UDP header and the channel header.
+ */
+static __always_inline __be16 new_check(const struct packet *p, const struct slot *s, __u16 udp_len)
+{
+	__u32 sum = (__u16)~p->udp_check + s->udp_delta;
+
+	sum += 2 * (__u32)bpf_htons(udp_len);
+	sum += 2 * (__u32)(__u16)~bpf_htons(p->udp_len);
+	if (s->flags & ADD_CHANNEL)
+		sum += bpf_htons(p->payload_len);
+	if (s->flags & STRIP_CHANNEL)
+		sum += (__u16)~bpf_htons(p->payload_len);
+	return udp_checksum(sum);
+}
+
+/* full_check is for a packet that had none. */
+static __always_inline __be16 full_check(const struct slot *s, __u16 udp_len, __u16 payload_len,
+					 __u32 payload_sum)
+{
+	const __u16 *w = (const __u16 *)s->src6;
+	__u32 sum = payload_sum;
+
+#pragma unroll
+	for (int i = 0; i < 16; i++) /* src6 and dst6 lie beside each other */
+		sum += w[i];
+	sum += s->sport + s->dport + bpf_htons(IPPROTO_UDP) + 2 * (__u32)bpf_htons(udp_len);
+	if (s->flags & ADD_CHANNEL)
+		sum += s->channel + bpf_htons(payload_len);
+	return udp_checksum(sum);
+}
+
+static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *p,
+				       const struct slot *s, __u16 udp_len)
+{
+	__u16 total = sizeof(*ip) + udp_len;
+	__be16 frag_off = p->frag_off;
+	__be16 id = p->id;
+	__u32 sum;
+
+	if (p->ipv6)
+		frag_off = total > DF_FROM ? bpf_htons(0x4000) : 0;
+	if (!frag_off) /* a packet that may be fragmented needs a number of its own (RFC 6864) */
+		id = bpf_get_prandom_u32();
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = p->traffic_class;
+	ip->tot_len = bpf_htons(total);
+	ip->id = id;
+	ip->frag_off = frag_off;
+	ip->ttl = p->hop_limit - 1;
+	ip->protocol = IPPROTO_UDP;
+	ip->saddr = s->src4;
+	ip->daddr = s->dst4;
+	sum = s->ip_base + bpf_htons(total) + id + frag_off;
+	sum += bpf_htons(p->traffic_class) + bpf_htons((__u16)(p->hop_limit - 1) << 8);
+	ip->check = ~fold(sum);
+}
+
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct packet *p,
+				       const struct slot *s, __u16 udp_len)
+{
+	*(__be32 *)ip = s->flow_label | bpf_htonl((__u32)p->traffic_class << 20);
+	ip->payload_len = bpf_htons(udp_len);
+	ip->nexthdr = IPPROTO_UDP;
+	ip->hop_limit = p->hop_limit - 1;
+	__builtin_memcpy(&ip->saddr, s->src6, 16);
+	__builtin_memcpy(&ip->daddr, s->dst6, 16);
+}
+
+static __always_inline int header_length(int ipv6)
+{
+	return ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
+/* growth is by how much the headers become longer; negative: shorter. */
+static __always_inline int growth(const struct packet *p, const struct slot *s)
+{
+	int n = header_length(s->flags & OUT_IPV6) - header_length(p->ipv6);
+
+	if (s->flags & ADD_CHANNEL)
+		n += CHANNEL_HEADER;
+	if (s->flags & STRIP_CHANNEL)
+		n -= CHANNEL_HEADER;
+	return n;
+}
+
+static __always_inline __u16 new_udp_len(const struct packet *p, const struct slot *s)
+{
+	__u16 len = sizeof(struct udphdr) + p->payload_len;
+
+	return s->flags & ADD_CHANNEL ? len + CHANNEL_HEADER : len;
+}
+
+/* rewrite returns 0, or -1 when the frame is not there any more, which cannot be. */
+static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
+				   const struct slot *s, __be16 check)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u16 udp_len = new_udp_len(p, s);
+	struct ethhdr *eth = data;
+	struct udphdr *udp;
+	__be16 *channel;
+
+	if ((void *)(eth + 1) > end)
+		return -1;
+	__builtin_memcpy(eth, s->macs, sizeof(s->macs));
+	if (s->flags & OUT_IPV6) {
+		struct ipv6hdr *ip = (void *)(eth + 1);
+
+		udp = (void *)(ip + 1);
+		if ((void *)(udp + 1) > end)
+			return -1;
+		eth->h_proto = bpf_htons(ETH_P_IPV6);
+		write_ipv6(ip, p, s, udp_len);
+	} else {
+		struct iphdr *ip = (void *)(eth + 1);
+
+		udp = (void *)(ip + 1);
+		if ((void *)(udp + 1) > end)
+			return -1;
+		eth->h_proto = bpf_htons(ETH_P_IP);
+		write_ipv4(ip, p, s, udp_len);
+	}
+	udp->source = s->sport;
+	udp->dest = s->dport;
+	udp->len = bpf_htons(udp_len);
+	udp->check = check;
+	if (s->flags & ADD_CHANNEL) {
+		channel = (void *)(udp + 1);
+		if ((void *)(channel + 2) > end)
+			return -1;
+		channel[0] = s->channel;
+		channel[1] = bpf_htons(p->payload_len);
+	}
+	return 0;
+}

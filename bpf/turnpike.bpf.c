@@ -1,0 +1,135 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/*
+ * The relay: check everything, find the flow, lease and policer, next hop, and only
+ * then change the packet. What it does not like it leaves untouched for the process,
+ * which relays by the same table; each way out has one reason (reasons.txt).
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "flow.h"
+#include "layout.h"
+#include "maps.h"
+#include "parse.h"
+#include "policer.h"
+#include "reasons.h"
+#include "rewrite.h"
+#include "stats.h"
+#include "strangers.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline int leave(enum reason reason, int verdict)
+{
+	__u32 index = reason;
+	__u64 *n = bpf_map_lookup_elem(&exits, &index);
+
+	if (n)
+		(*n)++;
+	return verdict;
+}
+
+static __always_inline int verdict_of(enum reason reason)
+{
+	return reason < REASON_STRANGER ? XDP_PASS : XDP_DROP;
+}
+
+/* The UDP checksum to send; none stays none, except that IPv6 must have one. */
+static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct packet *p,
+					    const struct slot *s, const void *payload)
+{
+	__u32 offset = payload - (const void *)(long)ctx->data;
+
+	if (p->udp_check)
+		return new_check(p, s, new_udp_len(p, s));
+	if (!(s->flags & OUT_IPV6))
+		return 0;
+	return full_check(s, new_udp_len(p, s), p->payload_len,
+			  payload_sum(ctx, offset, p->payload_len));
+}
+
+static __always_inline int send(struct xdp_md *ctx, const struct slot *s)
+{
+	int verdict;
+
+	if (s->ifindex == ctx->ingress_ifindex)
+		return leave(REASON_FORWARDED, XDP_TX);
+	verdict = bpf_redirect_map(&tx_devices, s->tx, XDP_DROP);
+	return leave(verdict == XDP_REDIRECT ? REASON_FORWARDED : REASON_NO_DEVICE, verdict);
+}
+
+/* forward relays a packet of a live flow. */
+static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, struct slot *s,
+				   const void *payload, __u64 now)
+{
+	const void *end = (void *)(long)ctx->data_end;
+	struct flow_stats *st = stats_of(s);
+	const struct rtp_header *rtp;
+	__u16 media = p->payload_len;
+	__be16 check;
+	int grow;
+
+	if (!st)
+		return leave(REASON_FLOW_CHANGING, XDP_PASS);
+	if (p->hop_limit <= 1)
+		return leave(REASON_HOP_LIMIT, XDP_DROP);
+	if (header_length(s->flags & OUT_IPV6) + new_udp_len(p, s) > s->mtu)
+		return leave(REASON_TOO_BIG, XDP_PASS);
+	if (s->flags & NO_NEIGHBOUR)
+		return leave(REASON_NO_NEIGHBOUR, XDP_PASS);
+	rtp = as_rtp(payload, end, p->payload_len);
+	if (rtp)
+		media -= RTP_HEADER;
+	if (!conforms(s, media, now)) {
+		st->policed++;
+		return leave(REASON_POLICED, XDP_DROP);
+	}
+	check = check_to_send(ctx, p, s, payload);
+	grow = growth(p, s);
+	if (rtp)
+		count_rtp(st, rtp, now, s->rtp_mult);
+	if (grow && bpf_xdp_adjust_head(ctx, -grow))
+		return leave(REASON_NO_HEADROOM, XDP_PASS);
+	count(st, p->payload_len, now);
+	if (rewrite(ctx, p, s, check))
+		return XDP_ABORTED;
+	return send(ctx, s);
+}
+
+SEC("xdp")
+int turnpike(struct xdp_md *ctx)
+{
+	const void *payload = 0;
+	struct packet p = {};
+	struct flow_key key;
+	enum reason reason;
+	int changing = 0;
+	struct slot *s;
+	__u64 now;
+	__u8 kind;
+
+	reason = parse(ctx, &p, &key, &payload);
+	if (reason != REASON_FORWARDED)
+		return leave(reason, XDP_PASS);
+	kind = port_kind(key.local_port);
+	if (kind == PORT_NONE)
+		return leave(REASON_NOT_OURS, XDP_PASS);
+	if (kind == PORT_LISTENER && is_channel(payload, (void *)(long)ctx->data_end)) {
+		reason = parse_channel((void *)(long)ctx->data_end, &p, &key, &payload);
+		if (reason != REASON_FORWARDED)
+			return leave(reason, XDP_PASS);
+	}
+	s = find_flow(&key, &changing);
+	now = bpf_ktime_get_ns();
+	if (s && now < *(volatile __u64 *)&s->lease)
+		return forward(ctx, &p, s, payload, now);
+	if (changing)
+		return leave(REASON_FLOW_CHANGING, XDP_PASS);
+
+	reason = without_flow(&key, kind, now);
+	if (s && verdict_of(reason) == XDP_PASS)
+		reason = REASON_LEASE_EXPIRED;
+	return leave(reason, verdict_of(reason));
+}
