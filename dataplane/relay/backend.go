@@ -11,9 +11,9 @@ type FlowID uint32
 
 // Kernel is the XDP back end as the table uses it.
 type Kernel interface {
-	// Install makes the kernel relay the flow, or returns why it cannot (an error
-	// that reads as a reason: "no native XDP on s0: ..."). An entry with the same key
-	// that an earlier process left is taken over with its counters.
+	// Install gives the kernel the flow, or returns why it cannot have it (ErrFull).
+	// An entry with the same key that an earlier process left is taken over with its
+	// counters.
 	Install(f Flow, lease time.Time) (FlowID, error)
 	// Replace changes what becomes of the flow's datagrams; the key stays. When it
 	// fails the flow is as it was.
@@ -29,9 +29,9 @@ type Kernel interface {
 	// Sweep removes every entry that is not among the installed flows, as an
 	// earlier process may have left it, and returns how many there were.
 	Sweep() (strays int, err error)
-	// Changed is signalled when routes, neighbours or links changed so that a flow
-	// that could not be installed might now be, or the other way round.
-	Changed() <-chan struct{}
+	// Reason says why the kernel does not relay an installed flow now ("no native XDP
+	// on s0: ..."); empty when it does. Changes of links, routes and neighbours change it.
+	Reason(id FlowID) string
 	// Reasons counts the packets by the reason they left the program.
 	Reasons() [bpf.ReasonCount]uint64
 	Gate
