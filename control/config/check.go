@@ -1,0 +1,208 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml/token"
+)
+
+// checker looks at what single values cannot show: sections against each other.
+type checker struct {
+	b *binder
+	n *Node
+}
+
+// check reports what a node file says that cannot work.
+func check(b *binder, n *Node) {
+	c := checker{b: b, n: n}
+	c.system()
+	c.interfaces()
+	c.ports()
+	c.tls()
+	c.users()
+	c.platform()
+	c.admin()
+	c.log()
+}
+
+// at returns where the value of a key stands, or else the nearest section around it.
+func (c checker) at(path string) *token.Token {
+	if tok := c.b.values[path]; tok != nil {
+		return tok
+	}
+	for path != "" {
+		if tok := c.b.keys[path]; tok != nil {
+			return tok
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return nil
+}
+
+func (c checker) wrong(path, text, advice string) {
+	c.b.problem(c.at(path), text, advice)
+}
+
+// set reports whether the file names the key.
+func (c checker) set(path string) bool { return c.b.keys[path] != nil }
+
+// name is a label as it may stand in file names and host names.
+var name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+func (c checker) system() {
+	switch {
+	case c.n.System.Name == "":
+		c.wrong("system.name", "system.name is missing", "write system: {name: tp1}")
+	case !name.MatchString(c.n.System.Name):
+		c.wrong("system.name", fmt.Sprintf("system.name cannot be %q", c.n.System.Name),
+			"use up to 63 letters, digits and hyphens, no hyphen first or last")
+	}
+	if !filepath.IsAbs(c.n.System.State) {
+		c.wrong("system.state", "system.state is not an absolute path", "write for example /var/lib/turnpike")
+	}
+}
+
+// interfaceName is what the kernel allows (IFNAMSIZ) and a command line can carry.
+var interfaceName = regexp.MustCompile(`^[^\s/:]{1,15}$`)
+
+func (c checker) interfaces() {
+	in, ex := c.n.Interfaces.Internal, c.n.Interfaces.External
+	if in == nil && ex == nil {
+		c.wrong("interfaces", "no interface is named", "write interfaces: {external: {name: eth0}}")
+	}
+	if in != nil && !interfaceName.MatchString(in.Name) {
+		c.wrong("interfaces.internal.name", "interfaces.internal.name is missing or no interface name", "see `ip -br link` for the names")
+	}
+	if ex == nil {
+		return
+	}
+	if !interfaceName.MatchString(ex.Name) {
+		c.wrong("interfaces.external.name", "interfaces.external.name is missing or no interface name", "see `ip -br link` for the names")
+	}
+	if in != nil && in.Name == ex.Name {
+		c.wrong("interfaces.external.name", "both interfaces are "+ex.Name, "with one interface name only external")
+	}
+	if a := ex.StaticNAT; a.IsValid() && (!a.IsGlobalUnicast() || a.Zone() != "" || a.Is4In6()) {
+		c.wrong("interfaces.external.static_nat", fmt.Sprintf("interfaces.external.static_nat cannot be %s", a),
+			"write the address under which the internet sees the external interface")
+	}
+}
+
+func (c checker) ports() {
+	t := c.n.TURN
+	ports := c.n.Ports()
+	last := int(t.Port) + len(ports) - 1
+	if t.Port < 1024 || last > 65534 {
+		c.wrong("turn.port", fmt.Sprintf("turn.port cannot be %d", t.Port),
+			fmt.Sprintf("want 1024 to %d", 65535-len(ports)))
+	}
+	m := t.MediaPorts
+	switch {
+	case m.Start < 1024 || m.Start >= m.End:
+		c.wrong("turn.media_ports.start", fmt.Sprintf("turn.media_ports %d to %d is no range", m.Start, m.End),
+			"want start from 1024, below end")
+	case m.Start%2 != 0:
+		c.wrong("turn.media_ports.start", fmt.Sprintf("turn.media_ports.start is odd: %d", m.Start),
+			fmt.Sprintf("RTP has the even port of a pair; write %d", m.Start+1))
+	case m.End%2 == 0:
+		c.wrong("turn.media_ports.end", fmt.Sprintf("turn.media_ports.end is even: %d", m.End),
+			fmt.Sprintf("RTCP has the odd port of a pair; write %d", m.End-1))
+	}
+	if last >= int(m.Start) && t.Port <= m.End {
+		c.wrong("turn.port", fmt.Sprintf("turn.port %d lies in turn.media_ports %d to %d", t.Port, m.Start, m.End),
+			"keep request ports and relay ports apart")
+	}
+}
+
+func (c checker) tls() {
+	t := c.n.TURN.TLS
+	if t == nil {
+		return
+	}
+	if t.Port < 1024 || t.Port > 65534 {
+		c.wrong("turn.tls.port", fmt.Sprintf("turn.tls.port cannot be %d", t.Port), "want 1024 to 65534")
+	}
+	if t.Certificate == "" {
+		c.wrong("turn.tls.certificate", "turn.tls.certificate is missing", "name the file with the certificate chain in PEM")
+	}
+	if t.Key == "" {
+		c.wrong("turn.tls.key", "turn.tls.key is missing", "name the file with the private key in PEM")
+	}
+	for _, p := range c.n.Ports() {
+		if p == t.Port && c.n.TURN.TCP {
+			c.wrong("turn.tls.port", fmt.Sprintf("turn.tls.port %d is also a turn.port", t.Port), "use 5349, or turn.tcp: off")
+		}
+	}
+}
+
+// maxUsername is the longest USERNAME (RFC 8489 section 14.3).
+const maxUsername = 508
+
+func (c checker) users() {
+	t := c.n.TURN
+	if t.Mode && t.Realm == "" {
+		c.wrong("turn.realm", "turn.realm is empty", "write a realm, for example your domain")
+	}
+	seen := map[string]bool{}
+	for i, u := range t.Users {
+		path := fmt.Sprintf("turn.users[%d].", i)
+		switch {
+		case u.Name == "" || len(u.Name) > maxUsername:
+			c.wrong(path+"name", "a user's name is missing or too long", fmt.Sprintf("write name with 1 to %d bytes", maxUsername))
+		case seen[u.Name]:
+			c.wrong(path+"name", "this user is there twice", "keep one of them")
+		}
+		seen[u.Name] = true
+		if u.Password == "" {
+			c.wrong(path+"password", "a user's password is missing", "write {name: NAME, password: PASSWORD}")
+		}
+	}
+	for i, s := range t.Secrets {
+		if s == "" {
+			c.wrong(fmt.Sprintf("turn.secrets[%d]", i), "a shared secret is empty", "take it out, or write one")
+		}
+	}
+}
+
+func (c checker) platform() {
+	t, custom := c.n.TURN, c.n.System.Platform == PlatformCustom
+	if t.Mode && c.n.System.Role != RoleEdge {
+		c.wrong("turn.mode", "turn.mode is on, but the node's role is C", "TURN is an edge's work: write system.role: E, or turn.mode: off")
+	}
+	switch {
+	case custom && (t.MaxRelays < 1 || t.MaxRelays > 65536):
+		c.wrong("turn.max_relays", "platform custom needs turn.max_relays", "write a number from 1 to 65536")
+	case !custom && c.set("turn.max_relays"):
+		c.wrong("turn.max_relays", fmt.Sprintf("turn.max_relays is for platform custom; %s has %d", c.n.System.Platform, c.n.MaxRelays()),
+			"leave it out, or write system.platform: custom")
+	}
+}
+
+func (c checker) admin() {
+	a := c.n.Admin.Metrics
+	if a.IsValid() && !a.Addr().IsLoopback() {
+		c.wrong("admin.metrics", fmt.Sprintf("admin.metrics cannot be %s: it has no authentication", a),
+			"write a loopback address, for example 127.0.0.1:9464, and put a proxy in front")
+	}
+}
+
+func (c checker) log() {
+	if f := c.n.Log.File; f != "" && f != "off" && !filepath.IsAbs(f) {
+		c.wrong("log.file", "log.file is not an absolute path", "write for example /var/log/turnpike/event.log, or off")
+	}
+}
+
+// LogFile returns the event log's file; empty when there is none.
+func (n *Node) LogFile() string {
+	switch n.Log.File {
+	case "off":
+		return ""
+	case "":
+		return filepath.Join(n.System.State, "event.log")
+	default:
+		return n.Log.File
+	}
+}
