@@ -1,0 +1,102 @@
+package eventlog
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+const (
+	// burst is how many times a second the same event is written.
+	burst = 10
+	// kinds bounds how many different events are counted apart; more share one count.
+	kinds = 512
+)
+
+// flood is a zapcore.Core in front of another that holds back floods: the same
+// event of the same module more than burst times in a second is counted, and the
+// count is written when the second is over. What a scanner provokes a thousand
+// times becomes two lines, and is still told.
+type flood struct {
+	zapcore.Core
+	state *floodState
+}
+
+type floodState struct {
+	mu   sync.Mutex
+	seen map[string]*window
+}
+
+// window is one event's current second.
+type window struct {
+	count int
+	held  int
+}
+
+func newFlood(next zapcore.Core) *flood {
+	return &flood{Core: next, state: &floodState{seen: map[string]*window{}}}
+}
+
+// With implements zapcore.Core.
+func (f *flood) With(fields []zapcore.Field) zapcore.Core {
+	return &flood{Core: f.Core.With(fields), state: f.state}
+}
+
+// Check implements zapcore.Core.
+func (f *flood) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if f.Enabled(e.Level) {
+		return ce.AddCore(e, f)
+	}
+	return ce
+}
+
+// Write implements zapcore.Core.
+func (f *flood) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if !f.admit(e) {
+		return nil
+	}
+	return f.Core.Write(e, fields)
+}
+
+// admit reports whether the event is to be written, and counts it.
+func (f *flood) admit(e zapcore.Entry) bool {
+	s := f.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := e.LoggerName + "\x00" + e.Message
+	w := s.seen[key]
+	if w == nil && len(s.seen) >= kinds {
+		key = ""
+		w = s.seen[key]
+	}
+	if w == nil {
+		w = &window{}
+		s.seen[key] = w
+		time.AfterFunc(time.Second, func() { f.endOf(key, e) })
+	}
+	w.count++
+	if w.count > burst {
+		w.held++
+		return false
+	}
+	return true
+}
+
+// endOf closes an event's second and tells what was held back in it.
+func (f *flood) endOf(key string, e zapcore.Entry) {
+	f.state.mu.Lock()
+	held := f.state.seen[key].held
+	delete(f.state.seen, key)
+	f.state.mu.Unlock()
+	if held == 0 {
+		return
+	}
+	e.Time = time.Now()
+	_ = f.Core.Write(e, []zapcore.Field{
+		zap.String("Detail", "the same event came more often than it is written"),
+		zap.String("Repeated", strconv.Itoa(held)),
+	})
+}
