@@ -1,0 +1,32 @@
+package userspace
+
+import "time"
+
+// policer is a token bucket as its virtual-scheduling twin, GCRA (ITU-T I.371): the
+// one word full is when the bucket would be full again, in nanoseconds. The grant is
+// payload without the headers of IP, UDP, ChannelData and RTP, and the bucket holds
+// a second at least (BW-06).
+type policer struct {
+	kbps  int64
+	depth int64 // nanoseconds
+	full  int64
+}
+
+func (p *policer) grant(kbps uint32, depth time.Duration) {
+	p.kbps = int64(kbps)
+	p.depth = int64(max(depth, time.Second))
+}
+
+// conforms takes bytes from the bucket, or reports that there are too few.
+func (p *policer) conforms(bytes int, now int64) bool {
+	if p.kbps == 0 {
+		return true
+	}
+	cost := int64(bytes) * 8 * int64(time.Millisecond) / p.kbps
+	full := max(p.full, now) + cost
+	if full > now+p.depth {
+		return false
+	}
+	p.full = full
+	return true
+}
