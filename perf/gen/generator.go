@@ -1,0 +1,215 @@
+// Package gen sends RTP from inside the kernel: a program that is run on live
+// frames fills in one packet after the other and redirects it into the sender's
+// link. A process that sends through sockets reaches a tenth of what the relay
+// takes, and would measure itself.
+package gen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"turnpike.dev/turnpike/perf/lab"
+)
+
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel gen gen.bpf.c -- -O2 -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu
+
+// MaxFlows is how many flows one generator has at most.
+const MaxFlows = 65536
+
+// Config says who sends what.
+type Config struct {
+	Host    *lab.Host
+	Link    string // of Host
+	Flows   []Flow // all of one family; all or none with a channel
+	Payload int    // bytes of each RTP packet, header included
+	Stamped bool   // write the time of sending into each packet, for latency
+}
+
+// Load is how much is sent and for how long.
+type Load struct {
+	Rate     float64       // packets per second of all flows together; 0: flat out
+	Duration time.Duration // 0: until the context ends
+	CPU      int           // that the generator runs on
+	// Burst is how much of a delay of the generator itself is made up for by
+	// sending faster afterwards. 0: 200 µs.
+	Burst time.Duration
+	// Nice is the generator's scheduling priority, -20 to 19. What softirqs do on
+	// its behalf does not depend on it.
+	Nice int
+}
+
+// Result is what was really sent.
+type Result struct {
+	Sent    uint64        // packets; the flows took turns
+	Elapsed time.Duration // from the first to the last packet
+	Late    time.Duration // delay of the generator that was not made up for
+}
+
+// Rate is the number of packets per second that were sent.
+func (r Result) Rate() float64 {
+	if r.Sent < 2 || r.Elapsed <= 0 {
+		return 0
+	}
+	return float64(r.Sent-1) / r.Elapsed.Seconds()
+}
+
+// Generator sends the packets of some flows. It is not safe for concurrent use.
+type Generator struct {
+	cfg   Config
+	lay   layout
+	objs  genObjects
+	frame []byte
+}
+
+// New loads a generator. Close it.
+func New(cfg Config) (*Generator, error) {
+	lay, err := layoutOf(cfg.Flows, cfg.Payload)
+	if err != nil {
+		return nil, err
+	}
+	g := &Generator{cfg: cfg, lay: lay, frame: make([]byte, lay.frame())}
+	if err := g.load(); err != nil {
+		return nil, fmt.Errorf("load the generator: %w", err)
+	}
+	if err := g.fill(); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the generator its flows: %w", err), g.Close())
+	}
+	return g, nil
+}
+
+// Close frees the generator.
+func (g *Generator) Close() error { return g.objs.Close() }
+
+func (g *Generator) load() error {
+	spec, err := loadGen()
+	if err != nil {
+		return err
+	}
+	stamped := uint32(0)
+	if g.cfg.Stamped {
+		stamped = 1
+	}
+	for _, v := range []struct {
+		name  string
+		value uint32
+	}{
+		{genVarFlowCount, uint32(len(g.cfg.Flows))},
+		{genVarUdpOffset, uint32(g.lay.udp())},
+		{genVarRtpOffset, uint32(g.lay.rtp())},
+		{genVarStamped, stamped},
+	} {
+		if err := spec.Variables[v.name].Set(v.value); err != nil {
+			return err
+		}
+	}
+	return spec.LoadAndAssign(&g.objs, nil)
+}
+
+// fill writes the templates and the link. A link's index counts in the namespace
+// of the thread that writes it.
+func (g *Generator) fill() error {
+	keys := make([]uint32, len(g.cfg.Flows))
+	values := make([]genFlow, len(g.cfg.Flows))
+	for i, f := range g.cfg.Flows {
+		keys[i], values[i] = uint32(i), g.lay.template(f)
+	}
+	if _, err := g.objs.Flows.BatchUpdate(keys, values, nil); err != nil {
+		return err
+	}
+	return g.cfg.Host.Do(func() error {
+		return g.objs.Link.Put(uint32(0), uint32(g.cfg.Host.Link(g.cfg.Link).Index))
+	})
+}
+
+// Run sends until the load's duration is over or ctx ends. Sequence numbers go on
+// from one run to the next.
+func (g *Generator) Run(ctx context.Context, load Load) (Result, error) {
+	if err := g.prepare(load); err != nil {
+		return Result{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if load.Duration > 0 {
+		go g.endAfter(ctx, cancel, load.Duration)
+	}
+	err := g.cfg.Host.Do(func() error {
+		return onCPU(load.CPU, load.Nice, func() error {
+			return runLive(ctx, g.objs.Generate.FD(), g.frame)
+		})
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("run the generator in %s: %w", g.cfg.Host.Name, err)
+	}
+	return g.result()
+}
+
+// endAfter ends a run when the program says that its time is over.
+func (g *Generator) endAfter(ctx context.Context, end func(), d time.Duration) {
+	defer end()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for finished := uint32(0); finished == 0; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := g.objs.Finished.Get(&finished); err != nil {
+			return
+		}
+		timer.Reset(nudge)
+	}
+}
+
+// Sent is the number of packets of the current or last run so far.
+func (g *Generator) Sent() (n uint64, err error) {
+	err = g.objs.Sent.Get(&n)
+	return n, err
+}
+
+// SetRate changes the rate of a running load.
+func (g *Generator) SetRate(perSecond float64) error {
+	interval := uint64(0)
+	if perSecond > 0 {
+		interval = uint64(1e12 / perSecond)
+	}
+	return g.objs.IntervalPs.Set(interval)
+}
+
+func (g *Generator) prepare(load Load) error {
+	if load.Burst == 0 {
+		load.Burst = 200 * time.Microsecond
+	}
+	return errors.Join(
+		g.SetRate(load.Rate),
+		g.objs.BurstNs.Set(uint64(load.Burst)),
+		g.objs.DurationNs.Set(uint64(load.Duration)),
+		g.objs.Finished.Set(uint32(0)),
+		set(0, g.objs.Sent, g.objs.Skipped, g.objs.FirstNs, g.objs.LastNs, g.objs.LateNs),
+	)
+}
+
+func (g *Generator) result() (Result, error) {
+	var r Result
+	var first, last, late uint64
+	err := errors.Join(
+		g.objs.Sent.Get(&r.Sent),
+		g.objs.FirstNs.Get(&first),
+		g.objs.LastNs.Get(&last),
+		g.objs.LateNs.Get(&late),
+	)
+	r.Elapsed, r.Late = time.Duration(last-first), time.Duration(late)
+	return r, err
+}
+
+func set(value uint64, vars ...*ebpf.Variable) error {
+	var errs []error
+	for _, v := range vars {
+		errs = append(errs, v.Set(value))
+	}
+	return errors.Join(errs...)
+}
