@@ -26,8 +26,9 @@ type Kernel interface {
 	Counters(id FlowID) Counters
 	// SetClock sets the RTP clock that jitter is measured with.
 	SetClock(id FlowID, hz uint32)
-	// Sweep removes every entry that is not among the installed flows, as an
-	// earlier process may have left it, and returns how many there were.
+	// Sweep compares the kernel's tables with what was installed and puts them right:
+	// entries that an earlier process left go, missing ones come back. It returns how
+	// many there were.
 	Sweep() (strays int, err error)
 	// Reason says why the kernel does not relay an installed flow now ("no native XDP
 	// on s0: ..."); empty when it does. Changes of links, routes and neighbours change it.

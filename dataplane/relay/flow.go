@@ -96,26 +96,6 @@ const (
 	PathUserspace Path = "userspace"
 )
 
-// Counters are a flow's totals since it was added; after a restart of the process
-// they go on where the kernel has them.
-type Counters struct {
-	Packets  uint64    `json:"packets"`
-	Bytes    uint64    `json:"bytes"` // UDP payload without ChannelData header
-	Policed  uint64    `json:"policed"`
-	LastSeen time.Time `json:"last_seen,omitzero"`
-	RTP      []RTP     `json:"rtp,omitempty"` // by SSRC, at most 3
-}
-
-// RTP is what one synchronisation source sent (RFC 3550 A.3 and A.8).
-type RTP struct {
-	SSRC     uint32  `json:"ssrc"`
-	Expected uint64  `json:"expected"`
-	Received uint64  `json:"received"`
-	Lost     int64   `json:"lost"`      // negative with duplicates
-	JitterMs float64 `json:"jitter_ms"` // 0 while the clock is unknown
-	ClockHz  uint32  `json:"clock_hz"`
-}
-
 // FlowStats is a flow's counters and who relays it.
 type FlowStats struct {
 	Counters

@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"cmp"
+	"slices"
+
+	"turnpike.dev/turnpike/bpf"
+)
+
+// path says who relays a flow now.
+func (e *Engine) path(h *half) (Path, string) {
+	if !h.inKernel {
+		return PathUserspace, h.reason
+	}
+	if why := e.kernel.Reason(h.kernel); why != "" {
+		return PathUserspace, why
+	}
+	return PathXDP, ""
+}
+
+// Stats returns a pair as it stands.
+func (e *Engine) Stats(id ID) (PairInfo, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	en, ok := e.pairs[id]
+	if !ok {
+		return PairInfo{}, ErrNotFound
+	}
+	return e.info(en), nil
+}
+
+// List returns every pair, the oldest first.
+func (e *Engine) List() []PairInfo {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	list := make([]PairInfo, 0, len(e.pairs))
+	for _, en := range e.pairs {
+		list = append(list, e.info(en))
+	}
+	slices.SortFunc(list, func(a, b PairInfo) int { return cmp.Compare(a.ID, b.ID) })
+	return list
+}
+
+func (e *Engine) info(en *entry) PairInfo {
+	info := PairInfo{ID: en.id, Pair: en.pair}
+	for d, h := range en.halfs {
+		path, reason := e.path(h)
+		info.Stats[d] = FlowStats{Counters: e.counters(h), Path: path, Reason: reason}
+	}
+	return info
+}
+
+func (e *Engine) counters(h *half) Counters {
+	total := e.process.Counters(h.process)
+	if h.inKernel {
+		total.Add(e.kernel.Counters(h.kernel))
+	}
+	total.Add(h.earlier)
+	k := h.flow().Key
+	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
+		if earlier.next == h && earlier.inKernel {
+			total.Add(since(e.kernel.Counters(earlier.kernel), earlier.nextBefore))
+		}
+	}
+	total.Finish(h.flow().ClockHz)
+	return total
+}
+
+// Reasons counts packets by the reason they left the program, and the process's relay.
+func (e *Engine) Reasons() (kernel, process [bpf.ReasonCount]uint64) {
+	if e.kernel != nil {
+		kernel = e.kernel.Reasons()
+	}
+	return kernel, e.process.Reasons()
+}

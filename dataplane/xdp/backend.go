@@ -1,0 +1,298 @@
+// Package xdp relays in the kernel: it loads the program of package bpf, attaches it
+// to the node's interfaces, and keeps the flows, permissions and next hops that the
+// program reads. Everything is pinned, so that media goes on while no process lives
+// and a new process takes over what the old one left.
+package xdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+
+	"turnpike.dev/turnpike/bpf"
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+var _ relay.Kernel = (*Backend)(nil)
+
+// Config says where and how large.
+type Config struct {
+	PinDir     string   // see PinDir
+	Interfaces []string // by name
+	MaxFlows   int      // 0: 65536
+	// Generic allows generic XDP where there is no native one (ME-03).
+	Generic bool
+}
+
+// Backend is the kernel's relay. Its methods may be called from any goroutine; mu is
+// the innermost lock of the data plane.
+type Backend struct {
+	cfg    Config
+	pins   pins
+	cpus   int
+	maps   bpf.RelayMaps
+	prog   *ebpf.Program
+	memory *memory
+
+	mu      sync.Mutex
+	active  bool
+	ports   []*port
+	router  *router
+	gate    *gate
+	ids     ids
+	flows   map[uint32]*installed
+	byKey   map[bpf.RelayFlowKey]uint32
+	orphans map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
+	tx      map[int]uint32              // interface to index in tx_devices
+
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+const defaultFlows = 65536
+
+// Open loads the program and its maps, taking over the maps that an earlier process
+// pinned. Packets meet the program from Activate on; put the flows in before.
+func Open(cfg Config) (*Backend, error) {
+	if cfg.MaxFlows == 0 {
+		cfg.MaxFlows = defaultFlows
+	}
+	b := &Backend{
+		cfg:     cfg,
+		router:  newRouter(),
+		ids:     ids{limit: uint32(cfg.MaxFlows)},
+		flows:   map[uint32]*installed{},
+		byKey:   map[bpf.RelayFlowKey]uint32{},
+		orphans: map[bpf.RelayFlowKey]uint32{},
+		tx:      map[int]uint32{},
+	}
+	if err := b.load(); err != nil {
+		return nil, err
+	}
+	b.findTx()
+	if err := errors.Join(b.findOrphans(), b.router.reload()); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	for _, name := range cfg.Interfaces {
+		b.ports = append(b.ports, &port{name: name, mode: ModeNone, reason: "not attached yet"})
+	}
+	return b, nil
+}
+
+// load brings program and maps into the kernel.
+func (b *Backend) load() error {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return fmt.Errorf("lift the limit on locked memory: %w", err)
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	b.cpus = cpus
+	if b.pins, err = openPins(b.cfg.PinDir, b.cfg.MaxFlows, cpus); err != nil {
+		return err
+	}
+	spec, err := bpf.LoadRelay()
+	if err != nil {
+		return fmt.Errorf("read XDP program: %w", err)
+	}
+	b.size(spec)
+	if err := spec.Variables[bpf.RelayVarCpus].Set(uint32(cpus)); err != nil {
+		return fmt.Errorf("tell the program the number of CPUs: %w", err)
+	}
+	var objects bpf.RelayObjects
+	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.pins.maps}}
+	if err := spec.LoadAndAssign(&objects, opts); err != nil {
+		return fmt.Errorf("load XDP program: %w", err)
+	}
+	b.maps, b.prog = objects.RelayMaps, objects.Turnpike
+	if b.memory, err = mapMemory(&b.maps); err != nil {
+		return errors.Join(err, objects.Close())
+	}
+	b.gate = newGate(&b.maps, b.memory)
+	return nil
+}
+
+// size gives the maps their sizes and has them pinned.
+func (b *Backend) size(spec *ebpf.CollectionSpec) {
+	n := uint32(b.cfg.MaxFlows)
+	spec.Maps[bpf.RelayMapFlows].MaxEntries = n
+	spec.Maps[bpf.RelayMapSlots].MaxEntries = 2 * n
+	spec.Maps[bpf.RelayMapStats].MaxEntries = n * uint32(b.cpus)
+	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
+	for name, m := range spec.Maps {
+		if name[0] != '.' { // constants belong to one program
+			m.Pinning = ebpf.PinByName
+		}
+	}
+}
+
+// Activate has the program meet packets: it is attached to the interfaces, or takes
+// the place of an earlier process's program without a packet in between. From here on
+// the process's heartbeat beats and changes of links, routes and neighbours are followed.
+func (b *Backend) Activate() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	b.heartbeat()
+	b.done.Go(func() { b.beatUntil(ctx) })
+	b.mu.Lock()
+	b.active = true
+	b.attachAll()
+	b.mu.Unlock()
+	b.done.Go(func() { b.watch(ctx) })
+	return b.pins.dropOthers()
+}
+
+func (b *Backend) heartbeat() { atomic.StoreUint64(&b.memory.owner.Heartbeat, monotonic()) }
+
+func (b *Backend) beatUntil(ctx context.Context) {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			b.heartbeat()
+		}
+	}
+}
+
+// reload reads the system anew: devices, routes and neighbours.
+func (b *Backend) reload() { b.readSystem(b.router.reload) }
+
+// recheck reads the devices anew; routes are as they were.
+func (b *Backend) recheck() { b.readSystem(b.router.loadDevices) }
+
+func (b *Backend) readSystem(read func() error) {
+	b.mu.Lock()
+	err := read()
+	if err == nil && b.active {
+		b.attachAll()
+	}
+	b.mu.Unlock()
+	if err == nil { // else the next look brings it
+		b.refresh()
+	}
+}
+
+// attachAll attaches where nothing is attached, or where the device is another now.
+func (b *Backend) attachAll() {
+	for _, p := range b.ports {
+		if p.mode != ModeNone && b.router.devices[p.index].name == p.name {
+			continue
+		}
+		p.attach(b.prog, b.pins.link(p.name), b.cfg.Generic)
+	}
+}
+
+// ingressReason says why packets to a local address do not meet the program.
+func (b *Backend) ingressReason(local netip.Addr) string {
+	index, ok := b.router.ownerOf(local)
+	if !ok {
+		return fmt.Sprintf("no interface has the address %s", local)
+	}
+	for _, p := range b.ports {
+		if p.index == index && p.mode != ModeNone {
+			return ""
+		}
+		if p.index == index || p.name == b.router.devices[index].name {
+			return p.reason
+		}
+	}
+	return fmt.Sprintf("interface %s is not one of the node's", b.router.devices[index].name)
+}
+
+// txIndex returns where the program finds an interface to send by.
+func (b *Backend) txIndex(ifindex int) (uint32, error) {
+	if i, ok := b.tx[ifindex]; ok {
+		return i, nil
+	}
+	used := map[uint32]bool{}
+	for old, i := range b.tx {
+		if _, there := b.router.devices[old]; there {
+			used[i] = true
+		} else {
+			delete(b.tx, old) // an interface that is gone leaves its place
+		}
+	}
+	free := uint32(0)
+	for used[free] {
+		free++
+	}
+	return free, b.setTx(ifindex, free)
+}
+
+func (b *Backend) setTx(ifindex int, index uint32) error {
+	if err := b.maps.TxDevices.Put(index, uint32(ifindex)); err != nil {
+		return fmt.Errorf("add interface %d to send by: %w", ifindex, err)
+	}
+	b.tx[ifindex] = index
+	return nil
+}
+
+// findTx reads which interfaces an earlier process's flows leave by.
+func (b *Backend) findTx() {
+	for i := range b.maps.TxDevices.MaxEntries() {
+		var ifindex uint32
+		if err := b.maps.TxDevices.Lookup(i, &ifindex); err == nil {
+			b.tx[int(ifindex)] = i
+		}
+	}
+}
+
+// Interface is an interface of the node as it stands.
+type Interface struct {
+	Name   string `json:"name"`
+	Index  int    `json:"index"`
+	Mode   Mode   `json:"mode"`
+	Reason string `json:"reason,omitempty"` // why not native
+}
+
+// Status is the kernel's relay as it stands.
+type Status struct {
+	Interfaces  []Interface `json:"interfaces"`
+	Pins        string      `json:"pins"`
+	ProgramID   uint32      `json:"program_id"`
+	Flows       int         `json:"flows"`
+	MaxFlows    int         `json:"max_flows"`
+	Permissions int         `json:"permissions"`
+}
+
+// Status returns the kernel's relay as it stands.
+func (b *Backend) Status() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Status{Pins: b.pins.dir, Flows: len(b.flows), MaxFlows: b.cfg.MaxFlows, Permissions: len(b.gate.permissions)}
+	for _, p := range b.ports {
+		s.Interfaces = append(s.Interfaces, Interface{p.name, p.index, p.mode, p.reason})
+	}
+	if info, err := b.prog.Info(); err == nil {
+		if id, ok := info.ID(); ok {
+			s.ProgramID = uint32(id)
+		}
+	}
+	return s
+}
+
+// Close lets go of everything. What is pinned stays: media goes on under its lease.
+func (b *Backend) Close() error {
+	if b.cancel != nil {
+		b.cancel()
+		b.done.Wait()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.ports {
+		p.close()
+	}
+	b.memory.unmap()
+	return errors.Join(b.prog.Close(), b.maps.Close())
+}

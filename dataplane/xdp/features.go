@@ -1,0 +1,49 @@
+package xdp
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// What a device can do with XDP, as the kernel's netdev family tells it
+// (Documentation/netlink/specs/netdev.yaml).
+const (
+	netdevCmdDevGet       = 1
+	netdevAttrIfindex     = 1
+	netdevAttrXDPFeatures = 3
+
+	featureBasic    = 1 << 0
+	featureRedirect = 1 << 1
+	featureXmit     = 1 << 2 // takes frames that were redirected to it
+)
+
+// features asks for the XDP features of a device.
+func features(ifindex int) (uint64, error) {
+	family, err := netlink.GenlFamilyGet("netdev")
+	if err != nil {
+		return 0, fmt.Errorf("find netlink family netdev: %w", err)
+	}
+	req := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
+	req.AddData(&nl.Genlmsg{Command: netdevCmdDevGet, Version: 1})
+	req.AddData(nl.NewRtAttr(netdevAttrIfindex, nl.Uint32Attr(uint32(ifindex))))
+	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("ask for XDP features of interface %d: %w", ifindex, err)
+	}
+	for _, m := range msgs {
+		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
+		if err != nil {
+			return 0, fmt.Errorf("read XDP features of interface %d: %w", ifindex, err)
+		}
+		for _, a := range attrs {
+			if a.Attr.Type == netdevAttrXDPFeatures && len(a.Value) >= 8 {
+				return binary.NativeEndian.Uint64(a.Value), nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("interface %d has no XDP features", ifindex)
+}

@@ -1,0 +1,96 @@
+package xdp
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/bpf"
+)
+
+// memory is the process's view of the maps that it shares with the program without
+// system calls. The slices lie over the kernel's own memory.
+type memory struct {
+	slots  []bpf.RelaySlot
+	hints  []uint32
+	stats  []bpf.RelayFlowStats
+	ports  []uint8
+	owner  *bpf.RelayOwner
+	mapped [][]byte
+}
+
+func mapMemory(m *bpf.RelayMaps) (_ *memory, err error) {
+	mem := &memory{}
+	defer func() {
+		if err != nil {
+			mem.unmap()
+		}
+	}()
+	if mem.slots, err = view[bpf.RelaySlot](mem, m.Slots); err != nil {
+		return nil, err
+	}
+	if mem.hints, err = view[uint32](mem, m.Hints); err != nil {
+		return nil, err
+	}
+	if mem.stats, err = view[bpf.RelayFlowStats](mem, m.Stats); err != nil {
+		return nil, err
+	}
+	if mem.ports, err = view[uint8](mem, m.Ports); err != nil {
+		return nil, err
+	}
+	owners, err := view[bpf.RelayOwner](mem, m.Owners)
+	if err != nil {
+		return nil, err
+	}
+	mem.owner = &owners[0]
+	return mem, nil
+}
+
+// view maps an array. The kernel lays its elements out in multiples of 8 bytes.
+func view[T any](mem *memory, m *ebpf.Map) ([]T, error) {
+	var zero T
+	stride := (int(unsafe.Sizeof(zero)) + 7) &^ 7
+	n := int(m.MaxEntries())
+	page := os.Getpagesize()
+	size := (n*stride + page - 1) &^ (page - 1)
+	b, err := unix.Mmap(m.FD(), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map memory of %s: %w", m, err)
+	}
+	mem.mapped = append(mem.mapped, b)
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n*stride/int(unsafe.Sizeof(zero))), nil
+}
+
+func (m *memory) unmap() {
+	for _, b := range m.mapped {
+		_ = unix.Munmap(b) // only fails for memory that is not mapped
+	}
+	m.mapped = nil
+}
+
+// portKind is where the kind of a port lies: arrays of bytes have a stride of 8.
+func (m *memory) setPort(port uint16, kind uint8) { m.ports[int(port)*8] = kind }
+
+func (m *memory) portKind(port uint16) uint8 { return m.ports[int(port)*8] }
+
+// hint returns where the hint of an index lies; the stride is 8 as well.
+func (m *memory) hint(index uint32) *uint32 { return &m.hints[index*2] }
+
+// writeSlot fills a slot that no packet uses and makes it live last.
+func (m *memory) writeSlot(index uint32, s *bpf.RelaySlot) {
+	at := &m.slots[index]
+	atomic.StoreUint32(&at.Live, 0)
+	s.Live = 0
+	*at = *s
+	atomic.StoreUint32(&at.Live, 1)
+}
+
+func (m *memory) killSlot(index uint32) { atomic.StoreUint32(&m.slots[index].Live, 0) }
+
+func (m *memory) setLease(index uint32, ns uint64) {
+	atomic.StoreUint64(&m.slots[index].Lease, ns)
+}

@@ -1,0 +1,269 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// hop is where a flow's packets go next, as its slot holds it. Without a reason the
+// kernel can send there.
+type hop struct {
+	ifindex int
+	via     netip.Addr
+	mtu     int
+	macs    [12]byte // destination, source
+	reason  string
+}
+
+// device is what the table needs to know of a link.
+type device struct {
+	name      string
+	mtu       int
+	mac       [6]byte
+	ethernet  bool
+	up        bool
+	sends     bool // takes redirected frames
+	veth      bool
+	loopback  bool
+	sendsWhy  string
+	addresses []netip.Addr
+}
+
+type routeKey struct{ src, dst netip.Addr }
+
+// way is what the routing table says about a destination.
+type way struct {
+	ifindex int
+	via     netip.Addr
+	mtu     int
+	reason  string
+}
+
+type neighbourKey struct {
+	ifindex int
+	ip      netip.Addr
+}
+
+// router knows the next hop of every flow: the routes that the kernel answered, the
+// neighbours that it told, and the devices. Changes empty what they may have changed.
+type router struct {
+	devices    map[int]device
+	ways       map[routeKey]way
+	neighbours map[neighbourKey][6]byte
+	managed    map[neighbourKey]bool
+}
+
+func newRouter() *router {
+	return &router{ways: map[routeKey]way{}, managed: map[neighbourKey]bool{}}
+}
+
+// maxWays bounds the cache of routes.
+const maxWays = 65536
+
+// reload reads devices, addresses and neighbours anew and forgets the routes.
+func (r *router) reload() error {
+	clear(r.ways)
+	return errors.Join(r.loadDevices(), r.loadNeighbours())
+}
+
+func (r *router) loadDevices() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	r.devices = make(map[int]device, len(links))
+	for _, l := range links {
+		r.devices[l.Attrs().Index] = describe(l)
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list addresses: %w", err)
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		d, known := r.devices[a.LinkIndex]
+		if ok && known {
+			d.addresses = append(d.addresses, ip.Unmap())
+			r.devices[a.LinkIndex] = d
+		}
+	}
+	return nil
+}
+
+func describe(l netlink.Link) device {
+	a := l.Attrs()
+	d := device{
+		name:     a.Name,
+		mtu:      a.MTU,
+		ethernet: len(a.HardwareAddr) == 6 && a.EncapType == "ether",
+		up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
+		veth:     l.Type() == "veth",
+		loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
+	}
+	copy(d.mac[:], a.HardwareAddr)
+	f, err := features(a.Index)
+	d.sends = err == nil && f&featureXmit != 0
+	switch {
+	case err != nil:
+		d.sendsWhy = err.Error()
+	case !d.sends && d.veth:
+		d.sendsWhy = "the other end of the veth has neither GRO nor an XDP program (ethtool -K PEER gro on)"
+	case !d.sends:
+		d.sendsWhy = "the driver cannot send redirected frames"
+	}
+	return d
+}
+
+func (r *router) loadNeighbours() error {
+	list, err := netlink.NeighList(0, 0)
+	if err != nil {
+		return fmt.Errorf("list neighbours: %w", err)
+	}
+	r.neighbours = make(map[neighbourKey][6]byte, len(list))
+	for i := range list {
+		r.learn(&list[i])
+	}
+	return nil
+}
+
+// usable are the states in which the kernel itself sends to a neighbour.
+const usable = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY |
+	netlink.NUD_PROBE | netlink.NUD_PERMANENT | netlink.NUD_NOARP
+
+// learn takes in what the kernel says of a neighbour and reports a change.
+func (r *router) learn(n *netlink.Neigh) bool {
+	ip, ok := netip.AddrFromSlice(n.IP)
+	if !ok {
+		return false
+	}
+	key := neighbourKey{n.LinkIndex, ip.Unmap()}
+	old, had := r.neighbours[key]
+	if n.State&usable == 0 || len(n.HardwareAddr) != 6 {
+		delete(r.neighbours, key)
+		return had
+	}
+	mac := [6]byte(n.HardwareAddr)
+	r.neighbours[key] = mac
+	return !had || mac != old
+}
+
+func (r *router) forget(n *netlink.Neigh) bool {
+	n.State = netlink.NUD_NONE
+	return r.learn(n)
+}
+
+// ownerOf returns the interface that has a local address.
+func (r *router) ownerOf(addr netip.Addr) (int, bool) {
+	for index, d := range r.devices {
+		if slices.Contains(d.addresses, addr) {
+			return index, true
+		}
+	}
+	return 0, false
+}
+
+// next works out the next hop from src to dst.
+func (r *router) next(src, dst netip.Addr) hop {
+	w := r.way(src, dst)
+	if w.reason != "" {
+		return hop{reason: w.reason}
+	}
+	d, ok := r.devices[w.ifindex]
+	switch {
+	case !ok || !d.up:
+		return hop{reason: fmt.Sprintf("interface %s to %s is down", d.name, dst)}
+	case !d.ethernet:
+		return hop{reason: fmt.Sprintf("interface %s to %s is no Ethernet device", d.name, dst)}
+	case !d.sends:
+		return hop{reason: fmt.Sprintf("cannot redirect to %s: %s", d.name, d.sendsWhy)}
+	}
+	key := neighbourKey{w.ifindex, w.via}
+	mac, ok := r.neighbours[key]
+	r.manage(key)
+	h := hop{ifindex: w.ifindex, via: w.via, mtu: d.mtu}
+	if !ok {
+		h.reason = fmt.Sprintf("the link address of %s on %s is not known yet", w.via, d.name)
+		return h
+	}
+	if w.mtu > 0 && w.mtu < h.mtu {
+		h.mtu = w.mtu
+	}
+	copy(h.macs[:6], mac[:])
+	copy(h.macs[6:], d.mac[:])
+	return h
+}
+
+// manage has the kernel keep a neighbour's link address known (NTF_EXT_MANAGED).
+func (r *router) manage(key neighbourKey) {
+	if r.managed[key] {
+		return
+	}
+	n := neighbourMessage(key)
+	n.FlagsExt = netlink.NTF_EXT_MANAGED
+	// Without it the neighbour is resolved by the packets that the process sends.
+	if err := netlink.NeighSet(n); err == nil {
+		r.managed[key] = true
+	}
+}
+
+// releaseUnused lets the kernel age the neighbours that no flow goes to any more.
+func (r *router) releaseUnused(used map[neighbourKey]bool) {
+	for key := range r.managed {
+		if used[key] {
+			continue
+		}
+		delete(r.managed, key)
+		n := neighbourMessage(key)
+		n.Flags = netlink.NTF_USE
+		_ = netlink.NeighSet(n) // the neighbour or its device may be gone
+	}
+}
+
+func neighbourMessage(key neighbourKey) *netlink.Neigh {
+	family := netlink.FAMILY_V4
+	if key.ip.Is6() {
+		family = netlink.FAMILY_V6
+	}
+	return &netlink.Neigh{LinkIndex: key.ifindex, Family: family, IP: key.ip.AsSlice()}
+}
+
+func (r *router) way(src, dst netip.Addr) way {
+	key := routeKey{src, dst}
+	if w, ok := r.ways[key]; ok {
+		return w
+	}
+	if len(r.ways) >= maxWays {
+		clear(r.ways)
+	}
+	w := lookUp(src, dst)
+	r.ways[key] = w
+	return w
+}
+
+func lookUp(src, dst netip.Addr) way {
+	routes, err := netlink.RouteGetWithOptions(dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: src.AsSlice()})
+	if err != nil || len(routes) == 0 {
+		return way{reason: fmt.Sprintf("no route from %s to %s", src, dst)}
+	}
+	route := routes[0]
+	if route.Type == unix.RTN_LOCAL {
+		return way{reason: fmt.Sprintf("%s is an address of this node", dst)}
+	}
+	if route.Type != unix.RTN_UNICAST {
+		return way{reason: fmt.Sprintf("the route from %s to %s is not unicast", src, dst)}
+	}
+	w := way{ifindex: route.LinkIndex, via: dst, mtu: route.MTU}
+	if gw, ok := netip.AddrFromSlice(route.Gw); ok {
+		w.via = gw.Unmap()
+	} else if via, ok := route.Via.(*netlink.Via); ok {
+		if gw, ok := netip.AddrFromSlice(via.Addr); ok {
+			w.via = gw
+		}
+	}
+	return w
+}

@@ -1,0 +1,104 @@
+package xdp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bpffs = "/sys/fs/bpf"
+	// schema is the version of bpf/layout.h. Maps of another schema are not touched:
+	// the flows are put into new ones, and then the program is replaced.
+	schema = 1
+)
+
+// PinDir is where the node with this name and state directory pins its program,
+// maps and links. Nodes on one machine differ in their state directories.
+func PinDir(name, stateDir string) (string, error) {
+	abs, err := filepath.Abs(stateDir)
+	if err != nil {
+		return "", fmt.Errorf("find state directory %s: %w", stateDir, err)
+	}
+	sum := sha256.Sum256([]byte(abs))
+	return filepath.Join(bpffs, "turnpike", safeName(name)+"-"+hex.EncodeToString(sum[:4])), nil
+}
+
+// safeName leaves what bpffs takes as a file name: it refuses dots.
+func safeName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// mountBPF mounts the BPF file system where it belongs, unless it is mounted.
+func mountBPF() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(bpffs, &st); err == nil && st.Type == unix.BPF_FS_MAGIC {
+		return nil
+	}
+	if err := unix.Mount("bpf", bpffs, "bpf", 0, "mode=0700"); err != nil {
+		return fmt.Errorf("mount the BPF file system (mount -t bpf bpf %s): %w", bpffs, err)
+	}
+	return nil
+}
+
+// pins are the directories under a node's PinDir.
+type pins struct{ dir, maps string }
+
+func openPins(dir string, flows, cpus int) (pins, error) {
+	if err := mountBPF(); err != nil {
+		return pins{}, err
+	}
+	p := pins{dir: dir, maps: filepath.Join(dir, fmt.Sprintf("v%d-%dx%d", schema, flows, cpus))}
+	for _, d := range []string{p.maps, p.links()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return pins{}, fmt.Errorf("make pin directory: %w", err)
+		}
+	}
+	return p, nil
+}
+
+func (p pins) links() string             { return filepath.Join(p.dir, "links") }
+func (p pins) link(ifname string) string { return filepath.Join(p.links(), safeName(ifname)) }
+
+// dropOthers removes the maps of other schemas: nothing uses them any more.
+func (p pins) dropOthers() error {
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return fmt.Errorf("read pin directory: %w", err)
+	}
+	for _, e := range entries {
+		old := filepath.Join(p.dir, e.Name())
+		if old == p.maps || old == p.links() {
+			continue
+		}
+		if err := os.RemoveAll(old); err != nil {
+			return fmt.Errorf("remove old pins: %w", err)
+		}
+	}
+	return nil
+}
+
+// Cleanup removes everything that a node pinned: its program leaves the interfaces.
+// It is no error when there is nothing.
+func Cleanup(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove pins: %w", err)
+	}
+	// The parent goes with the last node; it is another's when it is not empty.
+	if err := os.Remove(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+		return fmt.Errorf("remove pin directory: %w", err)
+	}
+	return nil
+}

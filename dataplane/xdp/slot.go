@@ -1,0 +1,135 @@
+package xdp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"turnpike.dev/turnpike/bpf"
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+const (
+	minDepth   = time.Second
+	nsPerSec   = 1_000_000_000
+	costShift  = 10 // byte_cost is nanoseconds times 1024
+	ipv6Header = 6 << 28
+)
+
+// swap16 turns a number into network order, as the program keeps it.
+func swap16(n uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], n)
+	return binary.NativeEndian.Uint16(b[:])
+}
+
+func swap32(n uint32) uint32 {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], n)
+	return binary.NativeEndian.Uint32(b[:])
+}
+
+func encodeKey(k relay.Key) bpf.RelayFlowKey {
+	return bpf.RelayFlowKey{
+		Local:      k.Local.Addr().As16(),
+		Remote:     k.Remote.Addr().As16(),
+		LocalPort:  swap16(k.Local.Port()),
+		RemotePort: swap16(k.Remote.Port()),
+		Channel:    swap16(k.Channel),
+	}
+}
+
+// encodeFlow fills in what the program does with the flow's packets, next hop aside.
+func encodeFlow(s *bpf.RelaySlot, f relay.Flow) {
+	s.Key = encodeKey(f.Key)
+	s.Sport = swap16(f.Out.Src.Port())
+	s.Dport = swap16(f.Out.Dst.Port())
+	s.Channel = swap16(f.Out.Channel)
+	s.Src6 = f.Out.Src.Addr().As16()
+	s.Dst6 = f.Out.Dst.Addr().As16()
+	s.Src4 = binary.NativeEndian.Uint32(s.Src6[12:])
+	s.Dst4 = binary.NativeEndian.Uint32(s.Dst6[12:])
+	s.Flags = 0
+	if f.Out.Dst.Addr().Is6() {
+		s.Flags |= uint8(bpf.RelaySlotFlagsOUT_IPV6)
+		s.FlowLabel = swap32(ipv6Header | flowLabel(f.Out))
+	}
+	if f.Key.Channel != 0 {
+		s.Flags |= uint8(bpf.RelaySlotFlagsSTRIP_CHANNEL)
+	}
+	if f.Out.Channel != 0 {
+		s.Flags |= uint8(bpf.RelaySlotFlagsADD_CHANNEL)
+	}
+	s.UdpDelta = uint32(udpDelta(f))
+	s.IpBase = uint32(ipBase(f.Out))
+	s.ByteCost, s.DepthUs = policer(f)
+	s.RtpMult = rtpMult(f.ClockHz)
+}
+
+// policer gives the cost of a byte in nanoseconds times 1024, and the depth.
+func policer(f relay.Flow) (cost, depthUs uint32) {
+	if f.RateKbps == 0 {
+		return 0, 0
+	}
+	perByte := uint64(8*nsPerSec/1000) << costShift / uint64(f.RateKbps)
+	return uint32(min(perByte, 1<<32-1)), uint32(max(f.Depth, minDepth).Microseconds())
+}
+
+// rtpMult is RTP clock units a nanosecond, times 2^32.
+func rtpMult(hz uint32) uint32 {
+	return uint32(uint64(hz) << 32 / nsPerSec)
+}
+
+// udpDelta is what the flow's constants change in the UDP checksum: addresses and
+// ports of the pseudo header and the header, and the channel numbers. The lengths
+// differ from packet to packet; the program adds them.
+func udpDelta(f relay.Flow) uint16 {
+	was := sumAddrs(f.Key.Remote, f.Key.Local) + uint32(swap16(f.Key.Channel))
+	is := sumAddrs(f.Out.Src, f.Out.Dst) + uint32(swap16(f.Out.Channel))
+	return fold(uint32(^fold(was)) + is)
+}
+
+// ipBase is the constant part of the IPv4 header's checksum: version and header
+// length, protocol, addresses.
+func ipBase(o relay.Out) uint16 {
+	if o.Dst.Addr().Is6() {
+		return 0
+	}
+	const versionIHL, protocolUDP = 0x4500, 17
+	return fold(sumAddr(o.Src.Addr()) + sumAddr(o.Dst.Addr()) +
+		uint32(swap16(versionIHL)) + uint32(swap16(protocolUDP)))
+}
+
+func sumAddrs(a, b netip.AddrPort) uint32 {
+	return sumAddr(a.Addr()) + sumAddr(b.Addr()) + uint32(swap16(a.Port())) + uint32(swap16(b.Port()))
+}
+
+func sumAddr(a netip.Addr) uint32 {
+	var sum uint32
+	b := a.AsSlice()
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(binary.NativeEndian.Uint16(b[i:]))
+	}
+	return sum
+}
+
+func fold(sum uint32) uint16 {
+	sum = sum&0xffff + sum>>16
+	sum = sum&0xffff + sum>>16
+	return uint16(sum)
+}
+
+// flowLabel makes a label from the 5-tuple, as RFC 8656 section 14 and RFC 6437 want.
+func flowLabel(o relay.Out) uint32 {
+	h := uint32(2166136261)
+	mix := func(b []byte) {
+		for _, c := range b {
+			h = (h ^ uint32(c)) * 16777619
+		}
+	}
+	src, _ := o.Src.MarshalBinary()
+	dst, _ := o.Dst.MarshalBinary()
+	mix(src)
+	mix(dst)
+	return (h ^ h>>20) & 0xfffff
+}
