@@ -23,8 +23,13 @@ func (r *Relay) OpenPort(local netip.AddrPort, kind relay.PortKind) error {
 	if known {
 		r.release(p)
 	}
-	if s := p.sock.Load(); s != nil {
-		s.tune(kind)
+	s := p.sock.Load()
+	if s == nil {
+		return nil
+	}
+	s.tune(kind)
+	if err := r.place(s, kind); err != nil {
+		return fmt.Errorf("open port %s: %w", local, err)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type loop struct {
 	wakefd  int
 	closing atomic.Bool
 	done    chan struct{}
+	events  []unix.EpollEvent
 	ready   []*socket
 	batch   *batch
 
@@ -54,7 +55,10 @@ func newLoop(clock func() int64) (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(epfd))
 	}
-	l := &loop{clock: clock, epfd: epfd, wakefd: wakefd, done: make(chan struct{}), batch: newBatch()}
+	l := &loop{
+		clock: clock, epfd: epfd, wakefd: wakefd, done: make(chan struct{}),
+		events: make([]unix.EpollEvent, eventsAtOnce), batch: newBatch(),
+	}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeIndex}
 	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &wake); err != nil {
 		return nil, errors.Join(err, unix.Close(wakefd), unix.Close(epfd))
@@ -70,19 +74,19 @@ func (l *loop) run() {
 	defer runtime.UnlockOSThread()
 	l.thread.Store(int64(unix.Gettid()))
 	defer l.thread.Store(0)
-	events := make([]unix.EpollEvent, eventsAtOnce)
 	for !l.closing.Load() {
-		n, err := unix.EpollWait(l.epfd, events, -1)
-		if err != nil {
-			continue // EINTR; nothing else can happen to descriptors of our own
-		}
-		l.turn(events[:n])
+		l.turn(-1)
 	}
 }
 
-// turn serves the sockets that have something.
-func (l *loop) turn(events []unix.EpollEvent) {
-	l.collect(events)
+// turn waits for sockets that have something, so many milliseconds or without end, and
+// serves them.
+func (l *loop) turn(wait int) {
+	n, err := unix.EpollWait(l.epfd, l.events, wait)
+	if err != nil {
+		return // EINTR; nothing else can happen to descriptors of our own
+	}
+	l.collect(l.events[:n])
 	l.enter()
 	for i, s := range l.ready {
 		l.serve(s)
@@ -202,8 +206,6 @@ func (l *loop) settle() {
 }
 
 func (l *loop) isCaller() bool { return l.thread.Load() == int64(unix.Gettid()) }
-
-func (l *loop) inHandlerOf(s *socket) bool { return l.isCaller() && l.handling == s }
 
 // load is how many sockets the loop watches.
 func (l *loop) load() int {

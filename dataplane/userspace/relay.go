@@ -71,6 +71,18 @@ type Relay struct {
 
 // New starts the loops.
 func New(cfg Config) (*Relay, error) {
+	r, err := build(cfg)
+	for _, l := range r.loops {
+		go l.run()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start relay loop: %w", err), r.Close())
+	}
+	return r, nil
+}
+
+// build makes a relay whose loops do not run yet.
+func build(cfg Config) (*Relay, error) {
 	r := &Relay{
 		now:      cfg.Now,
 		maxFlows: cfg.MaxFlows,
@@ -90,10 +102,9 @@ func New(cfg Config) (*Relay, error) {
 	for range n {
 		l, err := newLoop(r.clock)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("start relay loop: %w", err), r.Close())
+			return r, err
 		}
 		r.loops = append(r.loops, l)
-		go l.run()
 	}
 	return r, nil
 }

@@ -25,8 +25,8 @@ type socket struct {
 	local   netip.AddrPort
 	ipv4    bool
 	handler func(relay.Socket, relay.Datagram)
-	loop    *loop
-	index   int // in the loop
+	loop    *loop // under Relay.mu
+	index   int   // in the loop
 
 	// mu keeps the descriptor from being closed, and so from meaning another socket,
 	// during a system call, and lets a datagram with DF set leave alone.
@@ -73,31 +73,13 @@ func (r *Relay) adopt(s *socket) error {
 	kind := s.port.kind
 	s.port.mu.RUnlock()
 	s.tune(kind)
-	s.loop = r.place(kind)
 	s.port.sock.Store(s)
-	if err := s.loop.watch(s); err != nil {
+	if err := r.place(s, kind); err != nil {
 		s.port.sock.Store(nil)
 		r.release(s.port)
 		return err
 	}
 	return nil
-}
-
-// place chooses a loop. What goes through the listening sockets goes through the
-// relays as well, so each of the two gets half of the loops.
-func (r *Relay) place(kind relay.PortKind) *loop {
-	half := len(r.loops) / 2
-	among := r.loops[half:]
-	if kind == relay.PortListener && half > 0 {
-		among = r.loops[:half]
-	}
-	best := among[0]
-	for _, l := range among[1:] {
-		if l.load() < best.load() {
-			best = l
-		}
-	}
-	return best
 }
 
 // Local is the address the socket is bound to.
@@ -219,7 +201,7 @@ func (s *socket) Close() error {
 	if err != nil {
 		err = fmt.Errorf("close UDP %s: %w", s.local, err)
 	}
-	if !s.loop.inHandlerOf(s) {
+	if !s.relay.inHandlerOf(s) {
 		s.handling.Lock() // waits for the handler
 		defer s.handling.Unlock()
 	}
@@ -227,9 +209,9 @@ func (s *socket) Close() error {
 }
 
 func (r *Relay) disown(s *socket) {
-	s.loop.unwatch(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s.loop.unwatch(s)
 	if s.port.sock.CompareAndSwap(s, nil) {
 		r.release(s.port)
 	}
