@@ -66,14 +66,18 @@ func Open(cfg Config) (*Backend, error) {
 	}
 	b := &Backend{
 		cfg:     cfg,
-		router:  newRouter(),
 		ids:     ids{limit: uint32(cfg.MaxFlows)},
 		flows:   map[uint32]*installed{},
 		byKey:   map[bpf.RelayFlowKey]uint32{},
 		orphans: map[bpf.RelayFlowKey]uint32{},
 		tx:      map[int]uint32{},
 	}
+	var err error
+	if b.router, err = newRouter(); err != nil {
+		return nil, err
+	}
 	if err := b.load(); err != nil {
+		b.router.netlink.Close()
 		return nil, err
 	}
 	b.findTx()
@@ -294,5 +298,6 @@ func (b *Backend) Close() error {
 		p.close()
 	}
 	b.memory.unmap()
+	b.router.netlink.Close()
 	return errors.Join(b.prog.Close(), b.maps.Close())
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -16,18 +15,12 @@ const (
 	netdevAttrIfindex     = 1
 	netdevAttrXDPFeatures = 3
 
-	featureBasic    = 1 << 0
-	featureRedirect = 1 << 1
-	featureXmit     = 1 << 2 // takes frames that were redirected to it
+	featureXmit = 1 << 2 // takes frames that were redirected to it
 )
 
 // features asks for the XDP features of a device.
-func features(ifindex int) (uint64, error) {
-	family, err := netlink.GenlFamilyGet("netdev")
-	if err != nil {
-		return 0, fmt.Errorf("find netlink family netdev: %w", err)
-	}
-	req := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
+func features(family uint16, ifindex int) (uint64, error) {
+	req := nl.NewNetlinkRequest(int(family), unix.NLM_F_ACK)
 	req.AddData(&nl.Genlmsg{Command: netdevCmdDevGet, Version: 1})
 	req.AddData(nl.NewRtAttr(netdevAttrIfindex, nl.Uint32Attr(uint32(ifindex))))
 	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)

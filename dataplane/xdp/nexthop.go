@@ -28,8 +28,6 @@ type device struct {
 	ethernet  bool
 	up        bool
 	sends     bool // takes redirected frames
-	veth      bool
-	loopback  bool
 	sendsWhy  string
 	addresses []netip.Addr
 }
@@ -52,14 +50,25 @@ type neighbourKey struct {
 // router knows the next hop of every flow: the routes that the kernel answered, the
 // neighbours that it told, and the devices. Changes empty what they may have changed.
 type router struct {
+	netlink    *netlink.Handle
+	family     uint16 // of netlink's netdev
 	devices    map[int]device
 	ways       map[routeKey]way
 	neighbours map[neighbourKey][6]byte
 	managed    map[neighbourKey]bool
 }
 
-func newRouter() *router {
-	return &router{ways: map[routeKey]way{}, managed: map[neighbourKey]bool{}}
+func newRouter() (*router, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_GENERIC)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	family, err := h.GenlFamilyGet("netdev")
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("find netlink family netdev: %w", err)
+	}
+	return &router{netlink: h, family: family.ID, ways: map[routeKey]way{}, managed: map[neighbourKey]bool{}}, nil
 }
 
 // maxWays bounds the cache of routes.
@@ -72,15 +81,15 @@ func (r *router) reload() error {
 }
 
 func (r *router) loadDevices() error {
-	links, err := netlink.LinkList()
+	links, err := r.netlink.LinkList()
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
 	}
 	r.devices = make(map[int]device, len(links))
 	for _, l := range links {
-		r.devices[l.Attrs().Index] = describe(l)
+		r.devices[l.Attrs().Index] = r.describe(l)
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := r.netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
@@ -95,32 +104,38 @@ func (r *router) loadDevices() error {
 	return nil
 }
 
-func describe(l netlink.Link) device {
+func (r *router) describe(l netlink.Link) device {
 	a := l.Attrs()
 	d := device{
 		name:     a.Name,
 		mtu:      a.MTU,
 		ethernet: len(a.HardwareAddr) == 6 && a.EncapType == "ether",
 		up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
-		veth:     l.Type() == "veth",
-		loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
 	}
 	copy(d.mac[:], a.HardwareAddr)
-	f, err := features(a.Index)
-	d.sends = err == nil && f&featureXmit != 0
-	switch {
-	case err != nil:
-		d.sendsWhy = err.Error()
-	case !d.sends && d.veth:
-		d.sendsWhy = "the other end of the veth has neither GRO nor an XDP program (ethtool -K PEER gro on)"
-	case !d.sends:
-		d.sendsWhy = "the driver cannot send redirected frames"
-	}
+	d.sends, d.sendsWhy = r.takesRedirects(l)
 	return d
 }
 
+// takesRedirects reports whether a device sends frames that XDP redirects to it.
+func (r *router) takesRedirects(l netlink.Link) (bool, string) {
+	if l.Type() == "veth" {
+		// It depends on the other end, and the kernel's flag for it is stale when that
+		// end got GRO before it came up.
+		return true, ""
+	}
+	f, err := features(r.family, l.Attrs().Index)
+	switch {
+	case err != nil:
+		return false, err.Error()
+	case f&featureXmit == 0:
+		return false, "the driver cannot send redirected frames"
+	}
+	return true, ""
+}
+
 func (r *router) loadNeighbours() error {
-	list, err := netlink.NeighList(0, 0)
+	list, err := r.netlink.NeighList(0, 0)
 	if err != nil {
 		return fmt.Errorf("list neighbours: %w", err)
 	}
@@ -206,7 +221,7 @@ func (r *router) manage(key neighbourKey) {
 	n := neighbourMessage(key)
 	n.FlagsExt = netlink.NTF_EXT_MANAGED
 	// Without it the neighbour is resolved by the packets that the process sends.
-	if err := netlink.NeighSet(n); err == nil {
+	if err := r.netlink.NeighSet(n); err == nil {
 		r.managed[key] = true
 	}
 }
@@ -220,7 +235,7 @@ func (r *router) releaseUnused(used map[neighbourKey]bool) {
 		delete(r.managed, key)
 		n := neighbourMessage(key)
 		n.Flags = netlink.NTF_USE
-		_ = netlink.NeighSet(n) // the neighbour or its device may be gone
+		_ = r.netlink.NeighSet(n) // the neighbour or its device may be gone
 	}
 }
 
@@ -240,13 +255,13 @@ func (r *router) way(src, dst netip.Addr) way {
 	if len(r.ways) >= maxWays {
 		clear(r.ways)
 	}
-	w := lookUp(src, dst)
+	w := r.lookUp(src, dst)
 	r.ways[key] = w
 	return w
 }
 
-func lookUp(src, dst netip.Addr) way {
-	routes, err := netlink.RouteGetWithOptions(dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: src.AsSlice()})
+func (r *router) lookUp(src, dst netip.Addr) way {
+	routes, err := r.netlink.RouteGetWithOptions(dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: src.AsSlice()})
 	if err != nil || len(routes) == 0 {
 		return way{reason: fmt.Sprintf("no route from %s to %s", src, dst)}
 	}
