@@ -2,14 +2,25 @@ package gen
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+
+	"turnpike.dev/turnpike/perf/lab"
 )
+
+// Link is a sender's interface.
+type Link struct {
+	Host *lab.Host
+	Name string
+}
+
+// MaxLinks is how many links one generator sends by at most.
+const MaxLinks = 4
 
 // Flow is one stream of RTP packets as its sender puts them on the wire.
 type Flow struct {
+	Link           Link
 	SrcMAC, DstMAC net.HardwareAddr
 	Src, Dst       netip.AddrPort
 	Channel        uint16 // TURN channel number; 0: the RTP packet is the UDP payload
@@ -26,11 +37,9 @@ const (
 	MaxPayload = 1200
 )
 
-// layout is where things lie in each frame of a generator.
+// layout is where things lie in the frames of a flow.
 type layout struct {
-	v6      bool
-	channel bool
-	payload int
+	udp, rtp, frame int
 }
 
 const (
@@ -41,64 +50,65 @@ const (
 	headLen    = 8 * 12 // HEAD_WORDS
 )
 
-func (l layout) udp() int {
-	if l.v6 {
-		return ethLen + ipv6Len
+// headers is a layout of nothing but headers.
+func headers(f Flow) layout {
+	l := layout{udp: ethLen + ipv4Len}
+	if f.Src.Addr().Is6() {
+		l.udp = ethLen + ipv6Len
 	}
-	return ethLen + ipv4Len
+	l.rtp = l.udp + udpLen
+	if f.Channel != 0 {
+		l.rtp += channelLen
+	}
+	return l
 }
 
-func (l layout) rtp() int {
-	if l.channel {
-		return l.udp() + udpLen + channelLen
-	}
-	return l.udp() + udpLen
-}
-
-func (l layout) frame() int { return l.rtp() + l.payload }
-
-// layoutOf returns what all flows have in common: frames of one run have one length.
-func layoutOf(flows []Flow, payload int) (layout, error) {
+// frameOf returns how long the frames of a generator are: all have one length, so
+// flows with shorter headers have longer packets.
+func frameOf(flows []Flow, payload int) (int, error) {
 	if payload < MinPayload || payload > MaxPayload {
-		return layout{}, fmt.Errorf("payload of %d bytes: must be %d to %d", payload, MinPayload, MaxPayload)
+		return 0, fmt.Errorf("payload of %d bytes: must be %d to %d", payload, MinPayload, MaxPayload)
 	}
 	if len(flows) == 0 || len(flows) > MaxFlows {
-		return layout{}, fmt.Errorf("%d flows: must be 1 to %d", len(flows), MaxFlows)
+		return 0, fmt.Errorf("%d flows: must be 1 to %d", len(flows), MaxFlows)
 	}
-	first := layout{v6: flows[0].Src.Addr().Is6(), channel: flows[0].Channel != 0, payload: payload}
+	longest := 0
 	for _, f := range flows {
-		if f.Src.Addr().Is6() != first.v6 || f.Dst.Addr().Is6() != first.v6 || (f.Channel != 0) != first.channel {
-			return layout{}, errors.New("flows of one generator must share the family, and all or none have a channel")
+		if f.Src.Addr().Is6() != f.Dst.Addr().Is6() {
+			return 0, fmt.Errorf("flow %d has two families", f.ID)
 		}
 		if len(f.SrcMAC) != 6 || len(f.DstMAC) != 6 {
-			return layout{}, fmt.Errorf("flow %d has no link addresses", f.ID)
+			return 0, fmt.Errorf("flow %d has no link addresses", f.ID)
 		}
+		longest = max(longest, headers(f).rtp)
 	}
-	return first, nil
+	return longest + payload, nil
 }
 
 // template makes the part of a flow's frames that stays the same.
-func (l layout) template(f Flow) genFlow {
-	frame := make([]byte, max(l.frame(), headLen))
+func template(f Flow, frameLen int, link uint32) genFlow {
+	l := headers(f)
+	l.frame = frameLen
+	frame := make([]byte, max(frameLen, headLen))
 	copy(frame, f.DstMAC)
 	copy(frame[6:], f.SrcMAC)
 	sum := l.network(frame, f)
 	l.transport(frame, f)
-	var t genFlow
+	t := genFlow{Udp: uint16(l.udp), Rtp: uint16(l.rtp), Link: link}
 	for i := range t.Head {
 		t.Head[i] = binary.NativeEndian.Uint64(frame[8*i:])
 	}
-	t.Sum = sum + sum16(frame[l.udp():l.frame()])
+	t.Sum = sum + sum16(frame[l.udp:l.frame])
 	return t
 }
 
 // network writes the Ethernet type and the IP header and returns the sum of the
 // pseudo header.
 func (l layout) network(frame []byte, f Flow) uint64 {
-	length := uint16(l.frame() - l.udp())
+	length := uint16(l.frame - l.udp)
 	src, dst := f.Src.Addr().AsSlice(), f.Dst.Addr().AsSlice()
-	ip := frame[ethLen:l.udp()]
-	if l.v6 {
+	ip := frame[ethLen:l.udp]
+	if f.Src.Addr().Is6() {
 		binary.BigEndian.PutUint16(frame[12:], 0x86dd)
 		ip[0] = 6 << 4
 		binary.BigEndian.PutUint16(ip[4:], length)
@@ -120,15 +130,15 @@ func (l layout) network(frame []byte, f Flow) uint64 {
 
 // transport writes UDP header, channel header, RTP header and stamp.
 func (l layout) transport(frame []byte, f Flow) {
-	udp := frame[l.udp():]
+	udp := frame[l.udp:]
 	binary.BigEndian.PutUint16(udp, f.Src.Port())
 	binary.BigEndian.PutUint16(udp[2:], f.Dst.Port())
-	binary.BigEndian.PutUint16(udp[4:], uint16(l.frame()-l.udp()))
-	if l.channel {
+	binary.BigEndian.PutUint16(udp[4:], uint16(l.frame-l.udp))
+	if f.Channel != 0 {
 		binary.BigEndian.PutUint16(udp[udpLen:], f.Channel)
-		binary.BigEndian.PutUint16(udp[udpLen+2:], uint16(l.payload))
+		binary.BigEndian.PutUint16(udp[udpLen+2:], uint16(l.frame-l.rtp))
 	}
-	rtp := frame[l.rtp():]
+	rtp := frame[l.rtp:]
 	rtp[0], rtp[1] = 2<<6, 0 // version 2, PCMU
 	binary.BigEndian.PutUint32(rtp[8:], f.ID+1)
 	binary.BigEndian.PutUint32(rtp[rtpLen:], Magic)

@@ -2,7 +2,7 @@
 
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Generator: turns each empty frame of a live-frames test run into the next packet
- * of the next flow and redirects it into the sender's link.
+ * of the next flow and redirects it into its sender's link.
  *
  * Frames are recycled as the receiver left them, so every header of every frame is
  * written. What does not change from packet to packet of a flow comes from its
@@ -20,6 +20,8 @@
 struct flow {
 	__u64 head[HEAD_WORDS]; /* first bytes of the frame, its changing fields zero */
 	__u64 sum;		/* of the UDP checksum over all of it, not folded */
+	__u16 udp, rtp;		/* where those headers start */
+	__u32 link;		/* index into links */
 };
 
 struct {
@@ -29,18 +31,16 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-/* The sender's link. */
+/* The senders' links, of any namespace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, 1);
+	__uint(max_entries, 4);
 	__uint(key_size, 4);
 	__uint(value_size, 4);
-} link SEC(".maps");
+} links SEC(".maps");
 
 /* Set before loading. */
 const volatile __u32 flow_count = 1;
-const volatile __u32 udp_offset;
-const volatile __u32 rtp_offset;
 const volatile __u32 stamped; /* write the time of sending into each frame */
 
 /* Set while running. One thread runs the program, so nothing here is atomic. */
@@ -152,9 +152,9 @@ int generate(struct xdp_md *ctx)
 	for (int i = 0; i < HEAD_WORDS; i++)
 		head[i] = f->head[i];
 
-	struct rtp *rtp = data + rtp_offset;
-	struct stamp *stamp = data + rtp_offset + sizeof(*rtp);
-	__be16 *checksum = data + udp_offset + 6;
+	struct rtp *rtp = data + (f->rtp & 127);
+	struct stamp *stamp = (void *)(rtp + 1);
+	__be16 *checksum = data + (f->udp & 127) + 6;
 	if ((void *)(stamp + 1) > end || (void *)(checksum + 1) > end)
 		return XDP_ABORTED;
 	rtp->sequence = bpf_htons(round);
@@ -168,7 +168,7 @@ int generate(struct xdp_md *ctx)
 	*checksum = folded ? folded : 0xffff; /* RFC 768: zero would say none */
 
 	advance(now);
-	return bpf_redirect_map(&link, 0, XDP_DROP);
+	return bpf_redirect_map(&links, f->link, XDP_DROP);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -17,6 +17,9 @@ type genFlow struct {
 	_    structs.HostLayout
 	Head [12]uint64
 	Sum  uint64
+	Udp  uint16
+	Rtp  uint16
+	Link uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -24,7 +27,7 @@ type genFlow struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	genMapFlows      = "flows"
-	genMapLink       = "link"
+	genMapLinks      = "links"
 	genProgGenerate  = "generate"
 	genVarBurstNs    = "burst_ns"
 	genVarDurationNs = "duration_ns"
@@ -34,11 +37,9 @@ const (
 	genVarIntervalPs = "interval_ps"
 	genVarLastNs     = "last_ns"
 	genVarLateNs     = "late_ns"
-	genVarRtpOffset  = "rtp_offset"
 	genVarSent       = "sent"
 	genVarSkipped    = "skipped"
 	genVarStamped    = "stamped"
-	genVarUdpOffset  = "udp_offset"
 )
 
 // loadGen returns the embedded CollectionSpec for gen.
@@ -91,7 +92,7 @@ type genProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type genMapSpecs struct {
 	Flows *ebpf.MapSpec `ebpf:"flows"`
-	Link  *ebpf.MapSpec `ebpf:"link"`
+	Links *ebpf.MapSpec `ebpf:"links"`
 }
 
 // genVariableSpecs contains global variables before they are loaded into the kernel.
@@ -106,11 +107,9 @@ type genVariableSpecs struct {
 	IntervalPs *ebpf.VariableSpec `ebpf:"interval_ps"`
 	LastNs     *ebpf.VariableSpec `ebpf:"last_ns"`
 	LateNs     *ebpf.VariableSpec `ebpf:"late_ns"`
-	RtpOffset  *ebpf.VariableSpec `ebpf:"rtp_offset"`
 	Sent       *ebpf.VariableSpec `ebpf:"sent"`
 	Skipped    *ebpf.VariableSpec `ebpf:"skipped"`
 	Stamped    *ebpf.VariableSpec `ebpf:"stamped"`
-	UdpOffset  *ebpf.VariableSpec `ebpf:"udp_offset"`
 }
 
 // genObjects contains all objects after they have been loaded into the kernel.
@@ -134,13 +133,13 @@ func (o *genObjects) Close() error {
 // It can be passed to loadGenObjects or ebpf.CollectionSpec.LoadAndAssign.
 type genMaps struct {
 	Flows *ebpf.Map `ebpf:"flows"`
-	Link  *ebpf.Map `ebpf:"link"`
+	Links *ebpf.Map `ebpf:"links"`
 }
 
 func (m *genMaps) Close() error {
 	return _GenClose(
 		m.Flows,
-		m.Link,
+		m.Links,
 	)
 }
 
@@ -156,11 +155,9 @@ type genVariables struct {
 	IntervalPs *ebpf.Variable `ebpf:"interval_ps"`
 	LastNs     *ebpf.Variable `ebpf:"last_ns"`
 	LateNs     *ebpf.Variable `ebpf:"late_ns"`
-	RtpOffset  *ebpf.Variable `ebpf:"rtp_offset"`
 	Sent       *ebpf.Variable `ebpf:"sent"`
 	Skipped    *ebpf.Variable `ebpf:"skipped"`
 	Stamped    *ebpf.Variable `ebpf:"stamped"`
-	UdpOffset  *ebpf.Variable `ebpf:"udp_offset"`
 }
 
 // genPrograms contains all programs after they have been loaded into the kernel.

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func testFlows(n int, v6 bool, channel uint16) []Flow {
+func testFlows(from Link, n int, v6 bool, channel uint16) []Flow {
 	src, dst := netip.MustParseAddr("198.18.0.2"), netip.MustParseAddr("198.18.0.1")
 	if v6 {
 		src, dst = netip.MustParseAddr("fd00:0:0:1::2"), netip.MustParseAddr("fd00:0:0:1::1")
@@ -31,7 +31,7 @@ func testFlows(n int, v6 bool, channel uint16) []Flow {
 	flows := make([]Flow, n)
 	for i := range flows {
 		flows[i] = Flow{
-			SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
+			Link: from, SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
 			Src: netip.AddrPortFrom(src, uint16(10000+i)), Dst: netip.AddrPortFrom(dst, 3478),
 			ID: uint32(i),
 		}
@@ -51,13 +51,19 @@ func TestFrames(t *testing.T) {
 			for _, payload := range []int{MinPayload, 173, MaxPayload} {
 				t.Run(fmt.Sprintf("v6=%t channel=%#x payload=%d", v6, channel, payload), func(t *testing.T) {
 					testFrames(t, Config{
-						Host: l.Client, Link: "c0", Flows: testFlows(3, v6, channel),
+						Flows:   testFlows(Link{l.Client, "c0"}, 3, v6, channel),
 						Payload: payload, Stamped: payload == 173,
 					})
 				})
 			}
 		}
 	}
+	t.Run("mixed", func(t *testing.T) {
+		flows := testFlows(Link{l.Client, "c0"}, 1, false, 0x4000)
+		flows = append(flows, testFlows(Link{l.Peer, "p0"}, 1, true, 0x4000)...)
+		flows = append(flows, testFlows(Link{l.Peer, "p0"}, 1, false, 0)...)
+		testFrames(t, Config{Flows: flows, Payload: 100})
+	})
 }
 
 func testFrames(t *testing.T, cfg Config) {
@@ -69,7 +75,7 @@ func testFrames(t *testing.T, cfg Config) {
 	if err := g.prepare(Load{}); err != nil {
 		t.Fatal(err)
 	}
-	frame := make([]byte, g.lay.frame())
+	frame := bytes.Clone(g.frame)
 	for i := range 3 * 400 {
 		out := make([]byte, len(frame))
 		ret, err := g.objs.Generate.Run(&ebpf.RunOptions{Data: frame, DataOut: out})
@@ -78,7 +84,7 @@ func testFrames(t *testing.T, cfg Config) {
 		}
 		checkFrame(t, cfg, out, cfg.Flows[i%3], uint16(i/3))
 		frame = out // recycled
-		for j := range g.lay.rtp() {
+		for j := range ethLen + ipv4Len {
 			frame[j] = 0xa5 // headers as someone left them
 		}
 	}
@@ -104,7 +110,7 @@ func checkFrame(t *testing.T, cfg Config, frame []byte, f Flow, sequence uint16)
 	if want := reserialized(t, packet, udp); !bytes.Equal(frame, want) {
 		t.Fatalf("frame differs from gopacket's:\n%x\n%x", frame, want)
 	}
-	checkPayload(t, cfg, udp.Payload, f, sequence)
+	checkPayload(t, cfg.Stamped, udp.Payload, f, sequence)
 }
 
 // reserialized has gopacket write the same packet with its own lengths and checksums.
@@ -127,19 +133,16 @@ func reserialized(t *testing.T, packet gopacket.Packet, udp *layers.UDP) []byte 
 	return out
 }
 
-func checkPayload(t *testing.T, cfg Config, payload []byte, f Flow, sequence uint16) {
+func checkPayload(t *testing.T, stamped bool, payload []byte, f Flow, sequence uint16) {
 	t.Helper()
 	if f.Channel != 0 {
 		if got := binary.BigEndian.Uint16(payload); got != f.Channel {
 			t.Errorf("channel %#x, want %#x", got, f.Channel)
 		}
-		if got := int(binary.BigEndian.Uint16(payload[2:])); got != cfg.Payload {
-			t.Errorf("channel data length %d, want %d", got, cfg.Payload)
+		if got := int(binary.BigEndian.Uint16(payload[2:])); got != len(payload)-4 {
+			t.Errorf("channel data length %d, want %d", got, len(payload)-4)
 		}
 		payload = payload[4:]
-	}
-	if len(payload) != cfg.Payload {
-		t.Fatalf("payload of %d bytes, want %d", len(payload), cfg.Payload)
 	}
 	if got := binary.BigEndian.Uint16(payload[2:]); got != sequence {
 		t.Fatalf("sequence %d, want %d", got, sequence)
@@ -151,7 +154,7 @@ func checkPayload(t *testing.T, cfg Config, payload []byte, f Flow, sequence uin
 		t.Errorf("flow %d, want %d", got, f.ID)
 	}
 	stamp := binary.NativeEndian.Uint64(payload[20:])
-	if now := monotonic(); cfg.Stamped != (stamp != 0) || stamp > now || cfg.Stamped && now-stamp > uint64(time.Minute) {
+	if now := monotonic(); stamped != (stamp != 0) || stamp > now || stamped && now-stamp > uint64(time.Minute) {
 		t.Errorf("stamp %d at %d", stamp, now)
 	}
 }
@@ -161,16 +164,17 @@ func addr(e gopacket.Endpoint) netip.Addr {
 	return a
 }
 
-func TestNewRefusesMixedFlows(t *testing.T) {
-	mixed := append(testFlows(1, false, 0), testFlows(1, true, 0)...)
-	channels := append(testFlows(1, false, 0), testFlows(1, false, 0x4000)...)
+func TestNewRefuses(t *testing.T) {
+	good := testFlows(Link{}, 1, false, 0)[0]
+	mixed, bare := good, good
+	mixed.Dst = netip.MustParseAddrPort("[fd00::1]:1")
+	bare.DstMAC = nil
 	for name, cfg := range map[string]Config{
-		"families":    {Flows: mixed, Payload: 100},
-		"channels":    {Flows: channels, Payload: 100},
-		"no flows":    {Payload: 100},
-		"payload":     {Flows: testFlows(1, false, 0), Payload: 63},
-		"big payload": {Flows: testFlows(1, false, 0), Payload: 1201},
-		"no link":     {Flows: []Flow{{Src: netip.MustParseAddrPort("198.18.0.2:1"), Dst: netip.MustParseAddrPort("198.18.0.1:1")}}, Payload: 100},
+		"two families": {Flows: []Flow{mixed}, Payload: 100},
+		"no flows":     {Payload: 100},
+		"payload":      {Flows: []Flow{good}, Payload: 63},
+		"big payload":  {Flows: []Flow{good}, Payload: 1201},
+		"no link":      {Flows: []Flow{bare}, Payload: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if g, err := New(cfg); err == nil {
@@ -204,11 +208,11 @@ func TestLiveFramesArrive(t *testing.T) {
 	if err := conn.SetReadBuffer(4 << 20); err != nil { // each frame counts as a page
 		t.Fatal(err)
 	}
-	flows := testFlows(5, false, 0)
+	flows := testFlows(Link{l.Client, "c0"}, 5, false, 0)
 	for i := range flows {
 		flows[i].SrcMAC, flows[i].DstMAC = l.Client.Link("c0").MAC, l.Node.Link("s0").MAC
 	}
-	g, err := New(Config{Host: l.Client, Link: "c0", Flows: flows, Payload: 160})
+	g, err := New(Config{Flows: flows, Payload: 160})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,12 @@ const MaxFlows = 65536
 
 // Config says who sends what.
 type Config struct {
-	Host    *lab.Host
-	Link    string // of Host
-	Flows   []Flow // all of one family; all or none with a channel
-	Payload int    // bytes of each RTP packet, header included
-	Stamped bool   // write the time of sending into each packet, for latency
+	Flows []Flow // they send by turns
+	// Payload is the length of the RTP packets, header included, of the flows with
+	// the longest headers. All frames have one length; so with flows with and
+	// without a channel the latter have packets 4 bytes longer.
+	Payload int
+	Stamped bool // write the time of sending into each packet, for latency
 }
 
 // Load is how much is sent and for how long.
@@ -60,18 +61,18 @@ func (r Result) Rate() float64 {
 // Generator sends the packets of some flows. It is not safe for concurrent use.
 type Generator struct {
 	cfg   Config
-	lay   layout
+	home  *lab.Host // where the generator's thread runs
 	objs  genObjects
 	frame []byte
 }
 
 // New loads a generator. Close it.
 func New(cfg Config) (*Generator, error) {
-	lay, err := layoutOf(cfg.Flows, cfg.Payload)
+	length, err := frameOf(cfg.Flows, cfg.Payload)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generator{cfg: cfg, lay: lay, frame: make([]byte, lay.frame())}
+	g := &Generator{cfg: cfg, home: cfg.Flows[0].Link.Host, frame: make([]byte, length)}
 	if err := g.load(); err != nil {
 		return nil, fmt.Errorf("load the generator: %w", err)
 	}
@@ -93,36 +94,43 @@ func (g *Generator) load() error {
 	if g.cfg.Stamped {
 		stamped = 1
 	}
-	for _, v := range []struct {
-		name  string
-		value uint32
-	}{
-		{genVarFlowCount, uint32(len(g.cfg.Flows))},
-		{genVarUdpOffset, uint32(g.lay.udp())},
-		{genVarRtpOffset, uint32(g.lay.rtp())},
-		{genVarStamped, stamped},
-	} {
-		if err := spec.Variables[v.name].Set(v.value); err != nil {
-			return err
-		}
+	err = errors.Join(
+		spec.Variables[genVarFlowCount].Set(uint32(len(g.cfg.Flows))),
+		spec.Variables[genVarStamped].Set(stamped),
+	)
+	if err != nil {
+		return err
 	}
 	return spec.LoadAndAssign(&g.objs, nil)
 }
 
-// fill writes the templates and the link. A link's index counts in the namespace
-// of the thread that writes it.
+// fill writes the templates and the links.
 func (g *Generator) fill() error {
+	links := make(map[Link]uint32)
 	keys := make([]uint32, len(g.cfg.Flows))
 	values := make([]genFlow, len(g.cfg.Flows))
 	for i, f := range g.cfg.Flows {
-		keys[i], values[i] = uint32(i), g.lay.template(f)
+		link, known := links[f.Link]
+		if !known {
+			link = uint32(len(links))
+			links[f.Link] = link
+			if err := g.addLink(link, f.Link); err != nil {
+				return err
+			}
+		}
+		keys[i], values[i] = uint32(i), template(f, len(g.frame), link)
 	}
-	if _, err := g.objs.Flows.BatchUpdate(keys, values, nil); err != nil {
-		return err
+	_, err := g.objs.Flows.BatchUpdate(keys, values, nil)
+	return err
+}
+
+// addLink puts a link into the map. Its index counts in the namespace of the thread
+// that writes it; the redirect then works from any namespace.
+func (g *Generator) addLink(i uint32, l Link) error {
+	if i >= MaxLinks {
+		return fmt.Errorf("flows by more than %d links", MaxLinks)
 	}
-	return g.cfg.Host.Do(func() error {
-		return g.objs.Link.Put(uint32(0), uint32(g.cfg.Host.Link(g.cfg.Link).Index))
-	})
+	return l.Host.Do(func() error { return g.objs.Links.Put(i, uint32(l.Host.Link(l.Name).Index)) })
 }
 
 // Run sends until the load's duration is over or ctx ends. Sequence numbers go on
@@ -136,13 +144,13 @@ func (g *Generator) Run(ctx context.Context, load Load) (Result, error) {
 	if load.Duration > 0 {
 		go g.endAfter(ctx, cancel, load.Duration)
 	}
-	err := g.cfg.Host.Do(func() error {
+	err := g.home.Do(func() error {
 		return onCPU(load.CPU, load.Nice, func() error {
 			return runLive(ctx, g.objs.Generate.FD(), g.frame)
 		})
 	})
 	if err != nil {
-		return Result{}, fmt.Errorf("run the generator in %s: %w", g.cfg.Host.Name, err)
+		return Result{}, fmt.Errorf("run the generator in %s: %w", g.home.Name, err)
 	}
 	return g.result()
 }

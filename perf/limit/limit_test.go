@@ -51,12 +51,12 @@ func through(t *testing.T, from *lab.Host, out string, to *lab.Host, in string) 
 	var flows []gen.Flow
 	for i := range 7 {
 		flows = append(flows, gen.Flow{
-			SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
+			Link: gen.Link{Host: from, Name: out}, SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
 			Src: netip.MustParseAddrPort("198.18.0.2:4000"), Dst: netip.MustParseAddrPort("198.18.0.1:3478"),
 			Channel: 0x4000 + uint16(i), ID: uint32(i),
 		})
 	}
-	g, err := gen.New(gen.Config{Host: from, Link: out, Flows: flows, Payload: 160, Stamped: true})
+	g, err := gen.New(gen.Config{Flows: flows, Payload: 160, Stamped: true})
 	if err != nil {
 		t.Fatal(err)
 	}
