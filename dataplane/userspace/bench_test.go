@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
@@ -66,31 +64,27 @@ type yard struct {
 // for each flow.
 func newYard(t testing.TB, flows int, dir relay.Direction) *yard {
 	t.Helper()
-	y := &yard{outbox: newBatch(), inbox: newBatch()}
-	y.relay = newStill(t)
-	listener := y.socket(t, relay.PortListener)
-	client, clientFD := rawEnd(t)
-	peer, peerFD := rawEnd(t)
+	s := newSite(t, loopback4, loopback4)
+	s.relay.now = time.Now
+	y := &yard{relay: s.relay, outbox: newBatch(), inbox: newBatch()}
 	for i := range flows {
-		out := y.socket(t, relay.PortRelay)
+		out := s.open(loopback4, relay.PortRelay)
 		number := uint16(0x4000 + i)
 		f := relay.Flow{
-			Key: relay.Key{Local: listener.Local(), Remote: client, Channel: number},
-			Out: relay.Out{Src: out.Local(), Dst: peer},
+			Key: relay.Key{Local: s.listen.Local(), Remote: s.client.addr, Channel: number},
+			Out: relay.Out{Src: out.Local(), Dst: s.peer.addr},
 		}
-		at, fd := listener.Local(), clientFD
-		y.sink = peerFD
+		at, fd := s.listen.Local(), s.client.fd
+		y.sink = s.peer.fd
 		if dir == relay.Down {
-			f.Key = relay.Key{Local: out.Local(), Remote: peer}
-			f.Out = relay.Out{Src: listener.Local(), Dst: client, Channel: number}
-			at, fd = out.Local(), peerFD
-			y.sink = clientFD
+			f.Key = relay.Key{Local: out.Local(), Remote: s.peer.addr}
+			f.Out = relay.Out{Src: s.listen.Local(), Dst: s.client.addr, Channel: number}
+			at, fd = out.Local(), s.peer.fd
+			y.sink = s.client.fd
 		}
 		f.RateKbps = 4e9
 		f.ClockHz = 90000
-		if _, err := y.relay.Install(f); err != nil {
-			t.Fatal(err)
-		}
+		s.install(f)
 		y.from = append(y.from, fd)
 		y.to = append(y.to, sockaddr{})
 		y.size = append(y.size, y.to[i].set(at))
@@ -136,49 +130,6 @@ func (y *yard) drain() {
 			return
 		}
 	}
-}
-
-func (y *yard) socket(t testing.TB, kind relay.PortKind) relay.Socket {
-	t.Helper()
-	s, err := y.relay.Open(netip.AddrPortFrom(loopback4, 0), func(relay.Socket, relay.Datagram) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := y.relay.OpenPort(s.Local(), kind); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// rawEnd is a bound descriptor.
-func rawEnd(t testing.TB) (netip.AddrPort, int) {
-	t.Helper()
-	fd, err := listen(netip.AddrPortFrom(loopback4, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	at, err := boundTo(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at, fd
-}
-
-// newStill returns a relay with one loop, which does not run by itself.
-func newStill(t testing.TB) *Relay {
-	t.Helper()
-	r, err := build(Config{Loops: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		go r.loops[0].run() // so that it can be closed
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
 }
 
 // BenchmarkMatch measures the look-up alone: a listener with 6000 flows, one reader.

@@ -1,12 +1,12 @@
 package userspace
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
@@ -19,137 +19,179 @@ var (
 	loopback6 = netip.MustParseAddr("::1")
 )
 
-// bench is a relay with the sockets of a client's and a peer's side, and a client
-// and a peer.
-type bench struct {
+const (
+	channel  = 0x4001
+	patience = 5000 // milliseconds
+)
+
+// site is a relay on loopback with a listening and a relay socket, a client and a
+// peer. Its one loop turns when it is told to, so that a test knows what has happened.
+type site struct {
 	t            testing.TB
 	relay        *Relay
+	now          time.Time
 	listen, out  relay.Socket
 	client, peer *end
-	heard        chan relay.Datagram // what came to a handler
+	heard        []relay.Datagram // what came to a handler
 }
 
-// start opens everything on loopback; the client's side and the peer's side may be of
-// different address families.
-func start(t testing.TB, clientSide, peerSide netip.Addr, cfg Config) *bench {
+// newSite may have its two sides in different address families.
+func newSite(t testing.TB, clientSide, peerSide netip.Addr) *site {
 	t.Helper()
-	r, err := New(cfg)
+	s := &site{t: t, now: time.Now()}
+	r, err := build(Config{Loops: 1, Now: func() time.Time { return s.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{t: t, relay: r, heard: make(chan relay.Datagram, 100)}
-	b.listen = b.open(clientSide, relay.PortListener)
-	b.out = b.open(peerSide, relay.PortRelay)
-	b.client, b.peer = newEnd(t, clientSide), newEnd(t, peerSide)
-	return b
-}
-
-func (b *bench) open(at netip.Addr, kind relay.PortKind) relay.Socket {
-	b.t.Helper()
-	s, err := b.relay.Open(netip.AddrPortFrom(at, 0), b.handle)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := b.relay.OpenPort(s.Local(), kind); err != nil {
-		b.t.Fatal(err)
-	}
+	s.relay = r
+	t.Cleanup(func() { closeStill(t, r) })
+	s.listen = s.open(clientSide, relay.PortListener)
+	s.out = s.open(peerSide, relay.PortRelay)
+	s.client, s.peer = newEnd(t, clientSide), newEnd(t, peerSide)
 	return s
 }
 
-func (b *bench) handle(_ relay.Socket, d relay.Datagram) {
-	d.Payload = append([]byte(nil), d.Payload...)
-	b.heard <- d
+// closeStill closes a relay whose loop does not run.
+func closeStill(t testing.TB, r *Relay) {
+	t.Helper()
+	go r.loops[0].run()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
 }
+
+func (s *site) open(at netip.Addr, kind relay.PortKind) relay.Socket {
+	s.t.Helper()
+	return openPort(s.t, s.relay, at, kind, func(_ relay.Socket, d relay.Datagram) {
+		d.Payload = append([]byte(nil), d.Payload...)
+		s.heard = append(s.heard, d)
+	})
+}
+
+func openPort(t testing.TB, r *Relay, at netip.Addr, kind relay.PortKind, handler func(relay.Socket, relay.Datagram)) relay.Socket {
+	t.Helper()
+	so, err := r.Open(netip.AddrPortFrom(at, 0), handler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.OpenPort(so.Local(), kind); err != nil {
+		t.Fatal(err)
+	}
+	return so
+}
+
+// turn waits until something has arrived, and lets the loop serve it.
+func (s *site) turn() { s.relay.loops[0].turn(patience) }
 
 // up is the flow from the client's channel to the peer, down the way back.
-func (b *bench) up(channel uint16) relay.Flow {
+func (s *site) up() relay.Flow {
 	return relay.Flow{
-		Key: relay.Key{Local: b.listen.Local(), Remote: b.client.addr, Channel: channel},
-		Out: relay.Out{Src: b.out.Local(), Dst: b.peer.addr},
+		Key: relay.Key{Local: s.listen.Local(), Remote: s.client.addr, Channel: channel},
+		Out: relay.Out{Src: s.out.Local(), Dst: s.peer.addr},
 	}
 }
 
-func (b *bench) down(channel uint16) relay.Flow {
+func (s *site) down() relay.Flow {
 	return relay.Flow{
-		Key: relay.Key{Local: b.out.Local(), Remote: b.peer.addr},
-		Out: relay.Out{Src: b.listen.Local(), Dst: b.client.addr, Channel: channel},
+		Key: relay.Key{Local: s.out.Local(), Remote: s.peer.addr},
+		Out: relay.Out{Src: s.listen.Local(), Dst: s.client.addr, Channel: channel},
 	}
 }
 
-func (b *bench) install(f relay.Flow) relay.FlowID {
-	b.t.Helper()
-	id, err := b.relay.Install(f)
+func (s *site) install(f relay.Flow) relay.FlowID {
+	s.t.Helper()
+	id, err := s.relay.Install(f)
 	if err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return id
 }
 
-// hear returns the next datagram that came to a handler.
-func (b *bench) hear() relay.Datagram {
-	b.t.Helper()
-	select {
-	case d := <-b.heard:
-		return d
-	case <-time.After(patience):
-		b.t.Fatal("nothing came to the handler")
-		return relay.Datagram{}
+// left checks how many datagrams have left for a reason.
+func (s *site) left(why bpf.Reason, n uint64) {
+	s.t.Helper()
+	if got := s.relay.Reasons()[why]; got != n {
+		s.t.Errorf("%s: %d datagrams, want %d", why, got, n)
 	}
 }
 
-// left waits until n datagrams have left for a reason.
-func (b *bench) left(why bpf.Reason, n uint64) {
-	b.t.Helper()
-	deadline := time.Now().Add(patience)
-	for b.relay.Reasons()[why] != n {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s: %d datagrams, want %d", why, b.relay.Reasons()[why], n)
+// wasHeard checks the payloads that came to a handler since the last time.
+func (s *site) wasHeard(payloads ...string) {
+	s.t.Helper()
+	if len(s.heard) != len(payloads) {
+		s.t.Fatalf("the handlers got %d datagrams, want %d", len(s.heard), len(payloads))
+	}
+	for i, want := range payloads {
+		if got := string(s.heard[i].Payload); got != want {
+			s.t.Errorf("the handler got %q, want %q", got, want)
 		}
-		time.Sleep(time.Millisecond)
 	}
+	s.heard = nil
 }
 
-// end is a client or a peer: a socket of the standard library.
+// end is a client or a peer.
 type end struct {
 	t    testing.TB
-	conn *net.UDPConn
+	fd   int
 	addr netip.AddrPort
 }
 
-const patience = 5 * time.Second
-
 func newEnd(t testing.TB, at netip.Addr) *end {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+	fd, err := listen(netip.AddrPortFrom(at, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return &end{t: t, conn: conn, addr: relay.Canonical(conn.LocalAddr().(*net.UDPAddr).AddrPort())}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	addr, err := boundTo(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &end{t: t, fd: fd, addr: addr}
 }
 
-func (e *end) send(to netip.AddrPort, payload string) {
+func (e *end) send(to netip.AddrPort, payload string) { e.sendWith(to, payload, relay.Meta{}) }
+
+func (e *end) sendWith(to netip.AddrPort, payload string, m relay.Meta) {
 	e.t.Helper()
-	if _, err := e.conn.WriteToUDPAddrPort([]byte(payload), to); err != nil {
-		e.t.Fatal(err)
+	var a sockaddr
+	var c control
+	var iov unix.Iovec
+	fill(&iov, []byte(payload))
+	msg := unix.Msghdr{Name: &a[0], Namelen: a.set(to), Iov: &iov, Iovlen: 1, Control: &c[0]}
+	msg.Controllen = c.put(m, to.Addr().Is4())
+	if errno := sendmsg(e.fd, &msg); errno != 0 {
+		e.t.Fatalf("send to %s: %v", to, errno)
 	}
+}
+
+// next returns the next datagram.
+func (e *end) next() relay.Datagram {
+	e.t.Helper()
+	poll := []unix.PollFd{{Fd: int32(e.fd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(poll, patience); n != 1 {
+		e.t.Fatalf("nothing came to %s: %v", e.addr, err)
+	}
+	b := newBatch()
+	if n, errno := recvmmsg(e.fd, b.next()[:1]); n != 1 {
+		e.t.Fatal(errno)
+	}
+	return relay.Datagram{Local: e.addr, Remote: b.from[0].addrPort(), Payload: b.data(0), Meta: b.meta(0)}
 }
 
 // receive checks the next datagram and where it came from.
 func (e *end) receive(from netip.AddrPort, payload string) {
 	e.t.Helper()
-	b := make([]byte, 1<<16)
-	_ = e.conn.SetReadDeadline(time.Now().Add(patience))
-	n, sender, err := e.conn.ReadFromUDPAddrPort(b)
-	if err != nil {
-		e.t.Fatal(err)
+	d := e.next()
+	if got := string(d.Payload); got != payload || d.Remote != from {
+		e.t.Errorf("got %.40q from %s, want %.40q from %s", got, d.Remote, payload, from)
 	}
-	if got := string(b[:n]); got != payload || relay.Canonical(sender) != from {
-		e.t.Errorf("got %.40q from %s, want %.40q from %s", got, sender, payload, from)
+}
+
+// nothing checks that nothing has come.
+func (e *end) nothing() {
+	e.t.Helper()
+	if n, _ := recvmmsg(e.fd, newBatch().next()[:1]); n != 0 {
+		e.t.Error("a datagram came that should not have")
 	}
 }
