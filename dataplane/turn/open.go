@@ -1,0 +1,125 @@
+package turn
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/pion/stun/v3"
+
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+// portTries is how many ports in use by somebody else an Allocate puts up with.
+const portTries = 8
+
+// openRelays opens what is wanted: all of it, or for a dual allocation at least
+// one family. When it fails nothing is open.
+func (s *Server) openRelays(a *allocation, w wanted, now time.Time) stun.ErrorCode {
+	if w.token != nil {
+		return s.useReservation(a, w, now)
+	}
+	worst := success
+	for f := range families {
+		if !w.families[f] {
+			continue
+		}
+		x, next, code := s.openRelay(f, w, now)
+		if code != success {
+			a.addrError = addressError{family: f, code: code}
+			worst = max(worst, code) // 508 says more than 440: asking again may help
+			continue
+		}
+		x.owner, x.expires = a, now.Add(w.lifetime)
+		a.relays[f] = x
+		if next != nil {
+			a.token = s.reserve(next, a.account.name, now)
+		}
+	}
+	if a.relays[ipv4] == nil && a.relays[ipv6] == nil {
+		return worst
+	}
+	return success
+}
+
+// openRelay opens a relayed address, and the next one when it is to be reserved.
+func (s *Server) openRelay(f family, w wanted, now time.Time) (x, next *relayed, code stun.ErrorCode) {
+	if !s.relayAddrs[f].Local.IsValid() {
+		return nil, nil, stun.CodeAddrFamilyNotSupported
+	}
+	if !s.room(w) {
+		return nil, nil, stun.CodeInsufficientCapacity
+	}
+	for range portTries {
+		port, found := s.pickPort(f, w, now)
+		if !found {
+			break
+		}
+		x, next, err := s.bindWanted(netip.AddrPortFrom(s.relayAddrs[f].Local, port), w, now)
+		if err == nil {
+			return x, next, success
+		}
+		s.event("TURN relay port refused", "Detail", err.Error(),
+			"Relay", netip.AddrPortFrom(s.relayAddrs[f].Local, port).String())
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return nil, nil, stun.CodeInsufficientCapacity
+}
+
+func (s *Server) pickPort(f family, w wanted, now time.Time) (uint16, bool) {
+	if w.even {
+		return s.ports[f].even(w.reserve, now)
+	}
+	return s.ports[f].any(now)
+}
+
+// room reports whether the limits leave room for what one family needs.
+func (s *Server) room(w wanted) bool {
+	n := 1
+	if w.reserve {
+		n = 2
+	}
+	return s.relays+n <= s.cfg.MaxRelays &&
+		(s.cfg.MaxPerPort == 0 || s.perPort[w.listener]+n <= s.cfg.MaxPerPort)
+}
+
+// bindWanted binds one taken port, or two. When it fails they are given back.
+func (s *Server) bindWanted(local netip.AddrPort, w wanted, now time.Time) (x, next *relayed, err error) {
+	x, err = s.bind(local, w.listener)
+	if err == nil && w.reserve {
+		next, err = s.bind(nextPort(local), w.listener)
+		if err != nil {
+			s.release(x)
+			s.putPort(nextPort(local), now)
+			return nil, nil, err
+		}
+	}
+	if err != nil {
+		s.putPort(local, now)
+		if w.reserve {
+			s.putPort(nextPort(local), now)
+		}
+		return nil, nil, err
+	}
+	return x, next, nil
+}
+
+// bind opens socket and gate of a relayed address whose port is taken.
+func (s *Server) bind(local netip.AddrPort, listener uint16) (*relayed, error) {
+	x := &relayed{local: local, listener: listener}
+	sock, err := s.sockets.Open(local, func(_ relay.Socket, d relay.Datagram) { s.fromPeer(x, d) })
+	if err != nil {
+		return nil, err
+	}
+	if err := s.gate.OpenPort(local, relay.PortRelay); err != nil {
+		s.closing = append(s.closing, closing{sock: sock})
+		return nil, err
+	}
+	x.sock = sock
+	s.relays++
+	s.perPort[listener]++
+	return x, nil
+}
