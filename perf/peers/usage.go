@@ -1,0 +1,86 @@
+package peers
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of /proc/PID/stat (USER_HZ, the same on every Linux that matters).
+const tick = 10 * time.Millisecond
+
+// CPUTime is what the server's threads have used so far, in user and kernel mode.
+func (s *Server) CPUTime() (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID))
+	if err != nil {
+		return 0, err
+	}
+	// The name in parentheses may contain anything; utime and stime are fields 14
+	// and 15 of proc(5).
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("unexpected /proc/%d/stat", s.PID)
+	}
+	var total time.Duration
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read /proc/%d/stat: %w", s.PID, err)
+		}
+		total += time.Duration(n) * tick
+	}
+	return total, nil
+}
+
+// RSS is the server's resident memory in bytes.
+func (s *Server) RSS() (uint64, error) {
+	return kibibytes(fmt.Sprintf("/proc/%d/status", s.PID), "VmRSS")
+}
+
+// SystemMemory is how much of the machine's memory is in use, in bytes.
+func SystemMemory() (uint64, error) {
+	total, err := kibibytes("/proc/meminfo", "MemTotal")
+	if err != nil {
+		return 0, err
+	}
+	available, err := kibibytes("/proc/meminfo", "MemAvailable")
+	return total - available, err
+}
+
+// kibibytes reads a line "KEY:  123 kB".
+func kibibytes(path, key string) (uint64, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if name != key {
+			continue
+		}
+		n, err := strconv.ParseUint(strings.Fields(value)[0], 10, 64)
+		return n << 10, err
+	}
+	return 0, fmt.Errorf("no %s in %s", key, path)
+}
+
+// SoftirqTime is what all CPUs have spent in softirqs so far, as far as the kernel
+// accounts for it.
+func SoftirqTime() (time.Duration, error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq ...
+	if len(fields) < 8 {
+		return 0, fmt.Errorf("unexpected /proc/stat: %q", line)
+	}
+	n, err := strconv.ParseInt(fields[7], 10, 64)
+	return time.Duration(n) * tick, err
+}
