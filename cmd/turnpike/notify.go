@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+// notify tells the service manager about the node, when there is one that asked for
+// it (sd_notify(3)): "READY=1", "STOPPING=1".
+func notify(state string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	if name[0] == '@' {
+		name = "\x00" + name[1:]
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("tell the service manager %s: %w", state, err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write([]byte(state)); err != nil {
+		return fmt.Errorf("tell the service manager %s: %w", state, err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"turnpike.dev/turnpike/control/config"
+)
+
+const ipv4Sysctl = "/proc/sys/net/ipv4/"
+
+// reservePorts keeps the kernel from giving relay ports to other programs that ask
+// for any port. Nothing is to do where its range for those is elsewhere.
+func reservePorts(r config.PortRange) error {
+	data, err := os.ReadFile(ipv4Sysctl + "ip_local_port_range")
+	if err != nil {
+		return err
+	}
+	low, high, err := parseRange(strings.Join(strings.Fields(string(data)), "-"))
+	if err != nil || high < int(r.Start) || low > int(r.End) {
+		return err
+	}
+	data, err = os.ReadFile(ipv4Sysctl + "ip_local_reserved_ports")
+	if err != nil {
+		return err
+	}
+	reserved := strings.TrimSpace(string(data))
+	if covers(reserved, r) {
+		return nil
+	}
+	wanted := strings.Trim(fmt.Sprintf("%s,%d-%d", reserved, r.Start, r.End), ",")
+	if err := os.WriteFile(ipv4Sysctl+"ip_local_reserved_ports", []byte(wanted), 0o644); err != nil {
+		return fmt.Errorf("%w: run `sysctl net.ipv4.ip_local_reserved_ports=%s`", err, wanted)
+	}
+	return nil
+}
+
+// covers reports whether one of the reserved ranges holds all of r.
+func covers(reserved string, r config.PortRange) bool {
+	for part := range strings.SplitSeq(reserved, ",") {
+		if low, high, err := parseRange(part); err == nil && low <= int(r.Start) && high >= int(r.End) {
+			return true
+		}
+	}
+	return false
+}
+
+func parseRange(s string) (low, high int, err error) {
+	from, to, isRange := strings.Cut(s, "-")
+	if !isRange {
+		to = from
+	}
+	low, err = strconv.Atoi(from)
+	if err == nil {
+		high, err = strconv.Atoi(to)
+	}
+	if err != nil {
+		return 0, 0, errors.New("no port range: " + s)
+	}
+	return low, high, nil
+}
