@@ -1,0 +1,235 @@
+package userspace
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+// rtpPacket has a payload of so many bytes.
+func rtpPacket(ssrc uint32, seq uint16, timestamp uint32, payload int) []byte {
+	b := make([]byte, rtpHeader+payload)
+	b[0], b[1] = 0x80, 96
+	binary.BigEndian.PutUint16(b[2:], seq)
+	binary.BigEndian.PutUint32(b[4:], timestamp)
+	binary.BigEndian.PutUint32(b[8:], ssrc)
+	return b
+}
+
+// RFC 5761 section 4, RFC 3550 section 5.1.
+func TestParseRTP(t *testing.T) {
+	tests := []struct {
+		name string
+		b    []byte
+		want bool
+	}{
+		{"RTP", rtpPacket(1, 2, 3, 0), true},
+		{"with marker", append([]byte{0x80, 0xe0}, make([]byte, 10)...), true},
+		{"sender report", append([]byte{0x80, 200}, make([]byte, 10)...), false},
+		{"feedback", append([]byte{0x81, 205}, make([]byte, 10)...), false},
+		{"first type of the RTCP range", append([]byte{0x80, 192}, make([]byte, 10)...), false},
+		{"last type of the RTCP range", append([]byte{0x80, 223}, make([]byte, 10)...), false},
+		{"beyond the RTCP range", append([]byte{0x80, 224}, make([]byte, 10)...), true},
+		{"header too short", make([]byte, rtpHeader-1), false},
+		{"version 1", append([]byte{0x40, 96}, make([]byte, 10)...), false},
+		{"STUN", append([]byte{0x00, 0x01}, make([]byte, 18)...), false},
+		{"DTLS", append([]byte{22, 0xfe}, make([]byte, 18)...), false},
+		{"nothing", nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, got := parseRTP(tt.b); got != tt.want {
+				t.Errorf("is RTP: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// arrival is a packet as the network delivered it.
+type arrival struct {
+	seq uint64 // not wrapped
+	at  int64
+}
+
+// network loses, repeats and delays packets of one source.
+func network(t *rapid.T) []arrival {
+	first := rapid.Uint64Range(1<<16, 1<<17-1).Draw(t, "first")
+	n := rapid.IntRange(1, 500).Draw(t, "sent")
+	every := rapid.SampledFrom([]int64{5e6, 20e6, 60e6}).Draw(t, "interval")
+	var got []arrival
+	seq, now := first, int64(0)
+	for range n {
+		now += every
+		a := arrival{seq, now + rapid.Int64Range(0, every/2).Draw(t, "delay")}
+		switch rapid.SampledFrom([]string{"ok", "ok", "ok", "ok", "lost", "twice", "late", "gap"}).Draw(t, "fate") {
+		case "ok":
+			got = append(got, a)
+		case "twice":
+			got = append(got, a, a)
+		case "late": // behind what has come already
+			got = append(got, a)
+			if i := len(got) - 1; i > 0 && got[i].seq-got[i-1].seq < maxMisorder {
+				got[i-1].seq, got[i].seq = got[i].seq, got[i-1].seq
+			}
+		case "gap":
+			seq += rapid.Uint64Range(0, maxDropout/2).Draw(t, "gap")
+			got = append(got, arrival{seq, a.at})
+		}
+		seq++
+	}
+	return got
+}
+
+// ME-05, RFC 3550 A.3: what a count over the whole, unwrapped sequence gives.
+func TestLossModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		got := network(t)
+		if len(got) == 0 {
+			return
+		}
+		var m media
+		highest := got[0].seq
+		for _, a := range got {
+			m.countRTP(rtp{ssrc: 7, seq: uint16(a.seq), timestamp: uint32(a.seq) * 160}, a.at)
+			highest = max(highest, a.seq)
+		}
+		expected := highest - got[0].seq + 1
+		want := []relay.RTP{{
+			SSRC: 7, Expected: expected, Received: uint64(len(got)),
+			Lost: int64(expected) - int64(len(got)),
+		}}
+		ignore := cmpopts.IgnoreFields(relay.RTP{}, "JitterMs", "ClockHz")
+		if d := cmp.Diff(want, m.counters(time.Time{}).RTP, ignore); d != "" {
+			t.Fatalf("want(-) got(+):\n%s", d)
+		}
+	})
+}
+
+// ME-05, RFC 3550 A.8: what the formula gives in floating point.
+func TestJitterModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hz := rapid.SampledFrom(clockRates[:]).Draw(t, "clock")
+		got := network(t)
+		var m media
+		m.setClock(hz)
+		var jitter float64
+		for i, a := range got {
+			timestamp := uint32(a.seq) * hz / 50
+			m.countRTP(rtp{ssrc: 7, seq: uint16(a.seq), timestamp: timestamp}, a.at)
+			if i == 0 {
+				continue
+			}
+			before := got[i-1]
+			sent := float64(int32(timestamp - uint32(before.seq)*hz/50))
+			d := float64(a.at-before.at)*float64(hz)/1e9 - sent
+			jitter += (math.Abs(d) - jitter) / 16
+		}
+		if len(got) == 0 {
+			return
+		}
+		want := jitter / float64(hz) * 1000
+		// Each step of the integer form is off by up to one and a half units, which
+		// the filter adds up to at most 24.
+		tolerance := 24 / float64(hz) * 1000
+		if r := m.counters(time.Time{}).RTP[0]; math.Abs(r.JitterMs-want) > tolerance {
+			t.Fatalf("jitter %.3f ms, want %.3f ms", r.JitterMs, want)
+		}
+	})
+}
+
+// RFC 3550 A.1: a source that begins a new sequence is not said to have lost the
+// numbers between; a single stray packet counts for nothing.
+func TestSequenceRestart(t *testing.T) {
+	tests := []struct {
+		name string
+		seqs []uint16
+		want relay.RTP
+	}{
+		{"restart", []uint16{10, 11, 13, 40000, 40001, 40002}, relay.RTP{Expected: 6, Received: 5, Lost: 1}},
+		{"stray", []uint16{10, 11, 40000, 12}, relay.RTP{Expected: 3, Received: 3}},
+		{"wrap", []uint16{65534, 65535, 0, 2}, relay.RTP{Expected: 5, Received: 4, Lost: 1}},
+		{"late across the wrap", []uint16{65535, 1, 0}, relay.RTP{Expected: 3, Received: 3}},
+		{"duplicates", []uint16{5, 5, 5}, relay.RTP{Expected: 1, Received: 3, Lost: -2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var m media
+			for i, seq := range tt.seqs {
+				m.countRTP(rtp{seq: seq}, int64(i))
+			}
+			if d := cmp.Diff([]relay.RTP{tt.want}, m.counters(time.Time{}).RTP); d != "" {
+				t.Errorf("want(-) got(+):\n%s", d)
+			}
+		})
+	}
+}
+
+// At most three sources; one that is quiet for five seconds gives way to a new one.
+func TestSources(t *testing.T) {
+	var m media
+	second := int64(time.Second)
+	for _, p := range []struct {
+		ssrc uint32
+		at   int64
+	}{{1, 0}, {2, 1}, {3, 2}, {4, 3}, {1, 3}, {3, 3}, {4, 5*second + 2}} {
+		m.countRTP(rtp{ssrc: p.ssrc}, p.at)
+	}
+	got := make(map[uint32]uint64)
+	for _, r := range m.counters(time.Time{}).RTP {
+		got[r.SSRC] = r.Received
+	}
+	if d := cmp.Diff(map[uint32]uint64{1: 2, 4: 1, 3: 2}, got); d != "" {
+		t.Errorf("received by source, want(-) got(+):\n%s", d)
+	}
+}
+
+// A source's clock is found out from a second of its timestamps.
+func TestClockIsFoundOut(t *testing.T) {
+	for _, hz := range clockRates {
+		var m media
+		base := uint32(0xfffff000) // wraps
+		for i := range 100 {
+			at := int64(i)*20e6 + int64(i%7)*1e6
+			m.countRTP(rtp{seq: uint16(i), timestamp: base + uint32(i)*hz/50}, at)
+		}
+		r := m.counters(time.Time{}).RTP[0]
+		if r.ClockHz != hz {
+			t.Errorf("clock %d, want %d", r.ClockHz, hz)
+		}
+		if r.JitterMs <= 0 || r.JitterMs > 7 {
+			t.Errorf("clock %d: jitter %.2f ms", hz, r.JitterMs)
+		}
+	}
+}
+
+// ME-05: the counters of a real flow; SetClock gives the jitter its clock.
+func TestRTPThroughTheRelay(t *testing.T) {
+	s := newSite(t, loopback4, loopback4)
+	f := s.up()
+	f.ClockHz = 8000
+	id := s.install(f)
+	for i := range 10 {
+		if i == 4 {
+			continue
+		}
+		s.client.send(s.listen.Local(), message(string(rtpPacket(9, uint16(i), uint32(i)*160, 20))))
+		s.now = s.now.Add(20 * time.Millisecond)
+		s.turn()
+	}
+	want := []relay.RTP{{SSRC: 9, Expected: 10, Received: 9, Lost: 1, ClockHz: 8000}}
+	ignore := cmpopts.IgnoreFields(relay.RTP{}, "JitterMs")
+	if d := cmp.Diff(want, s.relay.Counters(id).RTP, ignore); d != "" {
+		t.Errorf("want(-) got(+):\n%s", d)
+	}
+	s.relay.SetClock(id, 48000)
+	if r := s.relay.Counters(id).RTP[0]; r.ClockHz != 48000 || r.JitterMs != 0 {
+		t.Errorf("after the clock was set: %+v", r)
+	}
+}
