@@ -31,6 +31,7 @@ type node struct {
 	log     *eventlog.Log
 
 	engine *relay.Engine
+	totals *totals      // over engine
 	kernel *xdp.Backend // nil: none
 	whyNot string       // there is no kernel back end
 	turn   *turn.Server // nil: off
@@ -56,6 +57,7 @@ func newNode(n *config.Node, file string, state *stateDir, all []side, log *even
 // attach gives the node its data plane.
 func (n *node) attach(engine *relay.Engine, kernel *xdp.Backend, whyNot string) {
 	n.engine, n.kernel, n.whyNot = engine, kernel, whyNot
+	n.totals = &totals{Table: engine}
 }
 
 // note adds something an operator should know.

@@ -120,26 +120,29 @@ func (n *node) Drain(on bool) {
 // Dataplane says how the data path is.
 func (n *node) Dataplane() api.Dataplane {
 	ifs := n.interfaces()
-	d := api.Dataplane{Path: overall(ifs), Interfaces: ifs, Maps: []api.Map{}}
-	for _, p := range n.engine.List() {
-		for _, f := range p.Stats {
-			if f.Path == relay.PathXDP {
-				d.Flows.XDP++
-			} else {
-				d.Flows.Userspace++
-			}
-		}
+	_, flows := n.totals.sum()
+	d := api.Dataplane{
+		Path: overall(ifs), Interfaces: ifs, Maps: n.maps(),
+		Flows: api.Flows{XDP: flows[relay.PathXDP], Userspace: flows[relay.PathUserspace], Strays: n.engine.Strays()},
 	}
-	d.Flows.Strays = n.engine.Strays()
 	if n.kernel != nil {
 		st := n.kernel.Status()
 		d.Program = &api.Program{ID: st.ProgramID, Name: "turnpike"}
 		d.Pins = st.Pins
-		d.Maps = append(d.Maps,
-			api.Map{Name: "flows", Entries: st.Flows, Capacity: st.MaxFlows},
-			api.Map{Name: "permissions", Entries: st.Permissions, Capacity: 2 * st.MaxFlows})
 	}
 	return d
+}
+
+// maps says how full the kernel's maps are.
+func (n *node) maps() []api.Map {
+	if n.kernel == nil {
+		return []api.Map{}
+	}
+	st := n.kernel.Status()
+	return []api.Map{
+		{Name: "flows", Entries: st.Flows, Capacity: st.MaxFlows},
+		{Name: "permissions", Entries: st.Permissions, Capacity: 2 * st.MaxFlows},
+	}
 }
 
 // Reasons counts packets by the reason they left the relay, on both paths.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -102,7 +100,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	defer run.end()
 	run.Go(func() error { return engine.Run(ctx) })
 	if n.TURN.Mode {
-		server, err := newTURN(n, all, state, &node.certificate, engine, process, log)
+		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {
 			return err
 		}
@@ -166,7 +164,7 @@ func newEngine(kernel *xdp.Backend, whyNot string, process *userspace.Relay) *re
 	return relay.NewEngine(kernel, "", process)
 }
 
-func newTURN(n *config.Node, all []side, state *stateDir, certificate *atomic.Pointer[tls.Certificate], engine *relay.Engine, sockets relay.Sockets, log *eventlog.Log) (*turn.Server, error) {
+func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets relay.Sockets, log *eventlog.Log) (*turn.Server, error) {
 	relays, err := relayAddrs(all, n.Interfaces)
 	if err != nil {
 		return nil, err
@@ -202,10 +200,10 @@ func newTURN(n *config.Node, all []side, state *stateDir, certificate *atomic.Po
 		JournalPath: state.file(journalFile),
 	}
 	if n.TURN.TLS != nil {
-		cfg.TLS = serverTLS(certificate)
+		cfg.TLS = serverTLS(&node.certificate)
 		cfg.TLSListen = listenOn(all, n.TURN.TLS.Port)
 	}
-	return turn.New(cfg, engine, engine, sockets, log.Module("dataplane.turn"))
+	return turn.New(cfg, node.totals, node.engine, sockets, log.Module("dataplane.turn"))
 }
 
 // admin serves metrics, health and profiles on loopback. Where the file does not
