@@ -3,51 +3,81 @@
 #pragma once
 
 #include "maps.h"
+#include "parse.h"
 
-static __always_inline int same_key(const struct flow_key *a, const struct flow_key *b)
+static __always_inline void map_ipv4(__u8 *to, __be32 addr)
 {
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	__u32 *w = (__u32 *)to;
 
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+	w[0] = 0;
+	w[1] = 0;
+	w[2] = bpf_htonl(0xffff);
+	w[3] = addr;
+}
+
+/* key_of writes a packet's whole key, as the hash has it. */
+static __always_inline void key_of(const struct packet *p, struct flow_key *key)
+{
+	if (p->ipv6) {
+		const struct ipv6hdr *ip = p->ip;
+
+		__builtin_memcpy(key->local, &ip->daddr, 16);
+		__builtin_memcpy(key->remote, &ip->saddr, 16);
+	} else {
+		map_ipv4(key->local, p->tag.addresses >> 32);
+		map_ipv4(key->remote, p->tag.addresses);
+	}
+	key->remote_port = p->tag.rest;
+	key->local_port = p->tag.rest >> 16;
+	key->channel = p->tag.rest >> TAG_CHANNEL_SHIFT;
+	key->zero = 0;
+}
+
+static __always_inline int same_addresses(const struct slot *s, const struct ipv6hdr *ip)
+{
+	const __u64 *remote = (const __u64 *)&ip->saddr, *local = (const __u64 *)&ip->daddr;
+	const __u64 *k = (const __u64 *)&s->key;
+
+	return !((k[0] ^ local[0]) | (k[1] ^ local[1]) | (k[2] ^ remote[0]) | (k[3] ^ remote[1]));
+}
+
+/* takes tells whether a slot is live and for this packet. */
+static __always_inline int takes(const struct slot *s, const struct packet *p)
+{
+	if (s->tag.rest != p->tag.rest || s->tag.addresses != p->tag.addresses)
+		return 0;
+	return !p->ipv6 || same_addresses(s, p->ip);
 }
 
 /* hint_index has its twin in ../dataplane/xdp/hint.go. */
-static __always_inline __u32 hint_index(const struct flow_key *k)
+static __always_inline __u32 hint_index(const struct flow_tag *t)
 {
-	const __u32 *l = (const __u32 *)k->local, *r = (const __u32 *)k->remote;
-	__u32 ports = (__u32)k->remote_port << 16 | k->local_port;
-	__u32 h;
+	__u64 h = (t->addresses ^ t->rest * 0x9e3779b97f4a7c15ULL) * 0xc2b2ae3d27d4eb4fULL;
 
-	h = (r[0] ^ r[1] ^ r[2] ^ r[3]) * 0x9e3779b1;
-	h = (h ^ ports) * 0x85ebca77;
-	h = (h ^ k->channel ^ l[3]) * 0xc2b2ae3d;
-	return h >> (32 - HINT_BITS);
+	return h >> (64 - HINT_BITS);
 }
 
-static __always_inline struct slot *slot_at(const __u32 *index)
+static __always_inline struct slot *hinted(const struct packet *p)
 {
-	return index ? bpf_map_lookup_elem(&slots, index) : 0;
+	__u32 hint = hint_index(&p->tag);
+	__u32 *index = bpf_map_lookup_elem(&hints, &hint);
+	struct slot *s = index ? bpf_map_lookup_elem(&slots, index) : 0;
+
+	return s && takes(s, p) ? s : 0;
 }
 
 /*
- * find_flow returns the live slot of a key. *changing is set when the hash had the
- * key but its slot did not: the process is just changing the flow.
+ * hashed looks in the hash. *changing is set when that has the key but the slot is not
+ * the flow's: the process is just changing it.
  */
-static __always_inline struct slot *find_flow(const struct flow_key *key, int *changing)
+static __always_inline struct slot *hashed(const struct packet *p, const struct flow_key *key,
+					   int *changing)
 {
-	__u32 hint = hint_index(key);
-	struct slot *s;
-	__u32 *index;
+	__u32 *index = bpf_map_lookup_elem(&flows, key);
+	struct slot *s = index ? bpf_map_lookup_elem(&slots, index) : 0;
 
-	s = slot_at(bpf_map_lookup_elem(&hints, &hint));
-	if (s && s->live && same_key(&s->key, key))
+	if (s && takes(s, p))
 		return s;
-	index = bpf_map_lookup_elem(&flows, key);
-	if (!index)
-		return 0;
-	s = slot_at(index);
-	if (s && s->live && same_key(&s->key, key))
-		return s;
-	*changing = 1;
+	*changing = index != 0;
 	return 0;
 }

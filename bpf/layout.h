@@ -25,53 +25,69 @@ struct flow_key {
 };
 
 enum slot_flags {
-	OUT_IPV6 = 1 << 0,
-	STRIP_CHANNEL = 1 << 1,
-	ADD_CHANNEL = 1 << 2,
-	NO_NEIGHBOUR = 1 << 3, /* the next hop's link address is not known now */
+	IN_IPV6 = 1 << 0,
+	OUT_IPV6 = 1 << 1,
+	STRIP_CHANNEL = 1 << 2,
+	ADD_CHANNEL = 1 << 3,
+	NO_NEIGHBOUR = 1 << 4, /* the next hop is not known, or XDP cannot send to it */
 };
+
+/*
+ * A packet's key, shortened. IPv4: the addresses as they stand in the header. IPv6: the
+ * four halves of the addresses, exclusive-or'ed, so equal tags still need the addresses
+ * compared. rest: source port, destination port, channel, and SLOT_IPV4 or SLOT_IPV6.
+ */
+struct flow_tag {
+	__u64 addresses;
+	__u64 rest;
+};
+
+#define SLOT_IPV4 1ULL
+#define SLOT_IPV6 2ULL
+#define TAG_CHANNEL_SHIFT 32
+#define TAG_FAMILY_SHIFT 48
 
 /*
  * A flow as the program uses it. A live slot does not change, except for lease, tat
  * and rtp_mult: a change is written to the flow's other slot, and the look-ups are
- * then pointed at that one. IPv4 touches the first two cache lines only.
+ * then pointed at that one. A slot that is not live has tag.rest 0, which no packet
+ * has. IPv4 touches the first two cache lines only.
  */
 struct slot {
-	struct flow_key key;
-	__u32 live;
-	__u32 flow; /* number of the flow: its counters */
+	struct flow_tag tag;
 	__u64 lease;
-	__u64 tat; /* policer: theoretical arrival time (GCRA) */
+	__u64 tat;	 /* policer: theoretical arrival time (GCRA) */
+	__u64 depth;	 /* policer: how far ahead of time tat may be */
+	__u32 byte_cost; /* policer: nanoseconds a byte, times 1024; 0: none */
+	__u32 stats;	 /* index of the flow's counters on CPU 0 */
+	__u32 rtp_mult;	 /* RTP clock: units in 1024 ns, times 2^22; 0: unknown */
+	__u16 udp_delta; /* what all but the payload's length changes in the UDP checksum */
+	__u16 ip_base;	 /* the IPv4 header checksum's constant part */
+	__u16 mtu;	 /* of the next hop, from the IP header on */
+	__u16 tx;	 /* index in tx_devices */
+	__u32 ifindex;
 
+	__u8 macs[12]; /* destination, source */
 	__be32 src4;
 	__be32 dst4;
 	__be16 sport;
 	__be16 dport;
 	__be16 channel; /* to add */
 	__u8 flags;
-	__u8 pad;
-	__u32 udp_delta; /* what addresses, ports and channel numbers add to the UDP checksum */
-	__u32 ip_base;   /* the IPv4 header checksum's constant part */
-	__u8 macs[12];   /* destination, source */
-	__u32 ifindex;
-	__u16 mtu; /* of the next hop, from the IP header on */
-	__u16 tx;  /* index in tx_devices */
-	__u32 byte_cost;  /* policer: nanoseconds a byte, times 1024; 0: none */
-	__u32 depth_us;   /* policer: how far ahead of time tat may be */
-	__u32 rtp_mult;   /* RTP clock: units a nanosecond, times 2^32; 0: unknown */
+	__s8 growth;	   /* of the headers */
 	__be32 flow_label; /* IPv6: version, traffic class 0 and flow label (RFC 6437) */
-	__u32 pad2;
-
 	__u8 src6[16];
 	__u8 dst6[16];
-	__u8 pad3[32];
+
+	struct flow_key key;
+	__u8 pad[24];
 };
 
 /* One synchronisation source as one CPU saw it (RFC 3550 A.1, A.3, A.8). */
 struct rtp_source {
 	__u32 ssrc;
 	__u32 timestamp; /* of the last packet */
-	__u32 arrival;   /* of the last packet, microseconds */
+	__u32 arrival;   /* of the last packet, in 1024 ns */
 	__u32 jitter;    /* RTP units, times 16 */
 	__u32 received;
 	__u32 lost_before; /* before the last restart of the sequence */

@@ -18,10 +18,13 @@
 #define MAX_PADDING 3
 #define MAX_PAYLOAD 0x3fff /* far over any frame without fragments; bounds offsets */
 
-/* What the later stages need to know of a packet; nothing points into it. */
+/* What the later stages need to know of a packet. Only payload points into it. */
 struct packet {
-	__u16 udp_len;	   /* as it stands in the UDP header */
-	__u16 payload_len; /* without ChannelData header and padding */
+	struct flow_tag tag;
+	const void *ip;
+	const void *payload;
+	__u32 payload_len; /* without ChannelData header and padding */
+	__u32 padding;	   /* behind ChannelData */
 	__be16 udp_check;
 	__be16 frag_off; /* IPv4: DF or 0 */
 	__be16 id;	 /* IPv4 */
@@ -29,16 +32,6 @@ struct packet {
 	__u8 hop_limit;
 	__u8 ipv6;
 };
-
-static __always_inline void map_ipv4(__u8 *to, __be32 addr)
-{
-	__u32 *w = (__u32 *)to;
-
-	w[0] = 0;
-	w[1] = 0;
-	w[2] = bpf_htonl(0xffff);
-	w[3] = addr;
-}
 
 static __always_inline int is_mapped(const struct in6_addr *a)
 {
@@ -54,38 +47,67 @@ static __always_inline int is_extension(__u8 next_header)
 	       next_header == IPPROTO_MH || next_header == 139 /* HIP */;
 }
 
-static __always_inline enum reason parse_ipv4(const struct iphdr *ip, const void *end,
-					      struct packet *p, struct flow_key *key, __u16 *space)
+/* parse_udp checks what both families share. space is what IP says UDP has. */
+static __always_inline enum reason parse_udp(struct packet *p, const struct udphdr *udp,
+					     __u32 space)
 {
-	__u16 total;
+	__u32 len = bpf_ntohs(udp->len);
+
+	if (len < sizeof(*udp) || len != space)
+		return REASON_UDP_LENGTH;
+	p->payload_len = len - sizeof(*udp);
+	if (p->payload_len > MAX_PAYLOAD)
+		return REASON_TOO_BIG;
+	p->tag.rest |= *(const __u32 *)udp; /* source port, destination port */
+	p->udp_check = udp->check;
+	p->payload = udp + 1;
+	p->padding = 0;
+	return REASON_FORWARDED;
+}
+
+static __always_inline enum reason parse_ipv4(struct packet *p, const struct iphdr *ip,
+					      const void *end)
+{
+	const struct udphdr *udp = (const void *)(ip + 1);
+	__u32 total;
 
 	if ((const void *)(ip + 1) > end)
 		return REASON_SHORT_FRAME;
 	if (ip->protocol != IPPROTO_UDP)
 		return REASON_NOT_UDP;
-	if (ip->version != 4 || ip->ihl != 5)
+	if (*(const __u8 *)ip != 0x45) /* version 4, 5 words */
 		return REASON_IP_OPTIONS;
 	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
 		return REASON_IP_FRAGMENT;
 	total = bpf_ntohs(ip->tot_len);
 	if (total < sizeof(*ip) || total > end - (const void *)ip)
 		return REASON_IP_LENGTH;
+	if ((const void *)(udp + 1) > end)
+		return REASON_SHORT_FRAME;
 
-	map_ipv4(key->local, ip->daddr);
-	map_ipv4(key->remote, ip->saddr);
+	p->tag.addresses = *(const __u64 *)&ip->saddr; /* and daddr behind it */
+	p->tag.rest = SLOT_IPV4 << TAG_FAMILY_SHIFT;
+	p->ip = ip;
 	p->traffic_class = ip->tos;
 	p->hop_limit = ip->ttl;
 	p->frag_off = ip->frag_off & bpf_htons(0x4000);
 	p->id = ip->id;
 	p->ipv6 = 0;
-	*space = total - sizeof(*ip);
-	return REASON_FORWARDED;
+	return parse_udp(p, udp, total - sizeof(*ip));
 }
 
-static __always_inline enum reason parse_ipv6(const struct ipv6hdr *ip, const void *end,
-					      struct packet *p, struct flow_key *key, __u16 *space)
+static __always_inline __u64 fold_addresses(const struct ipv6hdr *ip)
 {
-	__u16 len;
+	const __u64 *a = (const __u64 *)&ip->saddr;
+
+	return a[0] ^ a[1] ^ (a[2] << 1 | a[2] >> 63) ^ (a[3] << 1 | a[3] >> 63);
+}
+
+static __always_inline enum reason parse_ipv6(struct packet *p, const struct ipv6hdr *ip,
+					      const void *end)
+{
+	const struct udphdr *udp = (const void *)(ip + 1);
+	__u32 len;
 
 	if ((const void *)(ip + 1) > end)
 		return REASON_SHORT_FRAME;
@@ -98,68 +120,41 @@ static __always_inline enum reason parse_ipv6(const struct ipv6hdr *ip, const vo
 		return REASON_IP_LENGTH;
 	if (is_mapped(&ip->saddr) || is_mapped(&ip->daddr))
 		return REASON_MAPPED_ADDRESS;
+	if ((const void *)(udp + 1) > end)
+		return REASON_SHORT_FRAME;
+	if (!udp->check)
+		return REASON_UDP_CHECKSUM;
 
-	__builtin_memcpy(key->local, &ip->daddr, 16);
-	__builtin_memcpy(key->remote, &ip->saddr, 16);
+	p->tag.addresses = fold_addresses(ip);
+	p->tag.rest = SLOT_IPV6 << TAG_FAMILY_SHIFT;
+	p->ip = ip;
 	p->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
 	p->hop_limit = ip->hop_limit;
 	p->frag_off = 0;
 	p->id = 0;
 	p->ipv6 = 1;
-	*space = len;
-	return REASON_FORWARDED;
+	return parse_udp(p, udp, len);
 }
 
-/*
- * parse fills in p and key, except for what is inside the payload (parse_channel),
- * and finds the payload.
- */
-static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *p,
-					 struct flow_key *key, const void **payload)
+/* parse fills in all but what is inside the payload (see parse_channel). */
+static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *p)
 {
 	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	const struct ethhdr *eth = data;
-	const struct udphdr *udp;
-	enum reason reason;
-	__u16 space = 0;
 
 	if ((const void *)(eth + 1) > end)
 		return REASON_SHORT_FRAME;
-	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
-		reason = parse_ipv4((const void *)(eth + 1), end, p, key, &space);
-		udp = (const void *)(eth + 1) + sizeof(struct iphdr);
-	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
-		reason = parse_ipv6((const void *)(eth + 1), end, p, key, &space);
-		udp = (const void *)(eth + 1) + sizeof(struct ipv6hdr);
-	} else {
-		return REASON_NOT_IP;
-	}
-	if (reason != REASON_FORWARDED)
-		return reason;
-
-	if ((const void *)(udp + 1) > end)
-		return REASON_SHORT_FRAME;
-	p->udp_len = bpf_ntohs(udp->len);
-	if (p->udp_len < sizeof(*udp) || p->udp_len != space)
-		return REASON_UDP_LENGTH;
-	if (p->ipv6 && !udp->check)
-		return REASON_UDP_CHECKSUM;
-	p->udp_check = udp->check;
-	p->payload_len = p->udp_len - sizeof(*udp);
-	if (p->payload_len > MAX_PAYLOAD)
-		return REASON_TOO_BIG;
-	key->local_port = udp->dest;
-	key->remote_port = udp->source;
-	key->channel = 0;
-	key->zero = 0;
-	*payload = udp + 1;
-	return REASON_FORWARDED;
+	if (eth->h_proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(p, (const void *)(eth + 1), end);
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(p, (const void *)(eth + 1), end);
+	return REASON_NOT_IP;
 }
 
 /* What comes to a listening port is ChannelData or STUN (RFC 8656 section 12). */
-static __always_inline int is_channel(const void *payload, const void *end)
+static __always_inline int is_channel(const struct packet *p, const void *end)
 {
-	const __u8 *first = payload;
+	const __u8 *first = p->payload;
 
 	return (const void *)(first + 1) <= end && (*first & 0xc0) == 0x40;
 }
@@ -169,30 +164,29 @@ static __always_inline int is_channel(const void *payload, const void *end)
  * message may be padded to a multiple of 4; the padding, if zero, is left behind the
  * new IP packet as an Ethernet trailer: zeroes add nothing to the checksum.
  */
-static __always_inline enum reason parse_channel(const void *end, struct packet *p,
-						 struct flow_key *key, const void **payload)
+static __always_inline enum reason parse_channel(struct packet *p, const void *end)
 {
-	const __be16 *header = *payload;
+	const __be16 *header = p->payload;
 	const __u8 *pad;
-	__u16 len, padding;
+	__u32 len;
 
 	if ((const void *)(header + 2) > end || p->payload_len < CHANNEL_HEADER)
 		return REASON_CHANNEL_LENGTH;
 	len = bpf_ntohs(header[1]);
 	if (len > MAX_PAYLOAD || len > p->payload_len - CHANNEL_HEADER)
 		return REASON_CHANNEL_LENGTH;
-	padding = p->payload_len - CHANNEL_HEADER - len;
-	if (padding > MAX_PADDING)
+	p->padding = p->payload_len - CHANNEL_HEADER - len;
+	if (p->padding > MAX_PADDING)
 		return REASON_CHANNEL_PADDING;
-	if (padding) {
+	if (p->padding) {
 		pad = (const __u8 *)(header + 2) + len;
 #pragma unroll
 		for (int i = 0; i < MAX_PADDING; i++)
-			if (i < padding && ((const void *)(pad + i + 1) > end || pad[i]))
+			if (i < p->padding && ((const void *)(pad + i + 1) > end || pad[i]))
 				return REASON_CHANNEL_PADDING;
 	}
-	key->channel = header[0];
+	p->tag.rest |= (__u64)header[0] << TAG_CHANNEL_SHIFT;
 	p->payload_len = len;
-	*payload = header + 2;
+	p->payload = header + 2;
 	return REASON_FORWARDED;
 }

@@ -32,6 +32,12 @@ type RelayFlowStats struct {
 	Rtp      [3]RelayRtpSource
 }
 
+type RelayFlowTag struct {
+	_         structs.HostLayout
+	Addresses uint64
+	Rest      uint64
+}
+
 type RelayOwner struct {
 	_         structs.HostLayout
 	Heartbeat uint64
@@ -70,41 +76,41 @@ type RelayRtpSource struct {
 
 type RelaySlot struct {
 	_         structs.HostLayout
-	Key       RelayFlowKey
-	Live      uint32
-	Flow      uint32
+	Tag       RelayFlowTag
 	Lease     uint64
 	Tat       uint64
+	Depth     uint64
+	ByteCost  uint32
+	Stats     uint32
+	RtpMult   uint32
+	UdpDelta  uint16
+	IpBase    uint16
+	Mtu       uint16
+	Tx        uint16
+	Ifindex   uint32
+	Macs      [12]uint8
 	Src4      uint32
 	Dst4      uint32
 	Sport     uint16
 	Dport     uint16
 	Channel   uint16
 	Flags     uint8
-	Pad       uint8
-	UdpDelta  uint32
-	IpBase    uint32
-	Macs      [12]uint8
-	Ifindex   uint32
-	Mtu       uint16
-	Tx        uint16
-	ByteCost  uint32
-	DepthUs   uint32
-	RtpMult   uint32
+	Growth    int8
 	FlowLabel uint32
-	Pad2      uint32
 	Src6      [16]uint8
 	Dst6      [16]uint8
-	Pad3      [32]uint8
+	Key       RelayFlowKey
+	Pad       [24]uint8
 }
 
 type RelaySlotFlags uint32
 
 const (
-	RelaySlotFlagsOUT_IPV6      RelaySlotFlags = 1
-	RelaySlotFlagsSTRIP_CHANNEL RelaySlotFlags = 2
-	RelaySlotFlagsADD_CHANNEL   RelaySlotFlags = 4
-	RelaySlotFlagsNO_NEIGHBOUR  RelaySlotFlags = 8
+	RelaySlotFlagsIN_IPV6       RelaySlotFlags = 1
+	RelaySlotFlagsOUT_IPV6      RelaySlotFlags = 2
+	RelaySlotFlagsSTRIP_CHANNEL RelaySlotFlags = 4
+	RelaySlotFlagsADD_CHANNEL   RelaySlotFlags = 8
+	RelaySlotFlagsNO_NEIGHBOUR  RelaySlotFlags = 16
 )
 
 // Names of all BPF objects in the ELF.

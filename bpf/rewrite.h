@@ -45,26 +45,27 @@ static __noinline int payload_sum(struct xdp_md *ctx, __u32 offset, __u32 len)
 }
 
 /*
- * new_check works out the UDP checksum of the packet to be sent: the old one, and what
- * the flow's addresses, ports and channels change (udp_delta), and what the lengths
- * change, which stand in the pseudo header, the UDP header and the channel header.
+ * new_check works out the UDP checksum of the packet to be sent from the old one: what
+ * the flow always changes is in udp_delta; the payload's length stands in the channel
+ * header, and padding, which is left behind, stood in UDP's two lengths.
  */
-static __always_inline __be16 new_check(const struct packet *p, const struct slot *s, __u16 udp_len)
+static __always_inline __be16 new_check(const struct packet *p, const struct slot *s)
 {
 	__u32 sum = (__u16)~p->udp_check + s->udp_delta;
 
-	sum += 2 * (__u32)bpf_htons(udp_len);
-	sum += 2 * (__u32)(__u16)~bpf_htons(p->udp_len);
 	if (s->flags & ADD_CHANNEL)
 		sum += bpf_htons(p->payload_len);
-	if (s->flags & STRIP_CHANNEL)
+	if (s->flags & STRIP_CHANNEL) {
 		sum += (__u16)~bpf_htons(p->payload_len);
+		if (p->padding)
+			sum += 2 * (__u32)(__u16)~bpf_htons(p->padding);
+	}
 	return udp_checksum(sum);
 }
 
 /* full_check is for a packet that had none. */
-static __always_inline __be16 full_check(const struct slot *s, __u16 udp_len, __u16 payload_len,
-					 __u32 payload_sum)
+static __always_inline __be16 full_check(const struct packet *p, const struct slot *s,
+					 __u16 udp_len, __u32 payload_sum)
 {
 	const __u16 *w = (const __u16 *)s->src6;
 	__u32 sum = payload_sum;
@@ -74,7 +75,7 @@ static __always_inline __be16 full_check(const struct slot *s, __u16 udp_len, __
 		sum += w[i];
 	sum += s->sport + s->dport + bpf_htons(IPPROTO_UDP) + 2 * (__u32)bpf_htons(udp_len);
 	if (s->flags & ADD_CHANNEL)
-		sum += s->channel + bpf_htons(payload_len);
+		sum += s->channel + bpf_htons(p->payload_len);
 	return udp_checksum(sum);
 }
 
@@ -90,8 +91,7 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *p,
 		frag_off = total > DF_FROM ? bpf_htons(0x4000) : 0;
 	if (!frag_off) /* a packet that may be fragmented needs a number of its own (RFC 6864) */
 		id = bpf_get_prandom_u32();
-	ip->version = 4;
-	ip->ihl = 5;
+	*(__u8 *)ip = 0x45;
 	ip->tos = p->traffic_class;
 	ip->tot_len = bpf_htons(total);
 	ip->id = id;
@@ -121,18 +121,6 @@ static __always_inline int header_length(int ipv6)
 	return ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
-/* growth is by how much the headers become longer; negative: shorter. */
-static __always_inline int growth(const struct packet *p, const struct slot *s)
-{
-	int n = header_length(s->flags & OUT_IPV6) - header_length(p->ipv6);
-
-	if (s->flags & ADD_CHANNEL)
-		n += CHANNEL_HEADER;
-	if (s->flags & STRIP_CHANNEL)
-		n -= CHANNEL_HEADER;
-	return n;
-}
-
 static __always_inline __u16 new_udp_len(const struct packet *p, const struct slot *s)
 {
 	__u16 len = sizeof(struct udphdr) + p->payload_len;
@@ -152,7 +140,8 @@ static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
 
 	if ((void *)(eth + 1) > end)
 		return -1;
-	__builtin_memcpy(eth, s->macs, sizeof(s->macs));
+	*(__u64 *)eth = *(const __u64 *)s->macs;
+	*(__u32 *)(data + 8) = *(const __u32 *)(s->macs + 8);
 	if (s->flags & OUT_IPV6) {
 		struct ipv6hdr *ip = (void *)(eth + 1);
 
@@ -170,8 +159,7 @@ static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
 		eth->h_proto = bpf_htons(ETH_P_IP);
 		write_ipv4(ip, p, s, udp_len);
 	}
-	udp->source = s->sport;
-	udp->dest = s->dport;
+	*(__u32 *)udp = *(const __u32 *)&s->sport; /* and dport */
 	udp->len = bpf_htons(udp_len);
 	udp->check = check;
 	if (s->flags & ADD_CHANNEL) {

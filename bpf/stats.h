@@ -10,7 +10,7 @@
 #define RTP_HEADER 12
 #define MAX_DROPOUT 3000 /* RFC 3550 A.1 */
 #define MAX_MISORDER 100
-#define SOURCE_IDLE_US 5000000 /* a source quiet for as long gives its place to another */
+#define SOURCE_IDLE (5000000000ULL >> 10) /* a source quiet for as long gives its place away */
 
 struct rtp_header {
 	__u8 flags;
@@ -21,13 +21,12 @@ struct rtp_header {
 };
 
 /* as_rtp returns the payload's RTP header, or none: also for RTCP (RFC 5761 section 4). */
-static __always_inline const struct rtp_header *as_rtp(const void *payload, const void *end,
-						       __u16 len)
+static __always_inline const struct rtp_header *as_rtp(const struct packet *p, const void *end)
 {
-	const struct rtp_header *h = payload;
+	const struct rtp_header *h = p->payload;
 	__u8 type;
 
-	if (len < RTP_HEADER || (const void *)(h + 1) > end || h->flags >> 6 != 2)
+	if (p->payload_len < RTP_HEADER || (const void *)(h + 1) > end || h->flags >> 6 != 2)
 		return 0;
 	type = h->type & 0x7f;
 	return type >= 64 && type <= 95 ? 0 : h;
@@ -35,17 +34,17 @@ static __always_inline const struct rtp_header *as_rtp(const void *payload, cons
 
 static __always_inline struct flow_stats *stats_of(const struct slot *s)
 {
-	__u32 index = s->flow * cpus + bpf_get_smp_processor_id();
+	__u32 index = s->stats + bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&stats, &index);
 }
 
 static __always_inline void start_source(struct rtp_source *r, const struct rtp_header *h,
-					 __u32 now_us)
+					 __u32 arrival)
 {
 	r->ssrc = h->ssrc;
 	r->timestamp = bpf_ntohl(h->timestamp);
-	r->arrival = now_us;
+	r->arrival = arrival;
 	r->jitter = 0;
 	r->received = 1;
 	r->lost_before = 0;
@@ -88,51 +87,61 @@ static __always_inline void count_sequence(struct rtp_source *r, __u16 seq)
 }
 
 /* measure_jitter does RFC 3550 A.8 on differences, so that clocks need no common start. */
-static __always_inline void measure_jitter(struct rtp_source *r, __u32 timestamp, __u32 now_us,
+static __always_inline void measure_jitter(struct rtp_source *r, __u32 timestamp, __u32 arrival,
 					   __u32 mult)
 {
-	__u64 elapsed_ns = (__u64)(now_us - r->arrival) * 1000;
-	__s32 d;
+	__u32 elapsed = arrival - r->arrival;
+	__s32 d = (__s32)((__u64)elapsed * mult >> 22) - (__s32)(timestamp - r->timestamp);
 
-	r->arrival = now_us;
-	d = (__s32)((elapsed_ns * mult >> 32) - (timestamp - r->timestamp));
+	r->arrival = arrival;
 	r->timestamp = timestamp;
-	if (!mult || elapsed_ns >> 32)
+	if (!mult || elapsed > SOURCE_IDLE)
 		return;
 	if (d < 0)
 		d = -d;
 	r->jitter += d - ((r->jitter + 8) >> 4);
 }
 
-static __always_inline void count_rtp(struct flow_stats *st, const struct rtp_header *h, __u64 now,
-				      __u32 mult)
+static __always_inline int in_use(const struct rtp_source *r)
 {
-	__u32 now_us = now / 1000;
-	struct rtp_source *r = 0;
+	return r->received | r->lost_before;
+}
+
+/* source_of finds the place of a source, or one for it. */
+static __always_inline struct rtp_source *source_of(struct flow_stats *st, __u32 ssrc,
+						    __u32 arrival)
+{
+	struct rtp_source *place = 0;
 
 #pragma unroll
 	for (int i = 0; i < RTP_SOURCES; i++) {
-		struct rtp_source *at = &st->rtp[i];
+		struct rtp_source *r = &st->rtp[i];
 
-		if (at->received + at->lost_before && at->ssrc == h->ssrc) {
-			r = at;
-			break;
-		}
-		if (!r && (!(at->received + at->lost_before) ||
-			   now_us - at->arrival > SOURCE_IDLE_US))
-			r = at;
+		if (r->ssrc == ssrc && in_use(r))
+			return r;
+		if (!place && (!in_use(r) || arrival - r->arrival > SOURCE_IDLE))
+			place = r;
 	}
+	return place;
+}
+
+static __always_inline void count_rtp(struct flow_stats *st, const struct rtp_header *h, __u64 now,
+				      __u32 mult)
+{
+	__u32 arrival = now >> 10;
+	struct rtp_source *r = source_of(st, h->ssrc, arrival);
+
 	if (!r)
 		return;
-	if (r->ssrc != h->ssrc || !(r->received + r->lost_before)) {
-		start_source(r, h, now_us);
+	if (r->ssrc != h->ssrc || !in_use(r)) {
+		start_source(r, h, arrival);
 		return;
 	}
 	count_sequence(r, bpf_ntohs(h->sequence));
-	measure_jitter(r, bpf_ntohl(h->timestamp), now_us, mult);
+	measure_jitter(r, bpf_ntohl(h->timestamp), arrival, mult);
 }
 
-static __always_inline void count(struct flow_stats *st, __u16 bytes, __u64 now)
+static __always_inline void count(struct flow_stats *st, __u32 bytes, __u64 now)
 {
 	st->packets++;
 	st->bytes += bytes;

@@ -4,9 +4,9 @@
 
 #include "maps.h"
 
-static __always_inline __u8 port_kind(__be16 port)
+static __always_inline __u8 port_kind(const struct packet *p)
 {
-	__u32 index = bpf_ntohs(port);
+	__u32 index = bpf_ntohs((__u16)(p->tag.rest >> 16));
 	__u8 *kind = bpf_map_lookup_elem(&ports, &index);
 
 	return kind ? *kind : PORT_NONE;

@@ -38,38 +38,37 @@ static __always_inline int verdict_of(enum reason reason)
 
 /* The UDP checksum to send; none stays none, except that IPv6 must have one. */
 static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct packet *p,
-					    const struct slot *s, const void *payload)
+					    const struct slot *s)
 {
-	__u32 offset = payload - (const void *)(long)ctx->data;
+	__u32 offset;
 
 	if (p->udp_check)
-		return new_check(p, s, new_udp_len(p, s));
+		return new_check(p, s);
 	if (!(s->flags & OUT_IPV6))
 		return 0;
-	return full_check(s, new_udp_len(p, s), p->payload_len,
-			  payload_sum(ctx, offset, p->payload_len));
+	offset = p->payload - (const void *)(long)ctx->data;
+	return full_check(p, s, new_udp_len(p, s), payload_sum(ctx, offset, p->payload_len));
 }
 
+/* What is forwarded is counted with the flow only; the process adds it up. */
 static __always_inline int send(struct xdp_md *ctx, const struct slot *s)
 {
 	int verdict;
 
 	if (s->ifindex == ctx->ingress_ifindex)
-		return leave(REASON_FORWARDED, XDP_TX);
+		return XDP_TX;
 	verdict = bpf_redirect_map(&tx_devices, s->tx, XDP_DROP);
-	return leave(verdict == XDP_REDIRECT ? REASON_FORWARDED : REASON_NO_DEVICE, verdict);
+	return verdict == XDP_REDIRECT ? verdict : leave(REASON_NO_DEVICE, verdict);
 }
 
 /* forward relays a packet of a live flow. */
 static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, struct slot *s,
-				   const void *payload, __u64 now)
+				   __u64 now)
 {
-	const void *end = (void *)(long)ctx->data_end;
 	struct flow_stats *st = stats_of(s);
 	const struct rtp_header *rtp;
-	__u16 media = p->payload_len;
+	__u32 media = p->payload_len;
 	__be16 check;
-	int grow;
 
 	if (!st)
 		return leave(REASON_FLOW_CHANGING, XDP_PASS);
@@ -79,18 +78,17 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, s
 		return leave(REASON_TOO_BIG, XDP_PASS);
 	if (s->flags & NO_NEIGHBOUR)
 		return leave(REASON_NO_NEIGHBOUR, XDP_PASS);
-	rtp = as_rtp(payload, end, p->payload_len);
+	rtp = as_rtp(p, (void *)(long)ctx->data_end);
 	if (rtp)
 		media -= RTP_HEADER;
 	if (!conforms(s, media, now)) {
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);
 	}
-	check = check_to_send(ctx, p, s, payload);
-	grow = growth(p, s);
+	check = check_to_send(ctx, p, s);
 	if (rtp)
 		count_rtp(st, rtp, now, s->rtp_mult);
-	if (grow && bpf_xdp_adjust_head(ctx, -grow))
+	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
 		return leave(REASON_NO_HEADROOM, XDP_PASS);
 	count(st, p->payload_len, now);
 	if (rewrite(ctx, p, s, check))
@@ -98,38 +96,53 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, s
 	return send(ctx, s);
 }
 
-SEC("xdp")
-int turnpike(struct xdp_md *ctx)
+/* without_hint takes what no hint led to a flow for. */
+static __always_inline int without_hint(struct xdp_md *ctx, const struct packet *p, __u8 kind)
 {
-	const void *payload = 0;
-	struct packet p = {};
 	struct flow_key key;
 	enum reason reason;
 	int changing = 0;
 	struct slot *s;
 	__u64 now;
-	__u8 kind;
 
-	reason = parse(ctx, &p, &key, &payload);
-	if (reason != REASON_FORWARDED)
-		return leave(reason, XDP_PASS);
-	kind = port_kind(key.local_port);
-	if (kind == PORT_NONE)
-		return leave(REASON_NOT_OURS, XDP_PASS);
-	if (kind == PORT_LISTENER && is_channel(payload, (void *)(long)ctx->data_end)) {
-		reason = parse_channel((void *)(long)ctx->data_end, &p, &key, &payload);
-		if (reason != REASON_FORWARDED)
-			return leave(reason, XDP_PASS);
-	}
-	s = find_flow(&key, &changing);
+	key_of(p, &key);
+	s = hashed(p, &key, &changing);
 	now = bpf_ktime_get_ns();
-	if (s && now < *(volatile __u64 *)&s->lease)
-		return forward(ctx, &p, s, payload, now);
+	if (s && now < s->lease)
+		return forward(ctx, p, s, now);
 	if (changing)
 		return leave(REASON_FLOW_CHANGING, XDP_PASS);
-
 	reason = without_flow(&key, kind, now);
 	if (s && verdict_of(reason) == XDP_PASS)
 		reason = REASON_LEASE_EXPIRED;
 	return leave(reason, verdict_of(reason));
+}
+
+SEC("xdp")
+int turnpike(struct xdp_md *ctx)
+{
+	struct packet p;
+	enum reason reason;
+	struct slot *s;
+	__u64 now;
+	__u8 kind;
+
+	reason = parse(ctx, &p);
+	if (reason != REASON_FORWARDED)
+		return leave(reason, XDP_PASS);
+	kind = port_kind(&p);
+	if (kind == PORT_NONE)
+		return leave(REASON_NOT_OURS, XDP_PASS);
+	if (kind == PORT_LISTENER && is_channel(&p, (void *)(long)ctx->data_end)) {
+		reason = parse_channel(&p, (void *)(long)ctx->data_end);
+		if (reason != REASON_FORWARDED)
+			return leave(reason, XDP_PASS);
+	}
+	s = hinted(&p);
+	if (s) {
+		now = bpf_ktime_get_ns();
+		if (now < s->lease)
+			return forward(ctx, &p, s, now);
+	}
+	return without_hint(ctx, &p, kind);
 }

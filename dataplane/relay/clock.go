@@ -11,16 +11,16 @@ type clocks struct {
 
 func newClocks() *clocks { return &clocks{seen: map[*half]RTP{}} }
 
-// minSpanUs is the least time between two packets that says enough.
-const minSpanUs = 1_000_000
+// minSpan is the least time between two packets that says enough, in 1024 ns.
+const minSpan = 1_000_000
 
 // rate returns the clock that two packets of a source speak for, or 0.
 func rate(a, b RTP) uint32 {
 	span := b.Arrival - a.Arrival
-	if a.SSRC != b.SSRC || span < minSpanUs || int32(span) < 0 {
+	if a.SSRC != b.SSRC || span < minSpan || int32(span) < 0 {
 		return 0
 	}
-	hz := float64(b.Timestamp-a.Timestamp) / float64(span) * 1e6
+	hz := float64(b.Timestamp-a.Timestamp) / (float64(span) * 1024e-9)
 	for _, known := range clockRates {
 		const tolerance = 0.05
 		if hz > float64(known)*(1-tolerance) && hz < float64(known)*(1+tolerance) {

@@ -29,7 +29,7 @@ type RTP struct {
 	LostBefore uint64 `json:"-"`
 	// Jitter is in RTP units, times 16.
 	Jitter uint32 `json:"-"`
-	// Timestamp and Arrival (CLOCK_MONOTONIC, microseconds, wrapping) are of the last packet.
+	// Timestamp and Arrival (CLOCK_MONOTONIC in 1024 ns, wrapping) are of the last packet.
 	Timestamp uint32 `json:"-"`
 	Arrival   uint32 `json:"-"`
 }

@@ -51,6 +51,7 @@ type Backend struct {
 	byKey   map[bpf.RelayFlowKey]uint32
 	orphans map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
 	tx      map[int]uint32              // interface to index in tx_devices
+	retired uint64                      // packets of flows that are gone
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup

@@ -70,6 +70,10 @@ func ofCPU(st *bpf.RelayFlowStats) relay.Counters {
 func (b *Backend) Reasons() [bpf.ReasonCount]uint64 {
 	var sums [bpf.ReasonCount]uint64
 	for reason := range sums {
+		if bpf.Reason(reason) == bpf.ReasonForwarded {
+			sums[reason] = b.forwarded()
+			continue
+		}
 		var perCPU []uint64
 		if err := b.maps.Exits.Lookup(uint32(reason), &perCPU); err != nil {
 			continue // the map is ours and has every reason
@@ -79,6 +83,17 @@ func (b *Backend) Reasons() [bpf.ReasonCount]uint64 {
 		}
 	}
 	return sums
+}
+
+// forwarded adds up what the flows count: the program does not count it twice.
+func (b *Backend) forwarded() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sum := b.retired
+	for id := range b.flows {
+		sum += b.read(id).Packets
+	}
+	return sum
 }
 
 // beat is how often the process says that it lives.

@@ -101,7 +101,7 @@ func (b *Backend) swap(id uint32, in *installed, f relay.Flow, h hop, lease time
 func (b *Backend) write(id uint32, in *installed, lease time.Time) {
 	var s bpf.RelaySlot
 	encodeFlow(&s, in.flow)
-	s.Flow = id
+	s.Stats = id * uint32(b.cpus)
 	s.Lease = toMonotonic(lease)
 	s.Tat = atomic.LoadUint64(&b.memory.slots[in.slot^1].Tat)
 	b.encodeHop(&s, in.hop)
@@ -133,9 +133,11 @@ func (b *Backend) point(key bpf.RelayFlowKey, slot uint32) error {
 		return fmt.Errorf("add flow: %w", err)
 	}
 	// A hint belongs to the first flow that wants it; a flow without one is found in
-	// the hash.
-	hint := b.memory.hint(hintIndex(&key))
-	if at := atomic.LoadUint32(hint); at/2 == slot/2 || b.memory.slots[at].Live == 0 {
+	// the hash. One that was never set says slot 0, whose flow wants another.
+	index := hintIndex(b.memory.slots[slot].Tag)
+	hint := b.memory.hint(index)
+	at := atomic.LoadUint32(hint)
+	if at/2 == slot/2 || !b.memory.live(at) || hintIndex(b.memory.slots[at].Tag) != index {
 		atomic.StoreUint32(hint, slot)
 	}
 	return nil
@@ -161,6 +163,7 @@ func (b *Backend) Remove(id relay.FlowID) relay.Counters {
 	key := encodeKey(in.flow.Key)
 	b.erase(key, in.slot)
 	counters := b.read(uint32(id))
+	b.retired += counters.Packets
 	delete(b.flows, uint32(id))
 	delete(b.byKey, key)
 	b.ids.rest(uint32(id))

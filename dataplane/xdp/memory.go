@@ -80,16 +80,20 @@ func (m *memory) portKind(port uint16) uint8 { return m.ports[int(port)*8] }
 // hint returns where the hint of an index lies; the stride is 8 as well.
 func (m *memory) hint(index uint32) *uint32 { return &m.hints[index*2] }
 
-// writeSlot fills a slot that no packet uses and makes it live last.
+// writeSlot fills a slot that no packet uses and makes it live last: a tag without a
+// family is no packet's.
 func (m *memory) writeSlot(index uint32, s *bpf.RelaySlot) {
 	at := &m.slots[index]
-	atomic.StoreUint32(&at.Live, 0)
-	s.Live = 0
+	rest := s.Tag.Rest
+	m.killSlot(index)
+	s.Tag.Rest = 0
 	*at = *s
-	atomic.StoreUint32(&at.Live, 1)
+	atomic.StoreUint64(&at.Tag.Rest, rest)
 }
 
-func (m *memory) killSlot(index uint32) { atomic.StoreUint32(&m.slots[index].Live, 0) }
+func (m *memory) killSlot(index uint32) { atomic.StoreUint64(&m.slots[index].Tag.Rest, 0) }
+
+func (m *memory) live(index uint32) bool { return atomic.LoadUint64(&m.slots[index].Tag.Rest) != 0 }
 
 func (m *memory) setLease(index uint32, ns uint64) {
 	atomic.StoreUint64(&m.slots[index].Lease, ns)

@@ -14,6 +14,8 @@ const (
 	nsPerSec   = 1_000_000_000
 	costShift  = 10 // byte_cost is nanoseconds times 1024
 	ipv6Header = 6 << 28
+
+	channelHeader = 4
 )
 
 // swap16 turns a number into network order, as the program keeps it.
@@ -42,6 +44,7 @@ func encodeKey(k relay.Key) bpf.RelayFlowKey {
 // encodeFlow fills in what the program does with the flow's packets, next hop aside.
 func encodeFlow(s *bpf.RelaySlot, f relay.Flow) {
 	s.Key = encodeKey(f.Key)
+	s.Tag = tagOf(&s.Key, f.Key.Local.Addr().Is6())
 	s.Sport = swap16(f.Out.Src.Port())
 	s.Dport = swap16(f.Out.Dst.Port())
 	s.Channel = swap16(f.Out.Channel)
@@ -49,43 +52,64 @@ func encodeFlow(s *bpf.RelaySlot, f relay.Flow) {
 	s.Dst6 = f.Out.Dst.Addr().As16()
 	s.Src4 = binary.NativeEndian.Uint32(s.Src6[12:])
 	s.Dst4 = binary.NativeEndian.Uint32(s.Dst6[12:])
-	s.Flags = 0
+	s.Flags, s.Growth = flagsOf(f)
 	if f.Out.Dst.Addr().Is6() {
-		s.Flags |= uint8(bpf.RelaySlotFlagsOUT_IPV6)
 		s.FlowLabel = swap32(ipv6Header | flowLabel(f.Out))
 	}
-	if f.Key.Channel != 0 {
-		s.Flags |= uint8(bpf.RelaySlotFlagsSTRIP_CHANNEL)
-	}
-	if f.Out.Channel != 0 {
-		s.Flags |= uint8(bpf.RelaySlotFlagsADD_CHANNEL)
-	}
-	s.UdpDelta = uint32(udpDelta(f))
-	s.IpBase = uint32(ipBase(f.Out))
-	s.ByteCost, s.DepthUs = policer(f)
+	s.UdpDelta = udpDelta(f)
+	s.IpBase = ipBase(f.Out)
+	s.ByteCost, s.Depth = policer(f)
 	s.RtpMult = rtpMult(f.ClockHz)
 }
 
+// flagsOf says what is done to the headers, and by how much they grow.
+func flagsOf(f relay.Flow) (flags uint8, growth int8) {
+	const ipv6Longer = 20
+	if f.Key.Local.Addr().Is6() {
+		flags |= uint8(bpf.RelaySlotFlagsIN_IPV6)
+		growth -= ipv6Longer
+	}
+	if f.Out.Dst.Addr().Is6() {
+		flags |= uint8(bpf.RelaySlotFlagsOUT_IPV6)
+		growth += ipv6Longer
+	}
+	if f.Key.Channel != 0 {
+		flags |= uint8(bpf.RelaySlotFlagsSTRIP_CHANNEL)
+		growth -= channelHeader
+	}
+	if f.Out.Channel != 0 {
+		flags |= uint8(bpf.RelaySlotFlagsADD_CHANNEL)
+		growth += channelHeader
+	}
+	return flags, growth
+}
+
 // policer gives the cost of a byte in nanoseconds times 1024, and the depth.
-func policer(f relay.Flow) (cost, depthUs uint32) {
+func policer(f relay.Flow) (cost uint32, depth uint64) {
 	if f.RateKbps == 0 {
 		return 0, 0
 	}
 	perByte := uint64(8*nsPerSec/1000) << costShift / uint64(f.RateKbps)
-	return uint32(min(perByte, 1<<32-1)), uint32(max(f.Depth, minDepth).Microseconds())
+	return uint32(min(perByte, 1<<32-1)), uint64(max(f.Depth, minDepth))
 }
 
-// rtpMult is RTP clock units a nanosecond, times 2^32.
+// rtpMult is RTP clock units in 1024 ns, times 2^22.
 func rtpMult(hz uint32) uint32 {
 	return uint32(uint64(hz) << 32 / nsPerSec)
 }
 
-// udpDelta is what the flow's constants change in the UDP checksum: addresses and
-// ports of the pseudo header and the header, and the channel numbers. The lengths
-// differ from packet to packet; the program adds them.
+// udpDelta is what the flow always changes in the UDP checksum: addresses and ports of
+// the pseudo header and the header, the channel numbers, and the two UDP lengths as far
+// as a channel header makes them longer or shorter.
 func udpDelta(f relay.Flow) uint16 {
 	was := sumAddrs(f.Key.Remote, f.Key.Local) + uint32(swap16(f.Key.Channel))
 	is := sumAddrs(f.Out.Src, f.Out.Dst) + uint32(swap16(f.Out.Channel))
+	if f.Key.Channel != 0 {
+		was += 2 * uint32(swap16(channelHeader))
+	}
+	if f.Out.Channel != 0 {
+		is += 2 * uint32(swap16(channelHeader))
+	}
 	return fold(uint32(^fold(was)) + is)
 }
 
