@@ -35,22 +35,32 @@ func TestRecord(t *testing.T) {
 		write func(*Log)
 		want  string
 	}{
-		{"plain", func(l *Log) { l.Event("System Start") },
-			`Level="INFO" Event="System Start" Detail="" Node="tp1"`},
+		{
+			"plain", func(l *Log) { l.Event("System Start") },
+			`Level="INFO" Event="System Start" Detail="" Node="tp1"`,
+		},
 		{"fields in order", func(l *Log) {
 			l.Warn("TURN Relay Refused", "Src-ip", netip.MustParseAddr("192.0.2.1"), "Src-port", 4000, "Detail", "quota", "Reason", errors.New("486"))
 		}, `Level="WARN" Event="TURN Relay Refused" Detail="quota" Node="tp1" Src-ip="192.0.2.1" Src-port="4000" Reason="486"`},
 		{"a name that would forge", func(l *Log) {
 			l.Event("x", "User", "a\" Level=\"ERROR\"\nUTCTime=\"2026\x00\u2028\xff")
 		}, `Level="INFO" Event="x" Detail="" Node="tp1" User="a\" Level=\"ERROR\"\nUTCTime=\"2026\x00\u2028\xff"`},
-		{"a key that would forge", func(l *Log) { l.Event("x", "a=\"1\" b", "2") },
-			`Level="INFO" Event="x" Detail="" Node="tp1" a__1__b="2"`},
-		{"own keys stay ours", func(l *Log) { l.Event("x", "Level", "ERROR") },
-			`Level="INFO" Event="x" Detail="" Node="tp1" X-Level="ERROR"`},
-		{"odd arguments", func(l *Log) { l.Error("x", 5) },
-			`Level="ERROR" Event="x" Detail="" Node="tp1" Misplaced="5"`},
-		{"duration", func(l *Log) { l.Event("x", "Duration", 1500*time.Millisecond) },
-			`Level="INFO" Event="x" Detail="" Node="tp1" Duration="1.5s"`},
+		{
+			"a key that would forge", func(l *Log) { l.Event("x", "a=\"1\" b", "2") },
+			`Level="INFO" Event="x" Detail="" Node="tp1" a__1__b="2"`,
+		},
+		{
+			"own keys stay ours", func(l *Log) { l.Event("x", "Level", "ERROR") },
+			`Level="INFO" Event="x" Detail="" Node="tp1" X-Level="ERROR"`,
+		},
+		{
+			"odd arguments", func(l *Log) { l.Error("x", 5) },
+			`Level="ERROR" Event="x" Detail="" Node="tp1" Misplaced="5"`,
+		},
+		{
+			"duration", func(l *Log) { l.Event("x", "Duration", 1500*time.Millisecond) },
+			`Level="INFO" Event="x" Detail="" Node="tp1" Duration="1.5s"`,
+		},
 		{"below the level", func(l *Log) { l.Debug("x") }, ``},
 	}
 	for _, test := range tests {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPagesAreUpToDate(t *testing.T) {
+	want, err := configuration("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("run `make generate`:\n%s", diff)
+	}
+}
+
+func TestProofs(t *testing.T) {
+	const file = `package x
+
+// ME-07, CA-01: refused.
+func TestA(t *testing.T) {
+	// ME-01
+	t.Run("b", nil)
+}
+
+// No id here: UTF-16, RFC 8656.
+func TestB(t *testing.T) {}
+
+// ME-07
+func FuzzC(f *testing.F) {
+}
+`
+	got := map[string][]string{}
+	proofsIn("x_test.go", []byte(file), got)
+	want := map[string][]string{
+		"ME-07": {"`TestA` in x_test.go", "`FuzzC` in x_test.go"},
+		"CA-01": {"`TestA` in x_test.go"},
+		"ME-01": {"`TestA` in x_test.go"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRequirementsPage(t *testing.T) {
+	page, err := requirements("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte("| AL-02 |")) {
+		t.Error("no row for AL-02")
+	}
+}
