@@ -45,19 +45,26 @@ type world struct {
 	*network
 	server *Server
 	stop   func()
+
+	restored int
+	mono     func() int64 // CLOCK_MONOTONIC; nil: the real one
 }
 
 // newWorld starts a server; edit changes its configuration.
 func newWorld(t *testing.T, edit func(*Config)) *world {
 	t.Helper()
+	w := &world{network: newNetwork(t)}
+	w.start(edited(edit))
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func edited(edit func(*Config)) Config {
 	cfg := testConfig()
 	if edit != nil {
 		edit(&cfg)
 	}
-	w := &world{network: newNetwork(t)}
-	w.start(cfg)
-	t.Cleanup(func() { w.stop() })
-	return w
+	return cfg
 }
 
 func (w *world) start(cfg Config) {
@@ -66,7 +73,10 @@ func (w *world) start(cfg Config) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := s.Restore(); err != nil {
+	if w.mono != nil {
+		s.mono = w.mono
+	}
+	if w.restored, err = s.Restore(); err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

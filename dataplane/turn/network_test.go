@@ -109,8 +109,12 @@ func (n *network) relay(d datagram) bool {
 	key := relay.Key{Local: d.dst, Remote: d.src}
 	data := d.payload
 	if n.ports[d.dst] == relay.PortListener && len(data) >= 4 && data[0]>>6 == 1 {
+		size := int(binary.BigEndian.Uint16(data[2:]))
+		if size > len(data)-4 {
+			return false
+		}
 		key.Channel = binary.BigEndian.Uint16(data)
-		data = data[4 : 4+binary.BigEndian.Uint16(data[2:])]
+		data = data[4 : 4+size]
 	}
 	at, ok := n.flows[key]
 	if !ok || n.expired(at.id) {

@@ -107,15 +107,16 @@ func (s *Server) bindWanted(local netip.AddrPort, w wanted, now time.Time) (x, n
 	return x, next, nil
 }
 
-// bind opens socket and gate of a relayed address whose port is taken.
+// bind opens gate and socket of a relayed address whose port is taken: the gate
+// first, so that no stranger's datagram gets to the socket.
 func (s *Server) bind(local netip.AddrPort, listener uint16) (*relayed, error) {
+	if err := s.gate.OpenPort(local, relay.PortRelay); err != nil {
+		return nil, err
+	}
 	x := &relayed{local: local, listener: listener}
 	sock, err := s.sockets.Open(local, func(_ relay.Socket, d relay.Datagram) { s.fromPeer(x, d) })
 	if err != nil {
-		return nil, err
-	}
-	if err := s.gate.OpenPort(local, relay.PortRelay); err != nil {
-		s.closing = append(s.closing, closing{sock: sock})
+		s.failed(s.gate.ClosePort(local), "close port", local)
 		return nil, err
 	}
 	x.sock = sock

@@ -35,8 +35,12 @@ func (h *wakeHeap) Pop() any {
 	return a
 }
 
-// longestSleep bounds the timer's sleep when nothing is due.
-const longestSleep = time.Hour
+const (
+	longestSleep = time.Hour // when nothing is due
+	// expireAtOnce bounds how long the timer keeps the lock: removing a flow waits
+	// for whoever is relaying by it.
+	expireAtOnce = 32
+)
 
 // runTimer ends what is over, until ctx ends. It is the one goroutine for all
 // deadlines; whoever uses something checks its deadline by itself as well.
@@ -67,7 +71,7 @@ func (s *Server) expireDue() time.Time {
 	if len(s.reserved) > 0 {
 		next = earlier(next, s.reserved[0].expires)
 	}
-	for len(s.wakes) > 0 && !now.Before(s.wakes[0].wake) {
+	for n := 0; n < expireAtOnce && len(s.wakes) > 0 && !now.Before(s.wakes[0].wake); n++ {
 		s.expire(s.wakes[0], now)
 	}
 	if len(s.wakes) > 0 {
