@@ -2,6 +2,7 @@ package userspace
 
 import (
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -81,7 +82,14 @@ func openPort(t testing.TB, r *Relay, at netip.Addr, kind relay.PortKind, handle
 }
 
 // turn waits until something has arrived, and lets the loop serve it.
-func (s *site) turn() { s.relay.loops[0].turn(patience) }
+func (s *site) turn() {
+	l := s.relay.loops[0]
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l.thread.Store(int64(unix.Gettid()))
+	defer l.thread.Store(0)
+	l.turn(patience)
+}
 
 // up is the flow from the client's channel to the peer, down the way back.
 func (s *site) up() relay.Flow {
