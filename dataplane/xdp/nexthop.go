@@ -47,6 +47,13 @@ type neighbourKey struct {
 	ip      netip.Addr
 }
 
+type neighbour struct {
+	mac [6]byte
+	// fixed: somebody else keeps it (the operator, a routing daemon), and a request to
+	// manage it would undo that.
+	fixed bool
+}
+
 // router knows the next hop of every flow: the routes that the kernel answered, the
 // neighbours that it told, and the devices. Changes empty what they may have changed.
 type router struct {
@@ -54,7 +61,7 @@ type router struct {
 	family     uint16 // of netlink's netdev
 	devices    map[int]device
 	ways       map[routeKey]way
-	neighbours map[neighbourKey][6]byte
+	neighbours map[neighbourKey]neighbour
 	managed    map[neighbourKey]bool
 }
 
@@ -139,7 +146,7 @@ func (r *router) loadNeighbours() error {
 	if err != nil {
 		return fmt.Errorf("list neighbours: %w", err)
 	}
-	r.neighbours = make(map[neighbourKey][6]byte, len(list))
+	r.neighbours = make(map[neighbourKey]neighbour, len(list))
 	for i := range list {
 		r.learn(&list[i])
 	}
@@ -162,9 +169,12 @@ func (r *router) learn(n *netlink.Neigh) bool {
 		delete(r.neighbours, key)
 		return had
 	}
-	mac := [6]byte(n.HardwareAddr)
-	r.neighbours[key] = mac
-	return !had || mac != old
+	is := neighbour{
+		mac:   [6]byte(n.HardwareAddr),
+		fixed: n.State&(netlink.NUD_PERMANENT|netlink.NUD_NOARP) != 0 || n.Flags&netlink.NTF_EXT_LEARNED != 0,
+	}
+	r.neighbours[key] = is
+	return !had || is.mac != old.mac
 }
 
 func (r *router) forget(n *netlink.Neigh) bool {
@@ -198,8 +208,10 @@ func (r *router) next(src, dst netip.Addr) hop {
 		return hop{reason: fmt.Sprintf("cannot redirect to %s: %s", d.name, d.sendsWhy)}
 	}
 	key := neighbourKey{w.ifindex, w.via}
-	mac, ok := r.neighbours[key]
-	r.manage(key)
+	to, ok := r.neighbours[key]
+	if !to.fixed {
+		r.manage(key)
+	}
 	h := hop{ifindex: w.ifindex, via: w.via, mtu: d.mtu}
 	if !ok {
 		h.reason = fmt.Sprintf("the link address of %s on %s is not known yet", w.via, d.name)
@@ -208,7 +220,7 @@ func (r *router) next(src, dst netip.Addr) hop {
 	if w.mtu > 0 && w.mtu < h.mtu {
 		h.mtu = w.mtu
 	}
-	copy(h.macs[:6], mac[:])
+	copy(h.macs[:6], to.mac[:])
 	copy(h.macs[6:], d.mac[:])
 	return h
 }
