@@ -35,7 +35,6 @@ struct {
 struct total {
 	__u64 packets, bytes, other;
 	__u64 first_ns, last_ns; /* only when timed */
-	__u64 latency_sum_ns;
 };
 
 struct {
@@ -126,7 +125,6 @@ static __always_inline void clock_in(struct total *t, struct rtp *rtp)
 	if (!t->first_ns)
 		t->first_ns = now;
 	t->last_ns = now;
-	t->latency_sum_ns += took;
 	__u32 bucket = bucket_of(took);
 	__u64 *n = bpf_map_lookup_elem(&latency, &bucket);
 	if (n)

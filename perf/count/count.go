@@ -26,7 +26,16 @@ type Counter struct {
 type Totals struct {
 	Packets, Bytes uint64 // bytes of whole frames
 	Other          uint64 // frames that the generator did not make
-	Mean           time.Duration
+	// Span is the time from the first to the last packet; only with timed set.
+	Span time.Duration
+}
+
+// Rate is the number of packets per second that arrived; only with timed set.
+func (t Totals) Rate() float64 {
+	if t.Packets < 2 || t.Span <= 0 {
+		return 0
+	}
+	return float64(t.Packets-1) / t.Span.Seconds()
 }
 
 // Flow is what arrived of one flow.
@@ -75,16 +84,17 @@ func (c *Counter) Totals() (Totals, error) {
 		return Totals{}, fmt.Errorf("read the counter: %w", err)
 	}
 	var t Totals
-	var latency uint64
+	var first, last uint64
 	for _, cpu := range perCPU {
 		t.Packets += cpu.Packets
 		t.Bytes += cpu.Bytes
 		t.Other += cpu.Other
-		latency += cpu.LatencySumNs
+		if cpu.FirstNs != 0 && (first == 0 || cpu.FirstNs < first) {
+			first = cpu.FirstNs
+		}
+		last = max(last, cpu.LastNs)
 	}
-	if t.Packets > 0 {
-		t.Mean = time.Duration(latency / t.Packets)
-	}
+	t.Span = time.Duration(last - first)
 	return t, nil
 }
 

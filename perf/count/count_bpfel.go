@@ -21,13 +21,12 @@ type countFlow struct {
 }
 
 type countTotal struct {
-	_            structs.HostLayout
-	Packets      uint64
-	Bytes        uint64
-	Other        uint64
-	FirstNs      uint64
-	LastNs       uint64
-	LatencySumNs uint64
+	_       structs.HostLayout
+	Packets uint64
+	Bytes   uint64
+	Other   uint64
+	FirstNs uint64
+	LastNs  uint64
 }
 
 // Names of all BPF objects in the ELF.

@@ -19,6 +19,13 @@ func (h *Histogram) Count() (n uint64) {
 	return n
 }
 
+// Add adds another distribution.
+func (h *Histogram) Add(other Histogram) {
+	for i, c := range other.counts {
+		h.counts[i] += c
+	}
+}
+
 // Quantile returns the latency that a share q (0 to 1) of the packets did not
 // exceed. It is 0 when there are no packets.
 func (h *Histogram) Quantile(q float64) time.Duration {

@@ -3,11 +3,15 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of /proc/PID/stat (USER_HZ, the same on every Linux that matters).
@@ -51,6 +55,39 @@ func SystemMemory() (uint64, error) {
 	return total - available, err
 }
 
+// Pin ties all threads of the server to a CPU.
+func (s *Server) Pin(cpu int) error {
+	var only unix.CPUSet
+	only.Set(cpu)
+	return s.affinity(&only)
+}
+
+// Unpin lets the server run anywhere again.
+func (s *Server) Unpin() error {
+	var all unix.CPUSet
+	for cpu := range runtime.NumCPU() {
+		all.Set(cpu)
+	}
+	return s.affinity(&all)
+}
+
+func (s *Server) affinity(cpus *unix.CPUSet) error {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID))
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("tie thread %d to CPUs: %w", tid, err)
+		}
+	}
+	return nil
+}
+
 // kibibytes reads a line "KEY:  123 kB".
 func kibibytes(path, key string) (uint64, error) {
 	file, err := os.Open(path)
@@ -67,20 +104,4 @@ func kibibytes(path, key string) (uint64, error) {
 		return n << 10, err
 	}
 	return 0, fmt.Errorf("no %s in %s", key, path)
-}
-
-// SoftirqTime is what all CPUs have spent in softirqs so far, as far as the kernel
-// accounts for it.
-func SoftirqTime() (time.Duration, error) {
-	data, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0, err
-	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq ...
-	if len(fields) < 8 {
-		return 0, fmt.Errorf("unexpected /proc/stat: %q", line)
-	}
-	n, err := strconv.ParseInt(fields[7], 10, 64)
-	return time.Duration(n) * tick, err
 }

@@ -1,0 +1,109 @@
+// Command bench measures Turnpike beside the bare XDP redirect, coturn and pion, all
+// in one run on one machine, and says which of the promised ratios hold.
+//
+//	go run ./perf/bench -quick
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/perf/peers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures and reports.
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) > 1 && args[1] == peers.PionCommand {
+		return peers.ServePion(ctx, args[2:])
+	}
+	opts, err := parse(args)
+	if err != nil {
+		return err
+	}
+	b := newBench(opts, args, stdout)
+	b.measure(ctx)
+	b.report.Ratios = promises(b.report)
+	if err := b.report.Table(stdout); err != nil {
+		return err
+	}
+	if opts.out == "" {
+		return ctx.Err()
+	}
+	if err := b.report.Write(opts.out); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	fmt.Fprintf(stdout, "\nwritten to %s\n", opts.out)
+	return ctx.Err()
+}
+
+// options are the command line.
+type options struct {
+	plan    plan
+	binary  string
+	out     string
+	targets []string
+	parts   []string
+	cpu     int
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var targets, parts string
+	var quick bool
+	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	f.BoolVar(&quick, "quick", false, "less than two minutes instead of a quarter of an hour")
+	f.StringVar(&o.binary, "bin", "bin/turnpike", "Turnpike's `binary`")
+	f.StringVar(&o.out, "out", "perf/results", "`folder` for bench.json, bench.txt and bench.png; empty: none")
+	f.StringVar(&targets, "targets", strings.Join(allTargets, ","), "what to measure, a `list`")
+	f.StringVar(&parts, "parts", strings.Join(allParts, ","), "which parts to measure, a `list`")
+	f.IntVar(&o.cpu, "cpu", 0, "`CPU` for the generator, and with it for XDP")
+	if err := f.Parse(args[1:]); err != nil {
+		return o, err
+	}
+	o.plan = full
+	if quick {
+		o.plan = brief
+	}
+	var err error
+	if o.targets, err = choose("target", targets, allTargets); err != nil {
+		return o, err
+	}
+	o.parts, err = choose("part", parts, allParts)
+	return o, err
+}
+
+// choose splits a list and checks its words.
+func choose(what, list string, all []string) ([]string, error) {
+	chosen := strings.Split(list, ",")
+	for _, c := range chosen {
+		if !contains(all, c) {
+			return nil, fmt.Errorf("unknown %s %q: choose from %s", what, c, strings.Join(all, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+func contains(all []string, c string) bool {
+	for _, a := range all {
+		if a == c {
+			return true
+		}
+	}
+	return false
+}

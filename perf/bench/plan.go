@@ -1,0 +1,70 @@
+package main
+
+import "time"
+
+// Targets.
+const (
+	limitTarget     = "limit"
+	xdpTarget       = "turnpike-xdp"
+	userspaceTarget = "turnpike-userspace"
+	coturnTarget    = "coturn"
+	pionTarget      = "pion"
+)
+
+var allTargets = []string{limitTarget, xdpTarget, userspaceTarget, coturnTarget, pionTarget}
+
+// Parts.
+const (
+	throughputPart = "throughput"
+	sweepPart      = "sweep"
+	noDropPart     = "no-drop"
+	latencyPart    = "latency"
+	oneCorePart    = "one-core"
+	churnPart      = "churn"
+	peersPart      = "peers"
+)
+
+var allParts = []string{throughputPart, sweepPart, noDropPart, latencyPart, oneCorePart, churnPart, peersPart}
+
+// Directions.
+const (
+	up   = "up"   // from the client to its peer
+	down = "down" // from the peer to the client
+	both = "both" // by turns
+)
+
+// The base case, from which the sweeps differ in one thing.
+const (
+	baseRelays  = 6000 // CA-04: as many as a node has
+	basePayload = 160  // bytes of RTP: 20 ms of G.711 less its header
+)
+
+// plan is how much is measured and for how long.
+type plan struct {
+	rounds      int           // of which the median counts
+	round       time.Duration // of a flat-out measurement
+	sweepRounds int
+	relays      []int // besides baseRelays
+	payloads    []int // besides basePayload
+	directions  []string
+	trial       time.Duration // of a no-drop search, and for latency
+	precision   float64       // of a no-drop search
+	oneCore     time.Duration
+	churn       time.Duration
+}
+
+var full = plan{
+	rounds: 7, round: time.Second, sweepRounds: 3,
+	relays: []int{1, 10, 100, 1000, 3000}, payloads: []int{64, 600, 1200},
+	directions: []string{up, down, both},
+	trial:      2 * time.Second, precision: .03,
+	oneCore: 10 * time.Second, churn: 10 * time.Second,
+}
+
+var brief = plan{
+	rounds: 3, round: 400 * time.Millisecond, sweepRounds: 1,
+	relays: []int{1}, payloads: []int{1200},
+	directions: []string{up, down},
+	trial:      500 * time.Millisecond, precision: .06,
+	oneCore: 3 * time.Second, churn: 3 * time.Second,
+}

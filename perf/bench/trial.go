@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"turnpike.dev/turnpike/perf/count"
+	"turnpike.dev/turnpike/perf/gen"
+	"turnpike.dev/turnpike/perf/report"
+)
+
+// demand is what a trial sends.
+type demand struct {
+	direction string
+	relays    int
+	payload   int
+	rate      float64 // of all flows; 0: flat out
+	duration  time.Duration
+	cpu       int
+}
+
+// outcome is what became of it.
+type outcome struct {
+	demand
+	flows     int
+	sent      gen.Result
+	received  uint64
+	delivered float64 // packets per second where they arrived
+	latency   count.Histogram
+	process   time.Duration // of the server's process
+}
+
+func (o outcome) lost() int64 { return int64(o.sent.Sent) - int64(o.received) }
+
+func (o outcome) loss() float64 {
+	if o.sent.Sent == 0 {
+		return 1
+	}
+	return max(0, float64(o.lost())/float64(o.sent.Sent))
+}
+
+// sourceKey is what a generator is loaded for.
+type sourceKey struct {
+	direction      string
+	flows, payload int
+	first          string // sender's address of the first flow
+}
+
+// trial sends and counts.
+func (s *site) trial(ctx context.Context, d demand) (outcome, error) {
+	o := outcome{demand: d}
+	g, flows, err := s.generator(d)
+	if err != nil {
+		return o, err
+	}
+	o.flows = flows
+	if err := errors.Join(s.toPeer.Reset(), s.toUser.Reset()); err != nil {
+		return o, err
+	}
+	before, err := s.processTime()
+	if err != nil {
+		return o, err
+	}
+	if o.sent, err = g.Run(ctx, gen.Load{Rate: d.rate, Duration: d.duration, CPU: d.cpu, Nice: s.nice()}); err != nil {
+		return o, err
+	}
+	if err := ctx.Err(); err != nil {
+		return o, err
+	}
+	if err := s.settle(&o); err != nil {
+		return o, err
+	}
+	after, err := s.processTime()
+	o.process = after - before
+	return o, err
+}
+
+// nice is the generator's priority. Where the relay works in softirqs, generator,
+// node and counter are one thread to the scheduler, and no other program of the
+// machine should have a share of its core. A server in a process competes with the
+// generator as it would with the softirqs of a network card, and gets its fair share.
+func (s *site) nice() int {
+	if s.target == limitTarget || s.target == xdpTarget {
+		return -20
+	}
+	return 0
+}
+
+// generator loads one, unless the last trial's fits.
+func (s *site) generator(d demand) (*gen.Generator, int, error) {
+	flows := s.flows(d.direction, d.relays)
+	if len(flows) == 0 {
+		return nil, 0, errors.New("no relays")
+	}
+	key := sourceKey{d.direction, len(flows), d.payload, flows[0].Src.String()}
+	if s.source != nil && s.sourceKey == key {
+		return s.source, len(flows), nil
+	}
+	if err := s.dropGenerator(); err != nil {
+		return nil, 0, err
+	}
+	g, err := gen.New(gen.Config{Flows: flows, Payload: d.payload, Stamped: true})
+	if err != nil {
+		return nil, 0, err
+	}
+	s.source, s.sourceKey = g, key
+	return g, len(flows), nil
+}
+
+func (s *site) dropGenerator() error {
+	if s.source == nil {
+		return nil
+	}
+	err := s.source.Close()
+	s.source = nil
+	return err
+}
+
+// settle counts once nothing arrives any more: servers have queues.
+func (s *site) settle(o *outcome) error {
+	const quiet, patience = 30 * time.Millisecond, time.Second
+	for end := time.Now().Add(patience); ; time.Sleep(quiet) {
+		peer, err := s.toPeer.Totals()
+		if err != nil {
+			return err
+		}
+		user, err := s.toUser.Totals()
+		if err != nil {
+			return err
+		}
+		same := o.received == peer.Packets+user.Packets
+		o.received, o.delivered = peer.Packets+user.Packets, peer.Rate()+user.Rate()
+		if o.received >= o.sent.Sent || same && o.received > 0 || time.Now().After(end) {
+			break
+		}
+	}
+	for _, c := range []*count.Counter{s.toPeer, s.toUser} {
+		h, err := c.Latency()
+		if err != nil {
+			return err
+		}
+		o.latency.Add(h)
+	}
+	return nil
+}
+
+func (s *site) processTime() (time.Duration, error) {
+	if s.server == nil {
+		return 0, nil
+	}
+	return s.server.CPUTime()
+}
+
+// runNs measures what a run of the node's program costs, by the kernel's own
+// statistics: about 20 ns of it is their clock.
+func (s *site) runNs(ctx context.Context, d demand) (float64, error) {
+	prog, err := s.program(d.direction)
+	if err != nil || prog == nil {
+		return 0, err
+	}
+	defer prog.Close() //nolint:errcheck // only read
+	stats, err := ebpf.EnableStats(bpfStatsRunTime)
+	if err != nil {
+		return 0, fmt.Errorf("enable the kernel's statistics of programs: %w", err)
+	}
+	defer stats.Close() //nolint:errcheck // ends with the process at the latest
+	before, err := prog.Stats()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.trial(ctx, d); err != nil {
+		return 0, err
+	}
+	after, err := prog.Stats()
+	if err != nil || after.RunCount == before.RunCount {
+		return 0, err
+	}
+	return float64(after.Runtime-before.Runtime) / float64(after.RunCount-before.RunCount), nil
+}
+
+const bpfStatsRunTime = 0 // BPF_STATS_RUN_TIME
+
+// program is the XDP program on the link where a direction enters the node; nil
+// when there is none.
+func (s *site) program(direction string) (*ebpf.Program, error) {
+	link := "s0"
+	if direction == down {
+		link = "s1"
+	}
+	l, err := s.lab.Node.Netlink().LinkByName(link)
+	if err != nil {
+		return nil, err
+	}
+	xdp := l.Attrs().Xdp
+	if xdp == nil || !xdp.Attached {
+		return nil, nil
+	}
+	return ebpf.NewProgramFromID(ebpf.ProgramID(xdp.ProgId))
+}
+
+// row makes the outcome a row of a part.
+func (o outcome) row(part, target string) report.Row {
+	r := report.Row{
+		Part: part, Target: target, Direction: o.direction, Relays: o.relays, Payload: o.payload,
+		Peers: max(1, o.flows/max(o.relays, 1)), Offered: o.sent.Rate(), Delivered: o.delivered,
+		Sent: o.sent.Sent, Lost: o.lost(),
+		P50: report.MicrosOf(o.latency.Quantile(.5)), P90: report.MicrosOf(o.latency.Quantile(.9)),
+		P99: report.MicrosOf(o.latency.Quantile(.99)), P999: report.MicrosOf(o.latency.Quantile(.999)),
+	}
+	if o.direction == both {
+		r.Peers = max(1, r.Peers/2)
+	}
+	if o.received > 0 {
+		r.CPUNs = float64(o.process) / float64(o.received)
+	}
+	return r
+}
