@@ -61,7 +61,7 @@ func (r *Relay) Permit(local netip.AddrPort, peer netip.Addr, until time.Time) e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.peers.set(peerKey(peer), r.ticks(until), r.clock())
+	p.peers.set(peerKey(peer), r.epoch.ticks(until), r.clock())
 	return nil
 }
 

@@ -6,10 +6,7 @@ import (
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
-const (
-	maxSources = 3                      // in a flow
-	sourceIdle = int64(5 * time.Second) // then another may have its place
-)
+const maxSources = 3 // in a flow
 
 // media is what a flow counts (ME-05).
 type media struct {
@@ -48,8 +45,7 @@ func (m *media) countRTP(h rtp, now int64) {
 	}
 }
 
-// setClock sets the RTP clock; 0 leaves it to be found out. Jitter begins anew when
-// it was measured with another.
+// setClock sets the RTP clock. Jitter begins anew when it was measured with another.
 func (m *media) setClock(hz uint32) {
 	if hz == m.clockHz {
 		return
@@ -60,13 +56,13 @@ func (m *media) setClock(hz uint32) {
 	}
 }
 
-func (m *media) counters(start time.Time) relay.Counters {
+func (m *media) counters(e epoch) relay.Counters {
 	c := relay.Counters{Packets: m.packets, Bytes: m.bytes, Policed: m.policed}
 	if m.packets > 0 {
-		c.LastSeen = start.Add(time.Duration(m.lastSeen))
+		c.LastSeen = e.start.Add(time.Duration(m.lastSeen))
 	}
 	for i := range m.sources {
-		c.RTP = append(c.RTP, m.sources[i].report(m.clockHz))
+		c.RTP = append(c.RTP, m.sources[i].report(e.monotonic))
 	}
 	return c
 }

@@ -57,7 +57,7 @@ type Config struct {
 // Relay is the process's back end and owner of its UDP sockets.
 type Relay struct {
 	now      func() time.Time
-	start    time.Time // times inside are nanoseconds since it
+	epoch    epoch
 	maxFlows int
 	loops    []*loop
 	streams  streams
@@ -94,7 +94,10 @@ func build(cfg Config) (*Relay, error) {
 	if r.maxFlows == 0 {
 		r.maxFlows = maxFlows
 	}
-	r.start = r.now()
+	var err error
+	if r.epoch, err = newEpoch(r.now()); err != nil {
+		return r, err
+	}
 	n := cfg.Loops
 	if n == 0 {
 		n = min(2, runtime.NumCPU())
@@ -149,6 +152,4 @@ func (r *Relay) Reasons() [bpf.ReasonCount]uint64 {
 }
 
 // clock is the time inside the relay.
-func (r *Relay) clock() int64 { return r.ticks(r.now()) }
-
-func (r *Relay) ticks(t time.Time) int64 { return int64(t.Sub(r.start)) }
+func (r *Relay) clock() int64 { return r.epoch.ticks(r.now()) }

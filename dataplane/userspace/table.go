@@ -95,7 +95,8 @@ func (r *Relay) settle(f *flow) {
 	}
 }
 
-// Counters reads the flow's counters; of an unknown flow they are zero.
+// Counters reads the flow's counters; of an unknown flow they are zero. What
+// relay.Counters.Finish works out is left to the table, which adds the kernel's first.
 func (r *Relay) Counters(id relay.FlowID) relay.Counters {
 	r.mu.Lock()
 	f := r.at(id)
@@ -122,7 +123,7 @@ func (r *Relay) SetClock(id relay.FlowID, hz uint32) {
 func (r *Relay) counters(f *flow) relay.Counters {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.media.counters(r.start)
+	return f.media.counters(r.epoch)
 }
 
 // aim sets what becomes of the flow's datagrams.
