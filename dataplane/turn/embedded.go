@@ -17,8 +17,6 @@ func appendEmbedded(list []netip.Addr, a netip.Addr) []netip.Addr {
 	switch {
 	case isNAT64(b), zero(b[:12]): // NAT64 (RFC 6052), IPv4-compatible (RFC 4291)
 		list = append(list, v4(b[12:]))
-	case isLocalNAT64(b):
-		list = appendLocalNAT64(list, b)
 	case b[0] == 0x20 && b[1] == 0x02: // 6to4 (RFC 3056)
 		list = append(list, v4(b[2:]))
 	case bytes.HasPrefix(b[:], []byte{0x20, 0x01, 0, 0}): // Teredo (RFC 4380): server, client
@@ -31,37 +29,10 @@ func appendEmbedded(list []netip.Addr, a netip.Addr) []netip.Addr {
 	return list
 }
 
-// isNAT64: 64:ff9b::/96.
+// isNAT64: 64:ff9b::/96. Of the local translation prefix 64:ff9b:1::/48 (RFC 8215)
+// nobody outside can tell which layout it has, so that is refused as a whole.
 func isNAT64(b [16]byte) bool {
 	return bytes.HasPrefix(b[:], []byte{0, 0x64, 0xff, 0x9b}) && zero(b[4:12])
-}
-
-// isLocalNAT64: 64:ff9b:1::/48 (RFC 8215), of which each network makes its own
-// translation prefix.
-func isLocalNAT64(b [16]byte) bool {
-	return bytes.HasPrefix(b[:], []byte{0, 0x64, 0xff, 0x9b, 0, 1})
-}
-
-// appendLocalNAT64 appends the address in each layout that RFC 6052 section 2.2 has
-// for prefixes of 96, 64, 56 and 48 bits. Which one is in use cannot be seen. An
-// address of zeros only says that a layout is not it, unless all are.
-func appendLocalNAT64(list []netip.Addr, b [16]byte) []netip.Addr {
-	layouts := [][]byte{
-		b[12:],
-		b[9:13],
-		{b[7], b[9], b[10], b[11]},
-		{b[6], b[7], b[9], b[10]},
-	}
-	n := len(list)
-	for _, l := range layouts {
-		if l[0] != 0 {
-			list = append(list, v4(l))
-		}
-	}
-	if len(list) == n {
-		list = append(list, v4(b[12:]))
-	}
-	return list
 }
 
 func v4(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b[:4])) }

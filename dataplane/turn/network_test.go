@@ -138,6 +138,21 @@ func (n *network) expired(id relay.ID) bool {
 	return !end.IsZero() && !time.Now().Before(end)
 }
 
+// holds is what the node has open.
+type holds struct{ Sockets, Ports, Permits, Pairs int }
+
+func (n *network) holds() holds {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return holds{len(n.sockets), len(n.ports), len(n.permits), len(n.pairs)}
+}
+
+func (n *network) isOpen(a netip.AddrPort) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sockets[a] != nil
+}
+
 // receive returns what the host got since the last call.
 func (n *network) receive(host netip.AddrPort) []datagram {
 	n.run()

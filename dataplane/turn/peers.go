@@ -106,8 +106,8 @@ func (p *peerPolicy) allowed(a netip.Addr, port uint16) bool {
 
 // reserved reports whether the address is nobody's to relay to: unspecified and
 // "this network", loopback, link-local, multicast, broadcast, reserved. Of IPv6 that
-// is everything but global unicast, unique local, and the translation prefixes,
-// whose IPv4 address is judged as well.
+// is everything but global unicast, unique local, and the well-known translation
+// prefix, whose IPv4 address is judged as well.
 func reserved(a netip.Addr) bool {
 	if a.Is4() {
 		b := a.As4()
@@ -115,5 +115,5 @@ func reserved(a netip.Addr) bool {
 	}
 	b := a.As16()
 	global, uniqueLocal := b[0]>>5 == 1, b[0]>>1 == 0xfc>>1 // 2000::/3, fc00::/7
-	return !global && !uniqueLocal && !isNAT64(b) && !isLocalNAT64(b)
+	return !global && !uniqueLocal && !isNAT64(b)
 }

@@ -62,8 +62,8 @@ func TestRefreshWithLifetimeZeroFreesThePort(t *testing.T) {
 	x := c.allocate()[0]
 	c.bind(0x4001, peerAddr)
 	c.must(stun.MethodRefresh, lifetime(0))
-	if w.sockets[x] != nil || len(w.pairs) != 0 || len(w.permits) != 0 || len(w.ports) != 2 {
-		t.Errorf("left behind: socket %v, pairs %v, permits %v, ports %v", w.sockets[x], w.pairs, w.permits, w.ports)
+	if h := w.holds(); w.isOpen(x) || h != (holds{Sockets: 2, Ports: 2}) {
+		t.Errorf("left behind: %+v", h)
 	}
 	if code := codeOf(c.do(stun.MethodRefresh)); code != 437 {
 		t.Errorf("refresh after the end answered with %d, want 437", code)

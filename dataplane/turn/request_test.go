@@ -108,8 +108,8 @@ func TestAllocateIsAnsweredWith(t *testing.T) {
 			if got := codeOf(w.client().do(stun.MethodAllocate, tt.attrs...)); got != tt.want {
 				t.Errorf("answered with %d, want %d", got, tt.want)
 			}
-			if tt.want != 0 && (len(w.ports) != 2 || len(w.sockets) != 2) {
-				t.Errorf("refused, but left open: %v", w.ports)
+			if tt.want != 0 && w.holds() != (holds{Sockets: 2, Ports: 2}) {
+				t.Errorf("refused, but left open: %+v", w.holds())
 			}
 		})
 	}
