@@ -33,6 +33,13 @@ static __always_inline __u64 owner_age(__u64 now)
 }
 
 /* A closed port's ICMP error would make clients give up while the process restarts. */
+static __always_inline int owner_is_down(__u64 now)
+{
+	__u64 age = owner_age(now);
+
+	return age > OWNER_STALE_NS && age <= LEASE_NS;
+}
+
 static __always_inline enum reason without_flow(const struct flow_key *key, __u8 kind, __u64 now)
 {
 	__u64 age;

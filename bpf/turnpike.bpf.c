@@ -36,6 +36,14 @@ static __always_inline int verdict_of(enum reason reason)
 	return reason < REASON_STRANGER ? XDP_PASS : XDP_DROP;
 }
 
+/* left_over is for what only the process can do something about. */
+static __noinline int left_over(enum reason reason, __u64 now)
+{
+	if (owner_is_down(now))
+		reason = REASON_OWNER_DOWN;
+	return leave(reason, verdict_of(reason));
+}
+
 /* The UDP checksum to send; none stays none, except that IPv6 must have one. */
 static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct packet *p,
 					    const struct slot *s)
@@ -53,12 +61,9 @@ static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct pac
 /* What is forwarded is counted with the flow only; the process adds it up. */
 static __always_inline int send(struct xdp_md *ctx, const struct slot *s)
 {
-	int verdict;
-
 	if (s->ifindex == ctx->ingress_ifindex)
 		return XDP_TX;
-	verdict = bpf_redirect_map(&tx_devices, s->tx, XDP_DROP);
-	return verdict == XDP_REDIRECT ? verdict : leave(REASON_NO_DEVICE, verdict);
+	return bpf_redirect_map(&tx_devices, s->tx, XDP_DROP);
 }
 
 /* forward relays a packet of a live flow. */
@@ -69,15 +74,16 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, s
 	const struct rtp_header *rtp;
 	__u32 media = p->payload_len;
 	__be16 check;
+	int verdict;
 
 	if (!st)
-		return leave(REASON_FLOW_CHANGING, XDP_PASS);
+		return left_over(REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
 		return leave(REASON_HOP_LIMIT, XDP_DROP);
 	if (header_length(s->flags & OUT_IPV6) + new_udp_len(p, s) > s->mtu)
-		return leave(REASON_TOO_BIG, XDP_PASS);
+		return left_over(REASON_TOO_BIG, now);
 	if (s->flags & NO_NEIGHBOUR)
-		return leave(REASON_NO_NEIGHBOUR, XDP_PASS);
+		return left_over(REASON_NO_NEIGHBOUR, now);
 	rtp = as_rtp(p, (void *)(long)ctx->data_end);
 	if (rtp)
 		media -= RTP_HEADER;
@@ -89,11 +95,25 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, s
 	if (rtp)
 		count_rtp(st, rtp, now, s->rtp_mult);
 	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
-		return leave(REASON_NO_HEADROOM, XDP_PASS);
-	count(st, p->payload_len, now);
+		return left_over(REASON_NO_HEADROOM, now);
 	if (rewrite(ctx, p, s, check))
 		return XDP_ABORTED;
-	return send(ctx, s);
+	verdict = send(ctx, s);
+	if (verdict == XDP_DROP)
+		return leave(REASON_NO_DEVICE, verdict);
+	count(st, p->payload_len, now);
+	return verdict;
+}
+
+/* malformed is for ChannelData that came to a listening port, if that is ours at this address. */
+static __always_inline int malformed(const struct packet *p, enum reason reason)
+{
+	struct flow_key key;
+
+	key_of(p, &key);
+	if (!bpf_map_lookup_elem(&locals, key.local))
+		return leave(reason, XDP_PASS);
+	return left_over(reason, bpf_ktime_get_ns());
 }
 
 /* without_hint takes what no hint led to a flow for. */
@@ -111,7 +131,7 @@ static __always_inline int without_hint(struct xdp_md *ctx, const struct packet 
 	if (s && now < s->lease)
 		return forward(ctx, p, s, now);
 	if (changing)
-		return leave(REASON_FLOW_CHANGING, XDP_PASS);
+		return left_over(REASON_FLOW_CHANGING, now);
 	reason = without_flow(&key, kind, now);
 	if (s && verdict_of(reason) == XDP_PASS)
 		reason = REASON_LEASE_EXPIRED;
@@ -136,7 +156,7 @@ int turnpike(struct xdp_md *ctx)
 	if (kind == PORT_LISTENER && is_channel(&p, (void *)(long)ctx->data_end)) {
 		reason = parse_channel(&p, (void *)(long)ctx->data_end);
 		if (reason != REASON_FORWARDED)
-			return leave(reason, XDP_PASS);
+			return malformed(&p, reason);
 	}
 	s = hinted(&p);
 	if (s) {
