@@ -18,17 +18,18 @@ type Options struct {
 	Low, High float64 // packets per second to search between; nothing above High is tried
 	MaxLoss   float64 // share that may be lost: 0.001
 	Precision float64 // share of the rate to which it is found: 0.03
-	// Attempts is how often a rate that fails is tried before it counts as failed:
-	// on a machine that others use too, a loss may not be the device's. 0: once.
+	// Attempts is how often a rate is tried that fails, or at which the source
+	// offers less than it should: on a machine that others use too, neither may be
+	// the device's fault. 0: once.
 	Attempts int
-	// Reached is the share of the rate that a trial must have offered, or the
-	// source and not the device failed: 0.95.
-	Reached float64
 }
+
+// reached is the share of the rate that a source must offer not to be asked again.
+const reached = .95
 
 // NoDrop returns the highest offered rate of a trial that passed, 0 when none did.
 // It halves the interval between the highest rate that passed and the lowest that
-// failed.
+// failed. A source that is slower than the rate is no failure: what it offered counts.
 func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate float64) (Trial, error)) (float64, error) {
 	if o.Low <= 0 || o.High < o.Low {
 		return 0, fmt.Errorf("search between %.0f and %.0f packets/s: low must be positive and at most high", o.Low, o.High)
@@ -51,16 +52,20 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 	}
 }
 
-// attempts returns what a passing trial at the rate offered, 0 when none passed.
+// attempts returns what the best passing trial at the rate offered, 0 when none passed.
 func attempts(ctx context.Context, o Options, rate float64, try func(context.Context, float64) (Trial, error)) (float64, error) {
+	best := 0.0
 	for range max(o.Attempts, 1) {
 		t, err := try(ctx, rate)
 		if err != nil {
 			return 0, err
 		}
-		if t.Loss <= o.MaxLoss && t.Offered >= o.Reached*rate {
-			return t.Offered, nil
+		if t.Loss <= o.MaxLoss {
+			best = max(best, t.Offered)
+		}
+		if best >= reached*rate {
+			break
 		}
 	}
-	return 0, nil
+	return best, nil
 }

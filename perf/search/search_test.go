@@ -21,7 +21,7 @@ func TestNoDropFindsCapacity(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		capacity := rapid.Float64Range(1000, 1e7).Draw(t, "capacity")
 		tried := 0
-		o := Options{Low: 100, High: 1e7, MaxLoss: .001, Precision: .01, Reached: .95}
+		o := Options{Low: 100, High: 1e7, MaxLoss: .001, Precision: .01}
 		got, err := NoDrop(context.Background(), o, device(capacity, &tried))
 		if err != nil {
 			t.Fatal(err)
@@ -36,7 +36,7 @@ func TestNoDropFindsCapacity(t *testing.T) {
 }
 
 func TestNoDrop(t *testing.T) {
-	o := Options{Low: 1000, High: 100000, MaxLoss: .001, Precision: .01, Reached: .95}
+	o := Options{Low: 1000, High: 100000, MaxLoss: .001, Precision: .01}
 	t.Run("nothing lost at the highest rate", func(t *testing.T) {
 		tried := 0
 		if got, err := NoDrop(context.Background(), o, device(1e6, &tried)); got != 100000 || err != nil || tried != 1 {
