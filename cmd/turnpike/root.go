@@ -53,6 +53,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status).`,
 	root.AddCommand(
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), configCommand(a), versionCommand(a),
+		devCommand(a), demoCommand(a),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath()))

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+func demoCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Show it: coturn's client and a pion client through a node, with a report",
+		Long: `Show it: make the network of "turnpike dev", send media through the node with
+coturn's turnutils_uclient and with a pion client, and report each relay. Exit
+code 0 says that nothing was lost and every relay was on XDP. Needs root and the
+Debian package coturn.`,
+		Example: `  sudo turnpike demo
+  sudo turnpike demo -o json | jq .ok`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			state := a.state
+			if !cmd.Flags().Changed("state") {
+				state = tryState("demo")
+			}
+			report, err := demo(cmd.Context(), state)
+			if err != nil {
+				return err
+			}
+			if err := a.show(report, report.write); err != nil {
+				return err
+			}
+			if !report.OK {
+				return &exitError{code: exitFailed}
+			}
+			return nil
+		},
+	}
+}
+
+// clientReport is what one client says of its packets.
+type clientReport struct {
+	Client   string `json:"client"`
+	Relays   int    `json:"relays"`
+	Sent     int    `json:"sent"`
+	Received int    `json:"received"`
+	Lost     int    `json:"lost"`
+}
+
+// demoReport is what a demo showed.
+type demoReport struct {
+	OK      bool           `json:"ok"`
+	Clients []clientReport `json:"clients"`
+	Relays  []api.Relay    `json:"relays"`
+}
+
+func (r demoReport) write(w *tabwriter.Writer) {
+	_, _ = fmt.Fprintln(w, "RELAY\tCLIENT\tPEER\tPACKETS UP\tDOWN\tPATH")
+	for _, x := range r.Relays {
+		up, down := x.Packets()
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\tpath=%s%s\n", strings.Join(x.Relay, " "), x.Client, busiestPeer(x), up, down, x.Path, parenthesised(x.Reason))
+	}
+	_, _ = fmt.Fprintln(w)
+	_, _ = fmt.Fprintln(w, "CLIENT\tRELAYS\tSENT\tCAME BACK\tLOST")
+	for _, c := range r.Clients {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", c.Client, c.Relays, c.Sent, c.Received, c.Lost)
+	}
+	verdict := "FAILED: something was lost, or a relay was not on XDP"
+	if r.OK {
+		verdict = "OK: nothing lost, every relay on XDP"
+	}
+	_, _ = fmt.Fprintf(w, "\n%s\n", verdict)
+}
+
+func demo(ctx context.Context, state string) (r demoReport, err error) {
+	if _, err := exec.LookPath("turnutils_uclient"); err != nil {
+		return r, fmt.Errorf("%w: run `make deps`, or apt-get install coturn", err)
+	}
+	s, err := newStage(ctx, state)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if s.lab == nil {
+		return r, fmt.Errorf("the demo needs its network: %s", s.whyNot)
+	}
+	watch := watchRelays(ctx, s.api)
+	pion, err := s.pion(ctx, watch)
+	if err == nil {
+		r.Clients = append(r.Clients, pion)
+		var coturn clientReport
+		coturn, err = s.uclient(ctx)
+		r.Clients = append(r.Clients, coturn)
+	}
+	r.Relays = watch.end()
+	r.OK = r.good()
+	return r, err
+}
+
+// good reports whether nothing was lost and every relay was seen on XDP.
+func (r demoReport) good() bool {
+	relays := 0
+	for _, c := range r.Clients {
+		relays += c.Relays
+		if c.Lost != 0 || c.Sent == 0 {
+			return false
+		}
+	}
+	offPath := slices.ContainsFunc(r.Relays, func(x api.Relay) bool { return x.Path != string(relay.PathXDP) })
+	return !offPath && len(r.Relays) >= relays
+}
+
+// pion sends with a pion client over one relay.
+func (s *stage) pion(ctx context.Context, w *watch) (c clientReport, err error) {
+	stream, err := s.open(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	result, err := stream.Talk(ctx, 5000, 200*time.Microsecond)
+	w.look(ctx)
+	return clientReport{"pion", 1, result.Sent, result.Received, result.Lost()}, err
+}
+
+// uclientRelays is how many clients turnutils_uclient plays.
+const uclientRelays = 20
+
+// uclient sends with coturn's test client over many relays.
+func (s *stage) uclient(ctx context.Context) (clientReport, error) {
+	cmd := s.clientHost().Command(ctx, "turnutils_uclient", "-u", tryUser, "-w", tryPassword,
+		"-e", s.peer.String(), "-r", strconv.Itoa(echoPort), "-m", strconv.Itoa(uclientRelays), "-n", "200", "-z", "10", "-c",
+		s.server.Addr().String())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return clientReport{}, fmt.Errorf("turnutils_uclient: %w: %s", err, lastLines(out))
+	}
+	return parseUclient(string(out))
+}
+
+var (
+	sentAndCame = regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)`)
+	lostPackets = regexp.MustCompile(`Total lost packets (\d+)`)
+)
+
+// parseUclient reads the totals that turnutils_uclient prints at its end.
+func parseUclient(out string) (clientReport, error) {
+	all := sentAndCame.FindAllStringSubmatch(out, -1)
+	lost := lostPackets.FindStringSubmatch(out)
+	if len(all) == 0 || lost == nil {
+		return clientReport{}, fmt.Errorf("turnutils_uclient gave no totals: %s", lastLines([]byte(out)))
+	}
+	last := all[len(all)-1]
+	c := clientReport{Client: "coturn turnutils_uclient", Relays: uclientRelays}
+	c.Sent, _ = strconv.Atoi(last[1])
+	c.Received, _ = strconv.Atoi(last[2])
+	c.Lost, _ = strconv.Atoi(lost[1])
+	return c, nil
+}
+
+func lastLines(out []byte) string {
+	text := strings.TrimSpace(string(out))
+	return text[max(len(text)-600, 0):]
+}
+
+// watch looks at the relays while clients come and go, and keeps each that carried
+// media as it was last seen.
+type watch struct {
+	api    *api.Client
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	mu     sync.Mutex
+	seen   map[uint64]api.Relay
+}
+
+func watchRelays(ctx context.Context, c *api.Client) *watch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{api: c, cancel: cancel, seen: map[uint64]api.Relay{}}
+	w.done.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			w.look(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return w
+}
+
+func (w *watch) look(ctx context.Context) {
+	relays, _ := w.api.Relays(ctx) // the next look brings it
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range relays {
+		if len(r.Channels) > 0 {
+			w.seen[r.ID] = r
+		}
+	}
+}
+
+// end stops looking and gives what was seen, oldest first.
+func (w *watch) end() []api.Relay {
+	w.cancel()
+	w.done.Wait()
+	list := slices.Collect(maps.Values(w.seen))
+	slices.SortFunc(list, func(a, b api.Relay) int { return cmp.Compare(a.ID, b.ID) })
+	return list
+}
+
+// busiestPeer is the peer of the channel that carried most: clients bind some that
+// they do not use.
+func busiestPeer(r api.Relay) string {
+	return slices.MaxFunc(r.Channels, func(a, b api.Channel) int { return cmp.Compare(a.Up.Packets, b.Up.Packets) }).Peer
+}
