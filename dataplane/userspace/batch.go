@@ -1,6 +1,8 @@
 package userspace
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/bpf"
@@ -17,7 +19,8 @@ const (
 )
 
 // batch is where a loop's datagrams lie from receiving to sending. Each slot has room
-// for the largest datagram; a page that no datagram ever touched takes no memory.
+// for the largest datagram; a page that no datagram ever touched takes no memory. It
+// is not Go's, so that it does not put off the garbage collector.
 type batch struct {
 	memory []byte
 	used   int // slots received into since the last flush
@@ -34,8 +37,13 @@ type batch struct {
 	by      [slots]*socket
 }
 
-func newBatch() *batch {
-	b := &batch{memory: make([]byte, slots*stride)}
+func newBatch() (*batch, error) {
+	memory, err := unix.Mmap(-1, 0, slots*stride, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("map receive buffers: %w", err)
+	}
+	b := &batch{memory: memory}
 	for i := range slots {
 		b.inIov[i].Base = &b.slot(i)[headroom]
 		b.inIov[i].SetLen(slotSize - headroom)
@@ -48,8 +56,10 @@ func newBatch() *batch {
 		b.out[i].msg.Iovlen = 1
 		b.out[i].msg.Control = &b.outCtrl[i][0]
 	}
-	return b
+	return b, nil
 }
+
+func (b *batch) close() error { return unix.Munmap(b.memory) }
 
 func (b *batch) slot(i int) []byte {
 	return b.memory[i*stride:][:slotSize:slotSize]

@@ -20,19 +20,19 @@ func FuzzDatagram(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	s := newSite(f, loopback4, loopback4)
+	var sunk [][]byte
+	sink := func(b []byte) { sunk = append(sunk, bytes.Clone(b)) }
+	up, down := s.up(), s.down()
+	up.Sink, up.Out.Channel = sink, channel+1
+	down.Sink = sink
+	s.install(up)
+	s.install(down)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > slotSize-headroom {
 			t.Skip("longer than a datagram")
 		}
-		s := newSite(t, loopback4, loopback4)
-		var sunk [][]byte
-		sink := func(b []byte) { sunk = append(sunk, bytes.Clone(b)) }
-		up, down := s.up(), s.down()
-		up.Sink, up.Out.Channel = sink, channel+1
-		down.Sink = sink
-		s.install(up)
-		s.install(down)
-
+		sunk, s.heard = nil, nil
 		s.inject(s.listen, s.client.addr, b)
 		data, fits := channelData(b)
 		check(t, "listener", fits, "\x40\x02", data, b, sunk, s.heard)

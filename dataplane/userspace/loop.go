@@ -43,27 +43,30 @@ type loop struct {
 
 	mu      sync.Mutex
 	sockets []*socket
-	free    []int
+	unused  []int // indexes in sockets
 }
 
-func newLoop(clock func() int64) (*loop, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+func newLoop(clock func() int64) (_ *loop, err error) {
+	l := &loop{
+		clock: clock, epfd: -1, wakefd: -1, done: make(chan struct{}),
+		events: make([]unix.EpollEvent, eventsAtOnce),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.free())
+		}
+	}()
+	if l.batch, err = newBatch(); err != nil {
 		return nil, err
 	}
-	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return nil, errors.Join(err, unix.Close(epfd))
+	if l.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
 	}
-	l := &loop{
-		clock: clock, epfd: epfd, wakefd: wakefd, done: make(chan struct{}),
-		events: make([]unix.EpollEvent, eventsAtOnce), batch: newBatch(),
+	if l.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, err
 	}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeIndex}
-	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &wake); err != nil {
-		return nil, errors.Join(err, unix.Close(wakefd), unix.Close(epfd))
-	}
-	return l, nil
+	return l, unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, l.wakefd, &wake)
 }
 
 // run serves until the loop is closed. It keeps its thread: epoll_wait then costs no
@@ -211,14 +214,14 @@ func (l *loop) isCaller() bool { return l.thread.Load() == int64(unix.Gettid()) 
 func (l *loop) load() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.sockets) - len(l.free)
+	return len(l.sockets) - len(l.unused)
 }
 
 func (l *loop) watch(s *socket) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.free); n > 0 {
-		s.index, l.free = l.free[n-1], l.free[:n-1]
+	if n := len(l.unused); n > 0 {
+		s.index, l.unused = l.unused[n-1], l.unused[:n-1]
 		l.sockets[s.index] = s
 	} else {
 		s.index = len(l.sockets)
@@ -242,7 +245,7 @@ func (l *loop) unwatch(s *socket) {
 
 func (l *loop) forget(s *socket) {
 	l.sockets[s.index] = nil
-	l.free = append(l.free, s.index)
+	l.unused = append(l.unused, s.index)
 }
 
 // close ends the loop and waits for it.
@@ -253,5 +256,18 @@ func (l *loop) close() error {
 	one := [8]byte{1}
 	_, err := unix.Write(l.wakefd, one[:])
 	<-l.done
-	return errors.Join(err, unix.Close(l.wakefd), unix.Close(l.epfd))
+	return errors.Join(err, l.free())
+}
+
+func (l *loop) free() error {
+	var errs []error
+	for _, fd := range []int{l.wakefd, l.epfd} {
+		if fd >= 0 {
+			errs = append(errs, unix.Close(fd))
+		}
+	}
+	if l.batch != nil {
+		errs = append(errs, l.batch.close())
+	}
+	return errors.Join(errs...)
 }

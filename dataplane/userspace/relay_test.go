@@ -180,7 +180,7 @@ func (e *end) next() relay.Datagram {
 	if n, err := unix.Poll(poll, patience); n != 1 {
 		e.t.Fatalf("nothing came to %s: %v", e.addr, err)
 	}
-	b := newBatch()
+	b := buffers(e.t)
 	if n, errno := recvmmsg(e.fd, b.next()[:1]); n != 1 {
 		e.t.Fatal(errno)
 	}
@@ -199,7 +199,18 @@ func (e *end) receive(from netip.AddrPort, payload string) {
 // nothing checks that nothing has come.
 func (e *end) nothing() {
 	e.t.Helper()
-	if n, _ := recvmmsg(e.fd, newBatch().next()[:1]); n != 0 {
+	if n, _ := recvmmsg(e.fd, buffers(e.t).next()[:1]); n != 0 {
 		e.t.Error("a datagram came that should not have")
 	}
+}
+
+// buffers last as long as the test.
+func buffers(t testing.TB) *batch {
+	t.Helper()
+	b, err := newBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.close() })
+	return b
 }
