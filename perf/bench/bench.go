@@ -37,13 +37,14 @@ func newBench(o options, args []string, stdout io.Writer) *bench {
 
 // measure runs the parts that were chosen. What fails is noted, and the rest goes on.
 func (b *bench) measure(ctx context.Context) {
+	ticks := report.CPUTicks()
 	b.besideLimit(ctx)
 	for _, target := range []string{userspaceTarget, coturnTarget, pionTarget} {
 		if slices.Contains(b.targets, target) {
 			b.try(ctx, target, func() error { return b.alone(ctx, target) })
 		}
 	}
-	b.report.Took = time.Since(b.start)
+	b.report.Finish(time.Now(), ticks)
 }
 
 // try runs a part and notes why it failed.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -92,18 +93,9 @@ func parse(args []string) (options, error) {
 func choose(what, list string, all []string) ([]string, error) {
 	chosen := strings.Split(list, ",")
 	for _, c := range chosen {
-		if !contains(all, c) {
+		if !slices.Contains(all, c) {
 			return nil, fmt.Errorf("unknown %s %q: choose from %s", what, c, strings.Join(all, ", "))
 		}
 	}
 	return chosen, nil
-}
-
-func contains(all []string, c string) bool {
-	for _, a := range all {
-		if a == c {
-			return true
-		}
-	}
-	return false
 }

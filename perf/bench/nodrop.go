@@ -38,7 +38,7 @@ func (b *bench) noDropRates(ctx context.Context, s *site) error {
 func (b *bench) searchOptions(s *site, direction string) search.Options {
 	high := 1e6
 	if flat := b.flat[flatKey{s.target, direction}]; flat > 0 {
-		high = 1.1 * flat
+		high = 1.3 * flat
 	}
 	return search.Options{
 		Low: min(5000, high), High: high, MaxLoss: maxLoss,

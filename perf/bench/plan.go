@@ -30,7 +30,9 @@ var allParts = []string{throughputPart, sweepPart, noDropPart, latencyPart, oneC
 const (
 	up   = "up"   // from the client to its peer
 	down = "down" // from the peer to the client
-	both = "both" // by turns
+	both = "both" // by turns, from one core
+	// twice is up from one core and down from another, at the same time.
+	twice = "both, 2 cores"
 )
 
 // The base case, from which the sweeps differ in one thing.
@@ -44,6 +46,7 @@ type plan struct {
 	rounds      int           // of which the median counts
 	round       time.Duration // of a flat-out measurement
 	sweepRounds int
+	sweepRound  time.Duration
 	relays      []int // besides baseRelays
 	payloads    []int // besides basePayload
 	directions  []string
@@ -54,7 +57,7 @@ type plan struct {
 }
 
 var full = plan{
-	rounds: 7, round: time.Second, sweepRounds: 3,
+	rounds: 7, round: time.Second, sweepRounds: 3, sweepRound: 500 * time.Millisecond,
 	relays: []int{1, 10, 100, 1000, 3000}, payloads: []int{64, 600, 1200},
 	directions: []string{up, down, both},
 	trial:      2 * time.Second, precision: .03,
@@ -62,7 +65,7 @@ var full = plan{
 }
 
 var brief = plan{
-	rounds: 3, round: 400 * time.Millisecond, sweepRounds: 1,
+	rounds: 3, round: 400 * time.Millisecond, sweepRounds: 1, sweepRound: 400 * time.Millisecond,
 	relays: []int{1}, payloads: []int{1200},
 	directions: []string{up, down},
 	trial:      500 * time.Millisecond, precision: .06,

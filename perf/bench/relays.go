@@ -40,7 +40,7 @@ func (b *bench) setups(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	s.relays = s.fleet.Relays()
+	s.relays, s.renewed = s.fleet.Relays(), time.Now()
 	row := setupRow(report.Setups, s.target, r)
 	row.RSS = after.process
 	row.RSSPerRelay = (int64(after.process) - int64(before.process)) / int64(len(s.relays))
@@ -162,7 +162,7 @@ func (b *bench) replaceFleet(ctx context.Context, s *site, relays, each int) err
 	if _, err := s.fleet.Setup(ctx, load.Pace{}); err != nil {
 		return fmt.Errorf("set up %d relays with %d peers: %w", relays, each, err)
 	}
-	s.relays = s.fleet.Relays()
+	s.relays, s.renewed = s.fleet.Relays(), time.Now()
 	b.say("%-18s %d relays × %d instead, after %s", s.target, relays, each, time.Since(start).Round(time.Millisecond))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"turnpike.dev/turnpike/perf/count"
 	"turnpike.dev/turnpike/perf/gen"
@@ -24,8 +25,10 @@ type site struct {
 	toPeer *count.Counter
 	toUser *count.Counter // at the client
 	relays []load.Relay
+	// renewed is when the relays were made or renewed.
+	renewed time.Time
 
-	source    *gen.Generator // of the last trial
+	sources   []source // of the last trial
 	sourceKey sourceKey
 	closers   []func() error // in reverse order
 }
@@ -102,7 +105,7 @@ func serverSite(ctx context.Context, target, binary string) (*site, error) {
 }
 
 func (s *site) close() error {
-	errs := []error{s.dropGenerator()}
+	errs := []error{s.dropSources()}
 	for _, f := range slices.Backward(s.closers) {
 		errs = append(errs, f())
 	}
@@ -123,6 +126,20 @@ func (s *site) newFleet(relays, peersEach int) (*load.Fleet, error) {
 			return ps
 		},
 	}, relays)
+}
+
+// hold keeps the relays from expiring: permissions last five minutes (RFC 8656
+// section 9) and nothing else renews them.
+func (s *site) hold(ctx context.Context) error {
+	const spare = 2 * time.Minute
+	if s.fleet == nil || time.Since(s.renewed) < spare {
+		return nil
+	}
+	s.renewed = time.Now()
+	if _, err := s.fleet.Renew(ctx); err != nil {
+		return fmt.Errorf("renew the relays: %w", err)
+	}
+	return nil
 }
 
 // peerOf is the k-th peer of a relay.

@@ -10,7 +10,7 @@ import (
 
 // throughput measures the base case flat out in each direction.
 func (b *bench) throughput(ctx context.Context, sites []*site) error {
-	for _, direction := range []string{up, down, both} {
+	for _, direction := range []string{up, down, both, twice} {
 		if err := b.rounds(ctx, sites, b.base(direction), b.plan.rounds); err != nil {
 			return err
 		}
@@ -34,12 +34,12 @@ func (b *bench) variants(direction string) []demand {
 	var ds []demand
 	for _, relays := range b.plan.relays {
 		d := b.base(direction)
-		d.relays = relays
+		d.relays, d.duration = relays, b.plan.sweepRound
 		ds = append(ds, d)
 	}
 	for _, payload := range b.plan.payloads {
 		d := b.base(direction)
-		d.payload = payload
+		d.payload, d.duration = payload, b.plan.sweepRound
 		ds = append(ds, d)
 	}
 	return ds

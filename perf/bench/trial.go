@@ -43,21 +43,18 @@ func (o outcome) loss() float64 {
 	return max(0, float64(o.lost())/float64(o.sent.Sent))
 }
 
-// sourceKey is what a generator is loaded for.
-type sourceKey struct {
-	direction      string
-	flows, payload int
-	first          string // sender's address of the first flow
-}
-
 // trial sends and counts.
 func (s *site) trial(ctx context.Context, d demand) (outcome, error) {
 	o := outcome{demand: d}
-	g, flows, err := s.generator(d)
-	if err != nil {
+	if err := s.hold(ctx); err != nil {
 		return o, err
 	}
-	o.flows = flows
+	if err := s.load(d); err != nil {
+		return o, err
+	}
+	for _, src := range s.sources {
+		o.flows += src.flows
+	}
 	if err := errors.Join(s.toPeer.Reset(), s.toUser.Reset()); err != nil {
 		return o, err
 	}
@@ -65,7 +62,7 @@ func (s *site) trial(ctx context.Context, d demand) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	if o.sent, err = g.Run(ctx, gen.Load{Rate: d.rate, Duration: d.duration, CPU: d.cpu, Nice: s.nice()}); err != nil {
+	if o.sent, err = s.send(ctx, d); err != nil {
 		return o, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -88,36 +85,6 @@ func (s *site) nice() int {
 		return -20
 	}
 	return 0
-}
-
-// generator loads one, unless the last trial's fits.
-func (s *site) generator(d demand) (*gen.Generator, int, error) {
-	flows := s.flows(d.direction, d.relays)
-	if len(flows) == 0 {
-		return nil, 0, errors.New("no relays")
-	}
-	key := sourceKey{d.direction, len(flows), d.payload, flows[0].Src.String()}
-	if s.source != nil && s.sourceKey == key {
-		return s.source, len(flows), nil
-	}
-	if err := s.dropGenerator(); err != nil {
-		return nil, 0, err
-	}
-	g, err := gen.New(gen.Config{Flows: flows, Payload: d.payload, Stamped: true})
-	if err != nil {
-		return nil, 0, err
-	}
-	s.source, s.sourceKey = g, key
-	return g, len(flows), nil
-}
-
-func (s *site) dropGenerator() error {
-	if s.source == nil {
-		return nil
-	}
-	err := s.source.Close()
-	s.source = nil
-	return err
 }
 
 // settle counts once nothing arrives any more: servers have queues.
@@ -211,7 +178,7 @@ func (o outcome) row(part, target string) report.Row {
 		P50: report.MicrosOf(o.latency.Quantile(.5)), P90: report.MicrosOf(o.latency.Quantile(.9)),
 		P99: report.MicrosOf(o.latency.Quantile(.99)), P999: report.MicrosOf(o.latency.Quantile(.999)),
 	}
-	if o.direction == both {
+	if o.direction == both || o.direction == twice {
 		r.Peers = max(1, r.Peers/2)
 	}
 	if o.received > 0 {

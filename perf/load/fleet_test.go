@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -143,7 +144,7 @@ func TestEndOfContext(t *testing.T) {
 	f := newFleet(t, l, load.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort("198.18.0.1:3478")}}, 3)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := f.Setup(ctx, load.Pace{}); err != context.Canceled {
+	if _, err := f.Setup(ctx, load.Pace{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

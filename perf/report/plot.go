@@ -12,19 +12,23 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-const panelWidth, panelHeight = 14 * vg.Centimeter, 9 * vg.Centimeter
+const panelWidth, panelHeight = 5.5 * vg.Inch, 3.5 * vg.Inch
 
 // Plot draws a PNG of four panels: throughput by relays and by payload, the
 // targets side by side, and latency.
 func (r *Report) Plot(path string) error {
 	panels := [][]*plot.Plot{
-		{logarithmic(r.lines("Flat out, client to peer, by relays", "relays", relays, payload)),
-			r.lines("Flat out, client to peer, by payload", "payload, bytes", payload, relays)},
-		{r.bars("Client to peer: flat out and without drop", "packets/s, logarithmic", r.rates()),
-			r.bars("Added latency at half the no-drop rate", "µs, logarithmic", r.latencies())},
+		{
+			logarithmic(r.lines("Flat out, client to peer, by relays", "relays", relays, payload)),
+			r.lines("Flat out, client to peer, by payload", "payload, bytes", payload, relays),
+		},
+		{
+			r.bars("Client to peer: flat out and without drop", "packets/s, logarithmic", r.rates()),
+			r.bars("Added latency at half the no-drop rate", "µs, logarithmic", r.latencies()),
+		},
 	}
 	canvas := vgimg.PngCanvas{Canvas: vgimg.New(2*panelWidth, 2*panelHeight)}
-	tiles := draw.Tiles{Rows: 2, Cols: 2, PadX: vg.Centimeter, PadY: vg.Centimeter, PadTop: vg.Millimeter * 3, PadRight: vg.Millimeter * 3}
+	tiles := draw.Tiles{Rows: 2, Cols: 2, PadX: vg.Inch / 3, PadY: vg.Inch / 3, PadTop: vg.Inch / 8, PadRight: vg.Inch / 8}
 	for i, row := range plot.Align(panels, tiles, draw.New(canvas)) {
 		for j, c := range row {
 			panels[i][j].Draw(c)
@@ -52,8 +56,10 @@ func payload(r Row) float64 { return float64(r.Payload) }
 type logFloor struct{}
 
 // Normalize implements plot.Normalizer.
+//
+//nolint:misspell // gonum's name
 func (logFloor) Normalize(low, high, x float64) float64 {
-	return plot.LogScale{}.Normalize(low, high, max(x, low))
+	return plot.LogScale{}.Normalize(low, high, max(x, low)) //nolint:misspell // gonum's name
 }
 
 // lines plots throughput upwards: one line for each target that has more than one
@@ -73,7 +79,7 @@ func (r *Report) lines(title, label string, x, other dimension) *plot.Plot {
 		if err != nil {
 			continue
 		}
-		line.Color, dots.Color = plotutil.Color(i), plotutil.Color(i)
+		line.Color, dots.Color = plotutil.Color(i), plotutil.Color(i) //nolint:misspell // gonum's name
 		p.Add(line, dots)
 		p.Legend.Add(target, line)
 	}
@@ -145,7 +151,7 @@ func (r *Report) targets(parts ...string) []string {
 
 // bars plots groups beside each other for each target, on a logarithmic axis.
 func (r *Report) bars(title, label string, groups []group) *plot.Plot {
-	const width = vg.Centimeter * 0.8
+	const width = vg.Inch * 0.3
 	p := plot.New()
 	p.Title.Text, p.Y.Label.Text = title, label
 	p.Legend.Top = true
@@ -166,7 +172,7 @@ func (r *Report) bars(title, label string, groups []group) *plot.Plot {
 		if err != nil {
 			continue
 		}
-		bars.Color, bars.Offset, bars.LineStyle.Width = plotutil.Color(i), width*vg.Length(i)-width/2, 0
+		bars.Color, bars.Offset, bars.LineStyle.Width = plotutil.Color(i), width*vg.Length(i)-width/2, 0 //nolint:misspell // gonum's name
 		p.Add(bars)
 		p.Legend.Add(g.legend, bars)
 		for _, v := range values {

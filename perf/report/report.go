@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,16 +80,20 @@ func (r Ratio) Met() bool {
 
 // Report is one run of the benchmark.
 type Report struct {
-	Taken    time.Time     `json:"taken"`
-	Took     time.Duration `json:"took_ns"`
-	Command  []string      `json:"command"`
-	Kernel   string        `json:"kernel"`
-	CPU      string        `json:"cpu"`
-	CPUs     int           `json:"cpus"`
-	Go       string        `json:"go"`
-	Problems []string      `json:"problems,omitempty"` // parts that could not be measured
-	Ratios   []Ratio       `json:"ratios"`
-	Rows     []Row         `json:"rows"`
+	Taken   time.Time     `json:"taken"`
+	Took    time.Duration `json:"took_ns"`
+	Command []string      `json:"command"`
+	Kernel  string        `json:"kernel"`
+	CPU     string        `json:"cpu"`
+	CPUs    int           `json:"cpus"`
+	Go      string        `json:"go"`
+	// What disturbed: programs of others that ran at the start, and the share of
+	// the time that a hypervisor took away.
+	Load     float64  `json:"load_at_start"`
+	Steal    float64  `json:"steal"`
+	Problems []string `json:"problems,omitempty"` // parts that could not be measured
+	Ratios   []Ratio  `json:"ratios"`
+	Rows     []Row    `json:"rows"`
 }
 
 // New starts a report on this machine.
@@ -96,6 +101,7 @@ func New(command []string, now time.Time) *Report {
 	return &Report{
 		Taken: now.UTC().Truncate(time.Second), Command: command,
 		Kernel: kernel(), CPU: cpuModel(), CPUs: runtime.NumCPU(), Go: runtime.Version(),
+		Load: loadAverage(),
 	}
 }
 
@@ -139,6 +145,41 @@ func (r *Report) Write(dir string) error {
 		return fmt.Errorf("plot: %w", err)
 	}
 	return nil
+}
+
+// Finish notes how long it took and how much a hypervisor took away meanwhile,
+// given what CPUTicks said at the start.
+func (r *Report) Finish(now time.Time, start Ticks) {
+	r.Took = now.Sub(r.Taken)
+	end := CPUTicks()
+	if all := end.All - start.All; all > 0 {
+		r.Steal = float64(end.Steal-start.Steal) / float64(all)
+	}
+}
+
+// Ticks is the time of all CPUs so far.
+type Ticks struct{ All, Steal uint64 }
+
+// CPUTicks reads it; it is zero where the kernel does not say.
+func CPUTicks() (t Ticks) {
+	data, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(data), "\n")
+	for i, field := range strings.Fields(line) { // cpu user nice system idle iowait irq softirq steal guest ...
+		n, _ := strconv.ParseUint(field, 10, 64)
+		if i <= 8 {
+			t.All += n
+		}
+		if i == 8 {
+			t.Steal = n
+		}
+	}
+	return t
+}
+
+func loadAverage() (one float64) {
+	data, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(data), &one)
+	return one
 }
 
 func kernel() string {

@@ -53,8 +53,9 @@ var tables = []struct {
 
 // Table writes the report for people.
 func (r *Report) Table(w io.Writer) error {
-	fmt.Fprintf(w, "%s  %s\n%s, %d CPUs, Linux %s, %s, took %s\n", r.Taken.Format(time.RFC3339),
-		strings.Join(r.Command, " "), r.CPU, r.CPUs, r.Kernel, r.Go, r.Took.Round(time.Second))
+	fmt.Fprintf(w, "%s  %s\n%s, %d CPUs, Linux %s, %s, took %s\nload before %.2f, stolen by the hypervisor %.1f %%\n",
+		r.Taken.Format(time.RFC3339), strings.Join(r.Command, " "),
+		r.CPU, r.CPUs, r.Kernel, r.Go, r.Took.Round(time.Second), r.Load, 100*r.Steal)
 	for _, t := range tables {
 		if err := r.writePart(w, t.part, t.title, t.columns); err != nil {
 			return err
