@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Mode is how a program is attached to an interface.
@@ -38,7 +39,7 @@ func (p *port) attach(prog *ebpf.Program, pin string, generic bool) {
 		return
 	}
 	p.index = dev.Attrs().Index
-	if p.adopt(prog, pin) {
+	if p.adopt(prog, pin, generic) {
 		return
 	}
 	native := p.try(prog, pin, link.XDPDriverMode)
@@ -62,8 +63,9 @@ func (p *port) detached(reason string) {
 	p.mode, p.reason = ModeNone, reason
 }
 
-// adopt replaces the program of the pinned link, if that link is still on this device.
-func (p *port) adopt(prog *ebpf.Program, pin string) bool {
+// adopt replaces the program of the pinned link, if that link is still on this device
+// and in a mode that is allowed.
+func (p *port) adopt(prog *ebpf.Program, pin string, generic bool) bool {
 	if p.link == nil {
 		l, err := link.LoadPinnedLink(pin, nil)
 		if err != nil {
@@ -72,9 +74,13 @@ func (p *port) adopt(prog *ebpf.Program, pin string) bool {
 		p.link = l
 	}
 	info, err := p.link.Info()
-	if err == nil && info.XDP() != nil && int(info.XDP().Ifindex) == p.index {
+	mode := attachedMode(p.index)
+	if err == nil && info.XDP() != nil && int(info.XDP().Ifindex) == p.index && (mode == ModeNative || generic) {
 		if err = p.link.Update(prog); err == nil {
-			p.mode, p.reason = attachedMode(p.index), ""
+			p.mode, p.reason = mode, ""
+			if mode == ModeGeneric {
+				p.reason = fmt.Sprintf("generic XDP on %s, as an earlier process left it", p.name)
+			}
 			return true
 		}
 	}
@@ -112,6 +118,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, errors.ErrUnsupported):
 		return errors.New("the driver has none")
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
+		return errors.New("another XDP program is attached (bpftool net shows it)")
 	case errors.Is(err, os.ErrPermission):
 		return errors.New("no permission (CAP_NET_ADMIN and CAP_BPF are needed)")
 	default:

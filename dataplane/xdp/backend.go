@@ -39,6 +39,7 @@ type Backend struct {
 	cpus   int
 	maps   bpf.RelayMaps
 	prog   *ebpf.Program
+	progID uint32
 	memory *memory
 
 	mu      sync.Mutex
@@ -117,12 +118,21 @@ func (b *Backend) load() error {
 	if err := spec.LoadAndAssign(&objects, opts); err != nil {
 		return fmt.Errorf("load XDP program: %w", err)
 	}
-	b.maps, b.prog = objects.RelayMaps, objects.Turnpike
+	b.maps, b.prog, b.progID = objects.RelayMaps, objects.Turnpike, programID(objects.Turnpike)
 	if b.memory, err = mapMemory(&b.maps); err != nil {
 		return errors.Join(err, objects.Close())
 	}
 	b.gate = newGate(&b.maps, b.memory)
 	return nil
+}
+
+func programID(p *ebpf.Program) uint32 {
+	if info, err := p.Info(); err == nil {
+		if id, ok := info.ID(); ok {
+			return uint32(id)
+		}
+	}
+	return 0 // only before Linux 4.13
 }
 
 // size gives the maps their sizes and has them pinned.
@@ -152,7 +162,7 @@ func (b *Backend) Activate() error {
 	b.attachAll()
 	b.mu.Unlock()
 	b.done.Go(func() { b.watch(ctx) })
-	return b.pins.dropOthers()
+	return errors.Join(b.pins.dropLinks(b.cfg.Interfaces), b.pins.dropOthers())
 }
 
 func (b *Backend) heartbeat() { atomic.StoreUint64(&b.memory.owner.Heartbeat, monotonic()) }
@@ -188,10 +198,12 @@ func (b *Backend) readSystem(read func() error) {
 	}
 }
 
-// attachAll attaches where nothing is attached, or where the device is another now.
+// attachAll attaches where the program is not attached: it was refused, somebody took
+// it off, or the device is another now.
 func (b *Backend) attachAll() {
 	for _, p := range b.ports {
-		if p.mode != ModeNone && b.router.devices[p.index].name == p.name {
+		d := b.router.devices[p.index]
+		if p.mode != ModeNone && d.name == p.name && d.program == b.progID {
 			continue
 		}
 		p.attach(b.prog, b.pins.link(p.name), b.cfg.Generic)
@@ -275,14 +287,12 @@ type Status struct {
 func (b *Backend) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := Status{Pins: b.pins.dir, Flows: len(b.flows), MaxFlows: b.cfg.MaxFlows, Permissions: len(b.gate.permissions)}
+	s := Status{
+		Pins: b.pins.dir, ProgramID: b.progID, Flows: len(b.flows), MaxFlows: b.cfg.MaxFlows,
+		Permissions: len(b.gate.permissions),
+	}
 	for _, p := range b.ports {
 		s.Interfaces = append(s.Interfaces, Interface{p.name, p.index, p.mode, p.reason})
-	}
-	if info, err := b.prog.Info(); err == nil {
-		if id, ok := info.ID(); ok {
-			s.ProgramID = uint32(id)
-		}
 	}
 	return s
 }

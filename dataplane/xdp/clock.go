@@ -1,6 +1,7 @@
 package xdp
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,11 @@ func monotonic() uint64 {
 
 // toMonotonic turns a time of this process into the program's clock.
 func toMonotonic(t time.Time) uint64 {
-	at := int64(monotonic()) + int64(time.Until(t))
-	return uint64(max(at, 0))
+	now, left := int64(monotonic()), int64(time.Until(t))
+	if left > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return uint64(max(now+left, 0))
 }
 
 // fromMonotonic turns a time of the program's clock into one of this process.

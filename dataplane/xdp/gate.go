@@ -62,21 +62,26 @@ func (b *Backend) Revoke(local netip.AddrPort, peer netip.Addr) error {
 }
 
 func (g *gate) open(local netip.AddrPort, kind relay.PortKind) error {
-	addrs := g.ports[local.Port()]
-	if addrs == nil {
-		addrs = map[netip.Addr]relay.PortKind{}
-		g.ports[local.Port()] = addrs
-	}
-	if _, again := addrs[local.Addr()]; !again {
-		if g.locals[local.Addr()] == 0 {
-			if err := g.maps.Locals.Put(local.Addr().As16(), uint8(1)); err != nil {
-				return fmt.Errorf("add local address %s: %w", local.Addr(), err)
-			}
+	if _, again := g.ports[local.Port()][local.Addr()]; !again {
+		if err := g.addLocal(local.Addr()); err != nil {
+			return err
 		}
-		g.locals[local.Addr()]++
 	}
-	addrs[local.Addr()] = kind
+	if g.ports[local.Port()] == nil {
+		g.ports[local.Port()] = map[netip.Addr]relay.PortKind{}
+	}
+	g.ports[local.Port()][local.Addr()] = kind
 	g.memory.setPort(local.Port(), uint8(kind))
+	return nil
+}
+
+func (g *gate) addLocal(a netip.Addr) error {
+	if g.locals[a] == 0 {
+		if err := g.maps.Locals.Put(a.As16(), uint8(1)); err != nil {
+			return fmt.Errorf("add local address %s: %w", a, err)
+		}
+	}
+	g.locals[a]++
 	return nil
 }
 
@@ -89,6 +94,9 @@ func (g *gate) close(local netip.AddrPort) error {
 	if len(addrs) == 0 {
 		delete(g.ports, local.Port())
 		g.memory.setPort(local.Port(), 0)
+	}
+	for _, kind := range addrs { // the port's other addresses
+		g.memory.setPort(local.Port(), uint8(kind))
 	}
 	g.locals[local.Addr()]--
 	if g.locals[local.Addr()] > 0 {

@@ -3,6 +3,7 @@ package xdp
 import (
 	"container/heap"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,13 +93,22 @@ func (i *ids) waitGrace() {
 }
 
 // gracePeriod waits until each program run that was under way has ended:
-// membarrier's global command is the kernel's synchronize_rcu (membarrier(2)).
+// membarrier's global command is the kernel's synchronize_rcu (membarrier(2)). A kernel
+// with CPUs set apart (nohz_full) refuses it; there, time must do: a run takes
+// microseconds and nothing preempts it.
 func gracePeriod() {
 	const membarrierCmdGlobal = 1
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierCmdGlobal, 0, 0)
-		if errno != syscall.EINTR {
+		switch errno {
+		case 0:
+			return
+		case syscall.EINTR:
+		default:
+			time.Sleep(graceWithoutMembarrier)
 			return
 		}
 	}
 }
+
+const graceWithoutMembarrier = 100 * time.Millisecond

@@ -29,6 +29,7 @@ type device struct {
 	up        bool
 	sends     bool // takes redirected frames
 	sendsWhy  string
+	program   uint32 // number of the XDP program on it
 	addresses []netip.Addr
 }
 
@@ -120,6 +121,9 @@ func (r *router) describe(l netlink.Link) device {
 		up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
 	}
 	copy(d.mac[:], a.HardwareAddr)
+	if a.Xdp != nil {
+		d.program = a.Xdp.ProgId
+	}
 	d.sends, d.sendsWhy = r.takesRedirects(l)
 	return d
 }
@@ -200,7 +204,9 @@ func (r *router) next(src, dst netip.Addr) hop {
 	}
 	d, ok := r.devices[w.ifindex]
 	switch {
-	case !ok || !d.up:
+	case !ok:
+		return hop{reason: fmt.Sprintf("the interface to %s is gone", dst)}
+	case !d.up:
 		return hop{reason: fmt.Sprintf("interface %s to %s is down", d.name, dst)}
 	case !d.ethernet:
 		return hop{reason: fmt.Sprintf("interface %s to %s is no Ethernet device", d.name, dst)}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -85,6 +86,24 @@ func (p pins) dropOthers() error {
 		}
 		if err := os.RemoveAll(old); err != nil {
 			return fmt.Errorf("remove old pins: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropLinks removes the links of interfaces that are not the node's any more: the
+// program leaves them.
+func (p pins) dropLinks(keep []string) error {
+	entries, err := os.ReadDir(p.links())
+	if err != nil {
+		return fmt.Errorf("read pinned links: %w", err)
+	}
+	for _, e := range entries {
+		if slices.ContainsFunc(keep, func(ifname string) bool { return safeName(ifname) == e.Name() }) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(p.links(), e.Name())); err != nil {
+			return fmt.Errorf("remove link of an earlier interface: %w", err)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package xdp
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -20,38 +21,65 @@ const (
 	receiveBuffer = 4 << 20
 )
 
-// announcements are what the kernel tells of links, addresses, routes and neighbours.
-type announcements struct {
-	links  chan netlink.LinkUpdate
-	addrs  chan netlink.AddrUpdate
-	routes chan netlink.RouteUpdate
-	neighs chan netlink.NeighUpdate
+// announcement is what the kernel tells of links, addresses, routes and neighbours.
+type announcement struct {
+	neighbour netlink.NeighUpdate
+	other     bool // something else changed
+	lost      bool // the subscription ended: more came than it could hold
 }
 
-func subscribe(ctx context.Context) (announcements, error) {
-	a := announcements{
-		links:  make(chan netlink.LinkUpdate, 64),
-		addrs:  make(chan netlink.AddrUpdate, 64),
-		routes: make(chan netlink.RouteUpdate, 64),
-		neighs: make(chan netlink.NeighUpdate, 64),
-	}
+// subscribe has the kernel's announcements sent to the channel until ctx ends.
+func (b *Backend) subscribe(ctx context.Context, to chan<- announcement) error {
 	done := ctx.Done()
-	return a, errors.Join(
-		netlink.LinkSubscribeWithOptions(a.links, done, netlink.LinkSubscribeOptions{ReceiveBufferSize: receiveBuffer}),
-		netlink.AddrSubscribeWithOptions(a.addrs, done, netlink.AddrSubscribeOptions{ReceiveBufferSize: receiveBuffer}),
-		netlink.RouteSubscribeWithOptions(a.routes, done, netlink.RouteSubscribeOptions{ReceiveBufferSize: receiveBuffer}),
-		netlink.NeighSubscribeWithOptions(a.neighs, done, netlink.NeighSubscribeOptions{ReceiveBufferSize: receiveBuffer}))
+	return errors.Join(
+		follow(ctx, &b.done, to, func(ch chan netlink.LinkUpdate) error {
+			return netlink.LinkSubscribeWithOptions(ch, done, netlink.LinkSubscribeOptions{ReceiveBufferSize: receiveBuffer})
+		}),
+		follow(ctx, &b.done, to, func(ch chan netlink.AddrUpdate) error {
+			return netlink.AddrSubscribeWithOptions(ch, done, netlink.AddrSubscribeOptions{ReceiveBufferSize: receiveBuffer})
+		}),
+		follow(ctx, &b.done, to, func(ch chan netlink.RouteUpdate) error {
+			return netlink.RouteSubscribeWithOptions(ch, done, netlink.RouteSubscribeOptions{ReceiveBufferSize: receiveBuffer})
+		}),
+		follow(ctx, &b.done, to, func(ch chan netlink.NeighUpdate) error {
+			return netlink.NeighSubscribeWithOptions(ch, done, netlink.NeighSubscribeOptions{ReceiveBufferSize: receiveBuffer})
+		}))
+}
+
+// follow starts a subscription and reads it to its end, also after ctx is done: its
+// sender waits for a reader and for nothing else.
+func follow[T any](ctx context.Context, wg *sync.WaitGroup, to chan<- announcement, subscribe func(chan T) error) error {
+	from := make(chan T)
+	if err := subscribe(from); err != nil {
+		return err
+	}
+	wg.Go(func() {
+		for update := range from {
+			n, _ := any(update).(netlink.NeighUpdate)
+			tell(ctx, to, announcement{neighbour: n, other: n.Type == 0})
+		}
+		tell(ctx, to, announcement{lost: true})
+	})
+	return nil
+}
+
+func tell(ctx context.Context, to chan<- announcement, a announcement) {
+	select {
+	case to <- a:
+	case <-ctx.Done():
+	}
 }
 
 // watch keeps the flows' next hops and the attachments right until ctx ends.
 func (b *Backend) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		inner, cancel := context.WithCancel(ctx)
-		if a, err := subscribe(inner); err == nil {
-			b.reload()
-			b.follow(inner, a)
+		news := make(chan announcement)
+		err := b.subscribe(inner, news)
+		b.reload()
+		if err == nil {
+			b.apply(inner, news)
 		} else {
-			b.reload()
 			wait(ctx, recheck)
 		}
 		cancel()
@@ -65,41 +93,34 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// follow applies what is announced. It returns when ctx ends, or when a subscription
-// does because more came than it could hold.
-func (b *Backend) follow(ctx context.Context, a announcements) {
+// apply takes in what is announced. It returns when ctx ends, or when a subscription
+// does.
+func (b *Backend) apply(ctx context.Context, news <-chan announcement) {
 	timer := time.NewTimer(recheck)
 	defer timer.Stop()
-	all, some := false, false
+	all, due := false, false
 	for {
-		open := true
 		select {
 		case <-ctx.Done():
 			return
-		case _, open = <-a.links:
-			all = true
-		case _, open = <-a.addrs:
-			all = true
-		case _, open = <-a.routes:
-			all = true
-		case n, ok := <-a.neighs:
-			open = ok
-			some = ok && b.neighbour(&n) || some
+		case n := <-news:
+			if n.lost {
+				return
+			}
+			all = all || n.other
+			// The first of many changes sets the time: they may never stop.
+			if (n.other || b.neighbour(&n.neighbour)) && !due {
+				due = true
+				timer.Reset(settle)
+			}
 		case <-timer.C:
 			if all {
 				b.reload()
 			} else {
 				b.recheck()
 			}
-			all, some = false, false
+			all, due = false, false
 			timer.Reset(recheck)
-			continue
-		}
-		if !open {
-			return
-		}
-		if all || some {
-			timer.Reset(settle)
 		}
 	}
 }
