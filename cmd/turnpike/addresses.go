@@ -20,6 +20,7 @@ type side struct {
 	internal bool
 	addrs    []netip.Addr
 	mtu      int
+	driver   string
 }
 
 // sides looks the configured interfaces up.
@@ -34,11 +35,25 @@ func sides(ctx context.Context, in config.Interfaces) ([]side, error) {
 			return nil, fmt.Errorf("interface %s has no address: give it one (`ip addr add ADDRESS/BITS dev %s`) and start again", name, name)
 		}
 		all = append(all, side{
-			name: name, addrs: addrs, mtu: mtu,
+			name: name, addrs: addrs, mtu: mtu, driver: driverOf(name),
 			internal: in.Internal != nil && in.Internal.Name == name,
 		})
 	}
 	return all, nil
+}
+
+// driverOf names the driver of an interface; empty when it does not tell.
+func driverOf(name string) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = unix.Close(fd) }()
+	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
+	if err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(info.Driver[:])
 }
 
 // settleTime bounds the wait for duplicate address detection (RFC 4862); a start

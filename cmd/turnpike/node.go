@@ -196,7 +196,7 @@ func (n *node) interfaces() []api.Interface {
 	}
 	var out []api.Interface
 	for _, s := range n.sides {
-		i := api.Interface{Name: s.name, Side: "external", Addresses: texts(s.addrs), MTU: s.mtu, Path: string(relay.PathUserspace), Reason: n.whyNot}
+		i := api.Interface{Name: s.name, Side: "external", Addresses: texts(s.addrs), MTU: s.mtu, Driver: s.driver, Path: string(relay.PathUserspace), Reason: n.whyNot}
 		if s.internal {
 			i.Side = "internal"
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/dataplane/relay"
@@ -127,10 +129,24 @@ func (n *node) Dataplane() api.Dataplane {
 	}
 	if n.kernel != nil {
 		st := n.kernel.Status()
-		d.Program = &api.Program{ID: st.ProgramID, Name: "turnpike"}
+		d.Program = programOf(st.ProgramID)
 		d.Pins = st.Pins
 	}
 	return d
+}
+
+// programOf asks the kernel about a program.
+func programOf(id uint32) *api.Program {
+	p := &api.Program{ID: id}
+	prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if err != nil {
+		return p
+	}
+	defer func() { _ = prog.Close() }()
+	if info, err := prog.Info(); err == nil {
+		p.Name, p.Tag = info.Name, info.Tag
+	}
+	return p
 }
 
 // maps says how full the kernel's maps are.

@@ -35,6 +35,9 @@ lists what may stand in the file.`,
   turnpike config check node.yaml && turnpike serve -c node.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usage(errors.New("which node file? write `turnpike serve -c FILE`"))
+			}
 			n, err := config.Load(file)
 			if err != nil {
 				return err
@@ -46,7 +49,6 @@ lists what may stand in the file.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "node file")
-	_ = cmd.MarkFlagRequired("config") // the flag is there
 	return cmd
 }
 
