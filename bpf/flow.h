@@ -33,51 +33,85 @@ static __always_inline void key_of(const struct packet *p, struct flow_key *key)
 	key->zero = 0;
 }
 
-static __always_inline int same_addresses(const struct slot *s, const struct ipv6hdr *ip)
+/* A flow that a packet belongs to. */
+struct found {
+	struct slot *slot;
+	__u32 index;
+};
+
+static __always_inline int same_addresses(__u32 index, const struct ipv6hdr *ip)
 {
 	const __u64 *remote = (const __u64 *)&ip->saddr, *local = (const __u64 *)&ip->daddr;
-	const __u64 *k = (const __u64 *)&s->key;
+	const __u64 *k = bpf_map_lookup_elem(&slots6, &index);
 
+	if (!k)
+		return 0;
 	return !((k[0] ^ local[0]) | (k[1] ^ local[1]) | (k[2] ^ remote[0]) | (k[3] ^ remote[1]));
 }
 
-/* takes tells whether a slot is live and for this packet. */
-static __always_inline int takes(const struct slot *s, const struct packet *p)
+/* try_slot tells whether a slot is live and for this packet. */
+static __always_inline int try_slot(__u32 index, const struct packet *p, struct found *f)
 {
-	if (s->tag.rest != p->tag.rest || s->tag.addresses != p->tag.addresses)
+	struct slot *s = bpf_map_lookup_elem(&slots, &index);
+
+	if (!s || s->tag.rest != p->tag.rest || s->tag.addresses != p->tag.addresses)
 		return 0;
-	return !p->ipv6 || same_addresses(s, p->ip);
+	if (p->ipv6 && !same_addresses(index, p->ip))
+		return 0;
+	f->slot = s;
+	f->index = index;
+	return 1;
 }
 
-/* hint_index has its twin in ../dataplane/xdp/hint.go. */
-static __always_inline __u32 hint_index(const struct flow_tag *t)
+/* hash_tag has its twin in ../dataplane/xdp/hint.go. */
+static __always_inline __u64 hash_tag(const struct flow_tag *t)
 {
-	__u64 h = (t->addresses ^ t->rest * 0x9e3779b97f4a7c15ULL) * 0xc2b2ae3d27d4eb4fULL;
-
-	return h >> (64 - HINT_BITS);
+	return (t->addresses ^ t->rest * 0x9e3779b97f4a7c15ULL) * 0xc2b2ae3d27d4eb4fULL;
 }
 
-static __always_inline struct slot *hinted(const struct packet *p)
+static __always_inline int hinted(const struct packet *p, struct found *f)
 {
-	__u32 hint = hint_index(&p->tag);
-	__u32 *index = bpf_map_lookup_elem(&hints, &hint);
-	struct slot *s = index ? bpf_map_lookup_elem(&slots, index) : 0;
+	__u64 hash = hash_tag(&p->tag);
+	__u32 set = hash >> (64 - HINT_SET_BITS);
+	__u32 check = hash << HINT_SET_BITS >> 32; /* its upper bits, beside the index */
+	__u64 *ways = bpf_map_lookup_elem(&hints, &set);
+	__u64 both;
 
-	return s && takes(s, p) ? s : 0;
+	if (!ways)
+		return 0;
+	both = *(volatile __u64 *)ways;
+	for (int way = 0; way < HINT_WAYS; way++, both >>= 32) {
+		__u32 hint = both;
+
+		if ((hint ^ check) >> HINT_INDEX_BITS)
+			continue;
+		if (try_slot(hint & ((1 << HINT_INDEX_BITS) - 1), p, f))
+			return 1;
+	}
+	return 0;
 }
 
 /*
  * hashed looks in the hash. *changing is set when that has the key but the slot is not
  * the flow's: the process is just changing it.
  */
-static __always_inline struct slot *hashed(const struct packet *p, const struct flow_key *key,
-					   int *changing)
+static __always_inline int hashed(const struct packet *p, const struct flow_key *key,
+				  struct found *f, int *changing)
 {
 	__u32 *index = bpf_map_lookup_elem(&flows, key);
-	struct slot *s = index ? bpf_map_lookup_elem(&slots, index) : 0;
 
-	if (s && takes(s, p))
-		return s;
-	*changing = index != 0;
+	if (!index)
+		return 0;
+	if (try_slot(*index, p, f))
+		return 1;
+	*changing = 1;
 	return 0;
+}
+
+/* leased tells whether a slot's lease still runs. */
+static __always_inline int leased(const struct slot *s, __u64 now)
+{
+	__u32 lease = *(const volatile __u32 *)&s->lease;
+
+	return (__s32)(lease - (__u32)(now >> LEASE_SHIFT)) > 0;
 }

@@ -11,7 +11,12 @@
 #define LEASE_NS (30 * 1000000000ULL) /* how long the kernel goes on alone */
 #define OWNER_STALE_NS 1000000000ULL  /* a heartbeat older than this: no process */
 
-#define HINT_BITS 17 /* log2 of the hints: about two for each of 65536 flows */
+#define LEASE_SHIFT 24 /* a slot's lease is in steps of 2^24 ns, 17 ms */
+
+/* Hints: sets of two, 8 bytes each. A hint is a slot's index, and bits to check it by. */
+#define HINT_SET_BITS 15
+#define HINT_WAYS 2
+#define HINT_INDEX_BITS 18
 #define RTP_SOURCES 3
 
 /* What a flow matches. */
@@ -29,7 +34,6 @@ enum slot_flags {
 	OUT_IPV6 = 1 << 1,
 	STRIP_CHANNEL = 1 << 2,
 	ADD_CHANNEL = 1 << 3,
-	NO_NEIGHBOUR = 1 << 4, /* the next hop is not known, or XDP cannot send to it */
 };
 
 /*
@@ -48,46 +52,55 @@ struct flow_tag {
 #define TAG_FAMILY_SHIFT 48
 
 /*
- * A flow as the program uses it. A live slot does not change, except for lease, tat
- * and rtp_mult: a change is written to the flow's other slot, and the look-ups are
- * then pointed at that one. A slot that is not live has tag.rest 0, which no packet
- * has. IPv4 touches the first two cache lines only.
+ * A flow as the program uses it: one cache line, and slot6 behind the same index where
+ * IPv6 is concerned. A live slot does not change, except for lease, tat and rtp_mult: a
+ * change is written to the flow's other slot, and the look-ups are then pointed at that
+ * one. A slot that is not live has tag.rest 0, which no packet has.
  */
 struct slot {
 	struct flow_tag tag;
-	__u64 lease;
 	__u64 tat;	 /* policer: theoretical arrival time (GCRA) */
-	__u64 depth;	 /* policer: how far ahead of time tat may be */
+	__u32 lease;	 /* until when; see LEASE_SHIFT */
 	__u32 byte_cost; /* policer: nanoseconds a byte, times 1024; 0: none */
-	__u32 stats;	 /* index of the flow's counters on CPU 0 */
+	__u32 depth;	 /* policer: how far ahead of time tat may be, in 1024 ns */
 	__u32 rtp_mult;	 /* RTP clock: units in 1024 ns, times 2^22; 0: unknown */
-	__u16 udp_delta; /* what all but the payload's length changes in the UDP checksum */
-	__u16 ip_base;	 /* the IPv4 header checksum's constant part */
-	__u16 mtu;	 /* of the next hop, from the IP header on */
-	__u16 tx;	 /* index in tx_devices */
-	__u32 ifindex;
-
-	__u8 macs[12]; /* destination, source */
 	__be32 src4;
 	__be32 dst4;
 	__be16 sport;
 	__be16 dport;
 	__be16 channel; /* to add */
 	__u8 flags;
-	__s8 growth;	   /* of the headers */
-	__be32 flow_label; /* IPv6: version, traffic class 0 and flow label (RFC 6437) */
-	__u8 src6[16];
-	__u8 dst6[16];
+	__s8 growth;	 /* of the headers */
+	__u16 udp_delta; /* what all but the payload's length changes in the UDP checksum */
+	__u16 ip_base;	 /* the IPv4 header checksum's constant part */
+	__u16 hop;	 /* index in hops */
+	__u16 pad;
+};
 
-	struct flow_key key;
-	__u8 pad[24];
+/* The rest of a flow that has IPv6 on either side. */
+struct slot6 {
+	__u8 local[16]; /* of the packets it takes */
+	__u8 remote[16];
+	__u8 src[16]; /* of the packets it sends */
+	__u8 dst[16];
+	__be32 flow_label; /* version, traffic class 0 and flow label (RFC 6437) */
+	__u32 pad;
+};
+
+/* Where flows go next. One that is not usable is not read further. */
+struct hop {
+	__u8 macs[12]; /* destination, source */
+	__u32 ifindex;
+	__u16 mtu; /* from the IP header on */
+	__u16 tx;  /* index in tx_devices */
+	__u32 usable;
 };
 
 /* One synchronisation source as one CPU saw it (RFC 3550 A.1, A.3, A.8). */
 struct rtp_source {
 	__u32 ssrc;
-	__u32 timestamp; /* of the last packet */
-	__u32 arrival;   /* of the last packet, in 1024 ns */
+	__u32 timestamp; /* of the last packet that was timed */
+	__u32 arrival;	 /* its, in 1024 ns */
 	__u32 jitter;    /* RTP units, times 16 */
 	__u32 received;
 	__u32 lost_before; /* before the last restart of the sequence */

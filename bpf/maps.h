@@ -10,6 +10,8 @@
 
 /* The number of possible CPUs, and so of a flow's statistics; set by the loader. */
 volatile const __u32 cpus = 1;
+/* A slot's index and'ed with it is its flow's number; set by the loader. */
+volatile const __u32 flow_mask = 65535;
 
 /* Every flow: key to slot. The truth; hints only makes it faster. */
 struct {
@@ -19,7 +21,7 @@ struct {
 	__type(value, __u32);
 } flows SEC(".maps");
 
-/* Two slots for each flow, written by the process through its own mapping. */
+/* Two slots for each flow, half the map apart; written by the process in place. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -28,14 +30,31 @@ struct {
 	__type(value, struct slot);
 } slots SEC(".maps");
 
-/* The first slot to look at for a packet, by a cheap hash; the slot's key decides. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << HINT_BITS);
+	__uint(max_entries, 131072);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct slot6);
+} slots6 SEC(".maps");
+
+/* The slots to look at first for a packet, by a cheap hash; the slot's tag decides. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << HINT_SET_BITS);
+	__type(key, __u32);
+	__type(value, __u64); /* HINT_WAYS hints of 32 bits */
 } hints SEC(".maps");
+
+/* Next hops, each for all flows that go there. The first is never usable. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct hop);
+} hops SEC(".maps");
 
 /* Counters: one for each flow and CPU, a flow's beside each other. */
 struct {

@@ -20,7 +20,7 @@ static __always_inline int conforms(struct slot *s, __u32 bytes, __u64 now)
 		return 1;
 	tat = s->tat > now ? s->tat : now;
 	tat += (__u64)bytes * s->byte_cost >> 10;
-	if (tat > now + s->depth)
+	if (tat > now + ((__u64)s->depth << 10))
 		return 0;
 	s->tat = tat;
 	return 1;

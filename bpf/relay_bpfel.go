@@ -38,6 +38,15 @@ type RelayFlowTag struct {
 	Rest      uint64
 }
 
+type RelayHop struct {
+	_       structs.HostLayout
+	Macs    [12]uint8
+	Ifindex uint32
+	Mtu     uint16
+	Tx      uint16
+	Usable  uint32
+}
+
 type RelayOwner struct {
 	_         structs.HostLayout
 	Heartbeat uint64
@@ -75,32 +84,34 @@ type RelayRtpSource struct {
 }
 
 type RelaySlot struct {
+	_        structs.HostLayout
+	Tag      RelayFlowTag
+	Tat      uint64
+	Lease    uint32
+	ByteCost uint32
+	Depth    uint32
+	RtpMult  uint32
+	Src4     uint32
+	Dst4     uint32
+	Sport    uint16
+	Dport    uint16
+	Channel  uint16
+	Flags    uint8
+	Growth   int8
+	UdpDelta uint16
+	IpBase   uint16
+	Hop      uint16
+	Pad      uint16
+}
+
+type RelaySlot6 struct {
 	_         structs.HostLayout
-	Tag       RelayFlowTag
-	Lease     uint64
-	Tat       uint64
-	Depth     uint64
-	ByteCost  uint32
-	Stats     uint32
-	RtpMult   uint32
-	UdpDelta  uint16
-	IpBase    uint16
-	Mtu       uint16
-	Tx        uint16
-	Ifindex   uint32
-	Macs      [12]uint8
-	Src4      uint32
-	Dst4      uint32
-	Sport     uint16
-	Dport     uint16
-	Channel   uint16
-	Flags     uint8
-	Growth    int8
+	Local     [16]uint8
+	Remote    [16]uint8
+	Src       [16]uint8
+	Dst       [16]uint8
 	FlowLabel uint32
-	Src6      [16]uint8
-	Dst6      [16]uint8
-	Key       RelayFlowKey
-	Pad       [24]uint8
+	Pad       uint32
 }
 
 type RelaySlotFlags uint32
@@ -110,7 +121,6 @@ const (
 	RelaySlotFlagsOUT_IPV6      RelaySlotFlags = 2
 	RelaySlotFlagsSTRIP_CHANNEL RelaySlotFlags = 4
 	RelaySlotFlagsADD_CHANNEL   RelaySlotFlags = 8
-	RelaySlotFlagsNO_NEIGHBOUR  RelaySlotFlags = 16
 )
 
 // Names of all BPF objects in the ELF.
@@ -120,17 +130,20 @@ const (
 	RelayMapExits         = "exits"
 	RelayMapFlows         = "flows"
 	RelayMapHints         = "hints"
+	RelayMapHops          = "hops"
 	RelayMapLocals        = "locals"
 	RelayMapOwners        = "owners"
 	RelayMapPermissions   = "permissions"
 	RelayMapPorts         = "ports"
 	RelayMapSlots         = "slots"
+	RelayMapSlots6        = "slots6"
 	RelayMapStats         = "stats"
 	RelayMapTxDevices     = "tx_devices"
 	RelayProgTurnpike     = "turnpike"
 	RelayVarCpus          = "cpus"
 	RelayVarEmitPortKind  = "emit_port_kind"
 	RelayVarEmitSlotFlags = "emit_slot_flags"
+	RelayVarFlowMask      = "flow_mask"
 )
 
 // LoadRelay returns the embedded CollectionSpec for Relay.
@@ -185,11 +198,13 @@ type RelayMapSpecs struct {
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Hints       *ebpf.MapSpec `ebpf:"hints"`
+	Hops        *ebpf.MapSpec `ebpf:"hops"`
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
 	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Permissions *ebpf.MapSpec `ebpf:"permissions"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	Slots       *ebpf.MapSpec `ebpf:"slots"`
+	Slots6      *ebpf.MapSpec `ebpf:"slots6"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	TxDevices   *ebpf.MapSpec `ebpf:"tx_devices"`
 }
@@ -201,6 +216,7 @@ type RelayVariableSpecs struct {
 	Cpus          *ebpf.VariableSpec `ebpf:"cpus"`
 	EmitPortKind  *ebpf.VariableSpec `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.VariableSpec `ebpf:"emit_slot_flags"`
+	FlowMask      *ebpf.VariableSpec `ebpf:"flow_mask"`
 }
 
 // RelayObjects contains all objects after they have been loaded into the kernel.
@@ -226,11 +242,13 @@ type RelayMaps struct {
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Hints       *ebpf.Map `ebpf:"hints"`
+	Hops        *ebpf.Map `ebpf:"hops"`
 	Locals      *ebpf.Map `ebpf:"locals"`
 	Owners      *ebpf.Map `ebpf:"owners"`
 	Permissions *ebpf.Map `ebpf:"permissions"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	Slots       *ebpf.Map `ebpf:"slots"`
+	Slots6      *ebpf.Map `ebpf:"slots6"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	TxDevices   *ebpf.Map `ebpf:"tx_devices"`
 }
@@ -240,11 +258,13 @@ func (m *RelayMaps) Close() error {
 		m.Exits,
 		m.Flows,
 		m.Hints,
+		m.Hops,
 		m.Locals,
 		m.Owners,
 		m.Permissions,
 		m.Ports,
 		m.Slots,
+		m.Slots6,
 		m.Stats,
 		m.TxDevices,
 	)
@@ -257,6 +277,7 @@ type RelayVariables struct {
 	Cpus          *ebpf.Variable `ebpf:"cpus"`
 	EmitPortKind  *ebpf.Variable `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.Variable `ebpf:"emit_slot_flags"`
+	FlowMask      *ebpf.Variable `ebpf:"flow_mask"`
 }
 
 // RelayPrograms contains all programs after they have been loaded into the kernel.

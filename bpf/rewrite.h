@@ -65,13 +65,13 @@ static __always_inline __be16 new_check(const struct packet *p, const struct slo
 
 /* full_check is for a packet that had none. */
 static __always_inline __be16 full_check(const struct packet *p, const struct slot *s,
-					 __u16 udp_len, __u32 payload_sum)
+					 const struct slot6 *s6, __u16 udp_len, __u32 payload_sum)
 {
-	const __u16 *w = (const __u16 *)s->src6;
+	const __u16 *w = (const __u16 *)s6->src;
 	__u32 sum = payload_sum;
 
 #pragma unroll
-	for (int i = 0; i < 16; i++) /* src6 and dst6 lie beside each other */
+	for (int i = 0; i < 16; i++) /* src and dst lie beside each other */
 		sum += w[i];
 	sum += s->sport + s->dport + bpf_htons(IPPROTO_UDP) + 2 * (__u32)bpf_htons(udp_len);
 	if (s->flags & ADD_CHANNEL)
@@ -106,14 +106,14 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *p,
 }
 
 static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct packet *p,
-				       const struct slot *s, __u16 udp_len)
+				       const struct slot6 *s, __u16 udp_len)
 {
 	*(__be32 *)ip = s->flow_label | bpf_htonl((__u32)p->traffic_class << 20);
 	ip->payload_len = bpf_htons(udp_len);
 	ip->nexthdr = IPPROTO_UDP;
 	ip->hop_limit = p->hop_limit - 1;
-	__builtin_memcpy(&ip->saddr, s->src6, 16);
-	__builtin_memcpy(&ip->daddr, s->dst6, 16);
+	__builtin_memcpy(&ip->saddr, s->src, 16);
+	__builtin_memcpy(&ip->daddr, s->dst, 16);
 }
 
 static __always_inline int header_length(int ipv6)
@@ -130,7 +130,8 @@ static __always_inline __u16 new_udp_len(const struct packet *p, const struct sl
 
 /* rewrite returns 0, or -1 when the frame is not there any more, which cannot be. */
 static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
-				   const struct slot *s, __be16 check)
+				   const struct slot *s, const struct slot6 *s6,
+				   const struct hop *h, __be16 check)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u16 udp_len = new_udp_len(p, s);
@@ -140,16 +141,16 @@ static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
 
 	if ((void *)(eth + 1) > end)
 		return -1;
-	*(__u64 *)eth = *(const __u64 *)s->macs;
-	*(__u32 *)(data + 8) = *(const __u32 *)(s->macs + 8);
-	if (s->flags & OUT_IPV6) {
+	*(__u64 *)eth = *(const __u64 *)h->macs;
+	*(__u32 *)(data + 8) = *(const __u32 *)(h->macs + 8);
+	if (s6) {
 		struct ipv6hdr *ip = (void *)(eth + 1);
 
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return -1;
 		eth->h_proto = bpf_htons(ETH_P_IPV6);
-		write_ipv6(ip, p, s, udp_len);
+		write_ipv6(ip, p, s6, udp_len);
 	} else {
 		struct iphdr *ip = (void *)(eth + 1);
 

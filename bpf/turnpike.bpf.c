@@ -39,51 +39,61 @@ static __always_inline int verdict_of(enum reason reason)
 /* left_over is for what only the process can do something about. */
 static __noinline int left_over(enum reason reason, __u64 now)
 {
-	if (owner_is_down(now))
+	if (verdict_of(reason) == XDP_PASS && owner_is_down(now))
 		reason = REASON_OWNER_DOWN;
 	return leave(reason, verdict_of(reason));
 }
 
 /* The UDP checksum to send; none stays none, except that IPv6 must have one. */
 static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct packet *p,
-					    const struct slot *s)
+					    const struct slot *s, const struct slot6 *s6)
 {
 	__u32 offset;
 
 	if (p->udp_check)
 		return new_check(p, s);
-	if (!(s->flags & OUT_IPV6))
+	if (!s6)
 		return 0;
 	offset = p->payload - (const void *)(long)ctx->data;
-	return full_check(p, s, new_udp_len(p, s), payload_sum(ctx, offset, p->payload_len));
+	return full_check(p, s, s6, new_udp_len(p, s), payload_sum(ctx, offset, p->payload_len));
 }
 
 /* What is forwarded is counted with the flow only; the process adds it up. */
-static __always_inline int send(struct xdp_md *ctx, const struct slot *s)
+static __always_inline int send(struct xdp_md *ctx, const struct hop *h, struct flow_stats *st)
 {
-	if (s->ifindex == ctx->ingress_ifindex)
+	int verdict;
+
+	if (h->ifindex == ctx->ingress_ifindex)
 		return XDP_TX;
-	return bpf_redirect_map(&tx_devices, s->tx, XDP_DROP);
+	verdict = bpf_redirect_map(&tx_devices, h->tx, XDP_DROP);
+	if (verdict == XDP_REDIRECT)
+		return verdict;
+	st->packets--;
+	return leave(REASON_NO_DEVICE, verdict);
 }
 
 /* forward relays a packet of a live flow. */
-static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, struct slot *s,
-				   __u64 now)
+static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
+				   const struct found *f, __u64 now)
 {
-	struct flow_stats *st = stats_of(s);
+	struct flow_stats *st = stats_of(f->index);
+	const struct slot6 *s6 = 0;
+	struct slot *s = f->slot;
 	const struct rtp_header *rtp;
 	__u32 media = p->payload_len;
+	__u32 hop = s->hop;
+	struct hop *h = bpf_map_lookup_elem(&hops, &hop);
 	__be16 check;
-	int verdict;
 
-	if (!st)
+	if (!st || !h)
 		return left_over(REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
 		return leave(REASON_HOP_LIMIT, XDP_DROP);
-	if (header_length(s->flags & OUT_IPV6) + new_udp_len(p, s) > s->mtu)
-		return left_over(REASON_TOO_BIG, now);
-	if (s->flags & NO_NEIGHBOUR)
-		return left_over(REASON_NO_NEIGHBOUR, now);
+	if (s->flags & OUT_IPV6) {
+		s6 = bpf_map_lookup_elem(&slots6, &f->index);
+		if (!s6)
+			return left_over(REASON_FLOW_CHANGING, now);
+	}
 	rtp = as_rtp(p, (void *)(long)ctx->data_end);
 	if (rtp)
 		media -= RTP_HEADER;
@@ -91,78 +101,91 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p, s
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);
 	}
-	check = check_to_send(ctx, p, s);
+	if (!*(volatile __u32 *)&h->usable)
+		return left_over(REASON_NO_NEIGHBOUR, now);
+	if (header_length(s6 != 0) + new_udp_len(p, s) > h->mtu)
+		return left_over(REASON_TOO_BIG, now);
+	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
 		count_rtp(st, rtp, now, s->rtp_mult);
 	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
 		return left_over(REASON_NO_HEADROOM, now);
-	if (rewrite(ctx, p, s, check))
-		return XDP_ABORTED;
-	verdict = send(ctx, s);
-	if (verdict == XDP_DROP)
-		return leave(REASON_NO_DEVICE, verdict);
 	count(st, p->payload_len, now);
-	return verdict;
+	if (rewrite(ctx, p, s, s6, h, check))
+		return XDP_ABORTED;
+	return send(ctx, h, st);
 }
 
-/* malformed is for ChannelData that came to a listening port, if that is ours at this address. */
-static __always_inline int malformed(const struct packet *p, enum reason reason)
+/* find takes the hint that nearly every packet of a flow has. */
+static __always_inline int find(struct packet *p, const void *end, struct found *f)
 {
-	struct flow_key key;
+	struct packet inner = *p;
 
-	key_of(p, &key);
-	if (!bpf_map_lookup_elem(&locals, key.local))
-		return leave(reason, XDP_PASS);
-	return left_over(reason, bpf_ktime_get_ns());
+	if (!is_channel(p, end))
+		return hinted(p, f);
+	if (parse_channel(&inner, end) != REASON_FORWARDED || !hinted(&inner, f))
+		return 0;
+	*p = inner;
+	return 1;
 }
 
-/* without_hint takes what no hint led to a flow for. */
-static __always_inline int without_hint(struct xdp_md *ctx, const struct packet *p, __u8 kind)
+/*
+ * find_slowly is for a packet that no hint led to a live flow for. When it finds none
+ * it has counted the reason, and *verdict is what becomes of the packet.
+ */
+static __always_inline int find_slowly(struct packet *p, const void *end, struct found *f,
+				       __u64 now, int *verdict)
 {
+	__u8 kind = port_kind(p);
+	enum reason reason = REASON_NOT_OURS;
 	struct flow_key key;
-	enum reason reason;
-	int changing = 0;
-	struct slot *s;
-	__u64 now;
+	int changing = 0, expired = 0;
 
+	if (kind == PORT_NONE)
+		goto out;
+	if (kind == PORT_LISTENER && is_channel(p, end)) {
+		reason = parse_channel(p, end);
+		if (reason != REASON_FORWARDED)
+			goto out;
+	}
 	key_of(p, &key);
-	s = hashed(p, &key, &changing);
-	now = bpf_ktime_get_ns();
-	if (s && now < s->lease)
-		return forward(ctx, p, s, now);
+	if (hashed(p, &key, f, &changing)) {
+		if (leased(f->slot, now))
+			return 1;
+		expired = 1;
+	}
+	reason = REASON_FLOW_CHANGING;
 	if (changing)
-		return left_over(REASON_FLOW_CHANGING, now);
+		goto out;
 	reason = without_flow(&key, kind, now);
-	if (s && verdict_of(reason) == XDP_PASS)
+	if (expired && verdict_of(reason) == XDP_PASS)
 		reason = REASON_LEASE_EXPIRED;
-	return leave(reason, verdict_of(reason));
+out:
+	*verdict = reason == REASON_NOT_OURS ? leave(reason, XDP_PASS) : left_over(reason, now);
+	return 0;
 }
 
+/*
+ * The clock of leases, policers and last-seen is the coarse one: it steps every few
+ * milliseconds, and costs next to nothing.
+ */
 SEC("xdp")
 int turnpike(struct xdp_md *ctx)
 {
+	const void *end = (void *)(long)ctx->data_end;
+	struct found f = {};
 	struct packet p;
 	enum reason reason;
-	struct slot *s;
+	int verdict;
 	__u64 now;
-	__u8 kind;
 
 	reason = parse(ctx, &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
-	kind = port_kind(&p);
-	if (kind == PORT_NONE)
-		return leave(REASON_NOT_OURS, XDP_PASS);
-	if (kind == PORT_LISTENER && is_channel(&p, (void *)(long)ctx->data_end)) {
-		reason = parse_channel(&p, (void *)(long)ctx->data_end);
-		if (reason != REASON_FORWARDED)
-			return malformed(&p, reason);
+	now = bpf_ktime_get_coarse_ns();
+	if (!find(&p, end, &f) || !leased(f.slot, now)) {
+		if (!find_slowly(&p, end, &f, now, &verdict))
+			return verdict;
 	}
-	s = hinted(&p);
-	if (s) {
-		now = bpf_ktime_get_ns();
-		if (now < s->lease)
-			return forward(ctx, &p, s, now);
-	}
-	return without_hint(ctx, &p, kind);
+	return forward(ctx, &p, &f, now);
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ var _ relay.Kernel = (*Backend)(nil)
 type Config struct {
 	PinDir     string   // see PinDir
 	Interfaces []string // by name
-	MaxFlows   int      // 0: 65536
+	MaxFlows   int      // rounded up to a power of two, at most 131072; 0: 65536
 	// Generic allows generic XDP where there is no native one (ME-03).
 	Generic bool
 }
@@ -48,6 +49,7 @@ type Backend struct {
 	router  *router
 	gate    *gate
 	ids     ids
+	hops    *hopTable
 	flows   map[uint32]*installed
 	byKey   map[bpf.RelayFlowKey]uint32
 	orphans map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
@@ -58,14 +60,23 @@ type Backend struct {
 	done   sync.WaitGroup
 }
 
-const defaultFlows = 65536
+const (
+	defaultFlows = 65536
+	maxFlows     = 1 << (hintIndexBits - 1) // two slots each
+)
+
+// powerOfTwo rounds up: a flow's number is a part of the bits of its slots' indices.
+func powerOfTwo(flows int) int {
+	if flows == 0 {
+		return defaultFlows
+	}
+	return min(1<<bits.Len(uint(flows-1)), maxFlows)
+}
 
 // Open loads the program and its maps, taking over the maps that an earlier process
 // pinned. Packets meet the program from Activate on; put the flows in before.
 func Open(cfg Config) (*Backend, error) {
-	if cfg.MaxFlows == 0 {
-		cfg.MaxFlows = defaultFlows
-	}
+	cfg.MaxFlows = powerOfTwo(cfg.MaxFlows)
 	b := &Backend{
 		cfg:     cfg,
 		ids:     ids{limit: uint32(cfg.MaxFlows)},
@@ -110,8 +121,11 @@ func (b *Backend) load() error {
 		return fmt.Errorf("read XDP program: %w", err)
 	}
 	b.size(spec)
-	if err := spec.Variables[bpf.RelayVarCpus].Set(uint32(cpus)); err != nil {
-		return fmt.Errorf("tell the program the number of CPUs: %w", err)
+	err = errors.Join(
+		spec.Variables[bpf.RelayVarCpus].Set(uint32(cpus)),
+		spec.Variables[bpf.RelayVarFlowMask].Set(uint32(b.cfg.MaxFlows-1)))
+	if err != nil {
+		return fmt.Errorf("set the program's constants: %w", err)
 	}
 	var objects bpf.RelayObjects
 	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.pins.maps}}
@@ -122,7 +136,7 @@ func (b *Backend) load() error {
 	if b.memory, err = mapMemory(&b.maps); err != nil {
 		return errors.Join(err, objects.Close())
 	}
-	b.gate = newGate(&b.maps, b.memory)
+	b.gate, b.hops = newGate(&b.maps, b.memory), newHopTable(b.memory)
 	return nil
 }
 
@@ -140,6 +154,7 @@ func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	n := uint32(b.cfg.MaxFlows)
 	spec.Maps[bpf.RelayMapFlows].MaxEntries = n
 	spec.Maps[bpf.RelayMapSlots].MaxEntries = 2 * n
+	spec.Maps[bpf.RelayMapSlots6].MaxEntries = 2 * n
 	spec.Maps[bpf.RelayMapStats].MaxEntries = n * uint32(b.cpus)
 	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
 	for name, m := range spec.Maps {
@@ -312,3 +327,6 @@ func (b *Backend) Close() error {
 	b.router.netlink.Close()
 	return errors.Join(b.prog.Close(), b.maps.Close())
 }
+
+// Program is the loaded program, for whoever measures it.
+func (b *Backend) Program() *ebpf.Program { return b.prog }

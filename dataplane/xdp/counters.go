@@ -32,10 +32,6 @@ func (b *Backend) statsOf(id uint32) []bpf.RelayFlowStats {
 	return b.memory.stats[int(id)*b.cpus : (int(id)+1)*b.cpus]
 }
 
-func (b *Backend) clearStats(id uint32) {
-	clear(b.statsOf(id))
-}
-
 func (b *Backend) read(id uint32) relay.Counters {
 	var c relay.Counters
 	for i := range b.statsOf(id) {

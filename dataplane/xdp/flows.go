@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
@@ -16,10 +14,17 @@ import (
 // installed is a flow that the kernel has.
 type installed struct {
 	flow  relay.Flow
+	lease time.Time
 	slot  uint32 // the one of the flow's two slots that is live
-	hop   hop
+	hop   *usedHop
 	grace uint64 // when this many grace periods are over, the other slot is unused
 }
+
+// idOf returns the flow's number for either of its slots.
+func (b *Backend) idOf(slot uint32) uint32 { return slot & uint32(b.cfg.MaxFlows-1) }
+
+// twin returns the flow's other slot.
+func (b *Backend) twin(slot uint32) uint32 { return slot ^ uint32(b.cfg.MaxFlows) }
 
 // Install gives the kernel a flow. It is relayed when Install returns, unless Reason
 // says why not; its packets are then left to the process.
@@ -40,12 +45,13 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 	if err != nil {
 		return 0, err
 	}
-	in := &installed{flow: f, slot: id * 2, hop: b.router.next(f.Out.Src.Addr(), f.Out.Dst.Addr())}
-	b.clearStats(id)
-	b.memory.slots[in.slot^1].Tat = 0
-	b.write(id, in, lease)
+	in := &installed{flow: f, lease: lease, slot: id, hop: b.hopFor(f)}
+	clear(b.statsOf(id))
+	b.memory.slots[b.twin(id)].Tat = 0
+	b.write(in)
 	if err := b.point(key, in.slot); err != nil {
 		b.memory.killSlot(in.slot)
+		b.release(in.hop)
 		b.ids.rest(id)
 		return 0, err
 	}
@@ -57,9 +63,9 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 // takeOver makes an entry that an earlier process left this one's: its counters and
 // its place stay, and no packet is lost.
 func (b *Backend) takeOver(key bpf.RelayFlowKey, slot uint32, f relay.Flow, lease time.Time) (relay.FlowID, error) {
-	id := slot / 2
-	in := &installed{flow: f, slot: slot, hop: b.router.next(f.Out.Src.Addr(), f.Out.Dst.Addr())}
-	if err := b.swap(id, in, f, in.hop, lease); err != nil {
+	id := b.idOf(slot)
+	in := &installed{slot: slot, hop: &usedHop{}}
+	if err := b.swap(in, f, lease); err != nil {
 		return 0, err
 	}
 	delete(b.orphans, key)
@@ -76,70 +82,46 @@ func (b *Backend) Replace(id relay.FlowID, f relay.Flow, lease time.Time) error 
 	if !ok {
 		return relay.ErrNotFound
 	}
-	return b.swap(uint32(id), in, f, b.router.next(f.Out.Src.Addr(), f.Out.Dst.Addr()), lease)
+	return b.swap(in, f, lease)
 }
 
 // swap writes the flow's other slot and points the look-ups at it.
-func (b *Backend) swap(id uint32, in *installed, f relay.Flow, h hop, lease time.Time) error {
+func (b *Backend) swap(in *installed, f relay.Flow, lease time.Time) error {
 	if in.grace > b.ids.grace {
 		b.ids.waitGrace()
 	}
-	next := *in
-	next.flow, next.hop, next.slot = f, h, in.slot^1
-	b.write(id, &next, lease)
+	next := installed{flow: f, lease: lease, slot: b.twin(in.slot), hop: b.hopFor(f)}
+	b.write(&next)
 	if err := b.point(encodeKey(f.Key), next.slot); err != nil {
 		b.memory.killSlot(next.slot)
+		b.release(next.hop)
 		return err
 	}
 	b.memory.killSlot(in.slot)
+	b.release(in.hop)
 	next.grace = b.ids.grace + 1
 	*in = next
 	return nil
 }
 
 // write fills a slot that no look-up points at.
-func (b *Backend) write(id uint32, in *installed, lease time.Time) {
-	var s bpf.RelaySlot
-	encodeFlow(&s, in.flow)
-	s.Stats = id * uint32(b.cpus)
-	s.Lease = toMonotonic(lease)
-	s.Tat = atomic.LoadUint64(&b.memory.slots[in.slot^1].Tat)
-	b.encodeHop(&s, in.hop)
-	b.memory.writeSlot(in.slot, &s)
-}
-
-func (b *Backend) encodeHop(s *bpf.RelaySlot, h hop) {
-	if h.reason != "" {
-		s.Flags |= uint8(bpf.RelaySlotFlagsNO_NEIGHBOUR)
-		s.Mtu = 1<<16 - 1
-		return
-	}
-	tx, err := b.txIndex(h.ifindex)
-	if err != nil {
-		s.Flags |= uint8(bpf.RelaySlotFlagsNO_NEIGHBOUR)
-	}
-	s.Tx = uint16(tx)
-	s.Ifindex = uint32(h.ifindex)
-	s.Mtu = uint16(min(h.mtu, 1<<16-1))
-	s.Macs = h.macs
+func (b *Backend) write(in *installed) {
+	s, s6 := encodeFlow(in.flow)
+	s.Lease = encodeLease(in.lease)
+	s.Tat = atomic.LoadUint64(&b.memory.slots[b.twin(in.slot)].Tat)
+	s.Hop = uint16(in.hop.number)
+	b.memory.writeSlot(in.slot, s, s6)
 }
 
 // point makes look-ups of the key find the slot.
 func (b *Backend) point(key bpf.RelayFlowKey, slot uint32) error {
 	if err := b.maps.Flows.Put(&key, slot); err != nil {
-		if errors.Is(err, ebpf.ErrKeyExist) || isFull(err) {
+		if isFull(err) {
 			return relay.ErrFull
 		}
 		return fmt.Errorf("add flow: %w", err)
 	}
-	// A hint belongs to the first flow that wants it; a flow without one is found in
-	// the hash. One that was never set says slot 0, whose flow wants another.
-	index := hintIndex(b.memory.slots[slot].Tag)
-	hint := b.memory.hint(index)
-	at := atomic.LoadUint32(hint)
-	if at/2 == slot/2 || !b.memory.live(at) || hintIndex(b.memory.slots[at].Tag) != index {
-		atomic.StoreUint32(hint, slot)
-	}
+	b.setHint(slot)
 	return nil
 }
 
@@ -148,7 +130,8 @@ func (b *Backend) Lease(id relay.FlowID, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if in, ok := b.flows[uint32(id)]; ok {
-		b.memory.setLease(in.slot, toMonotonic(until))
+		in.lease = until
+		b.memory.setLease(in.slot, encodeLease(until))
 	}
 }
 
@@ -164,6 +147,7 @@ func (b *Backend) Remove(id relay.FlowID) relay.Counters {
 	b.erase(key, in.slot)
 	counters := b.read(uint32(id))
 	b.retired += counters.Packets
+	b.release(in.hop)
 	delete(b.flows, uint32(id))
 	delete(b.byKey, key)
 	b.ids.rest(uint32(id))
@@ -205,7 +189,7 @@ func (b *Backend) Sweep() (int, error) {
 		if _, ours := b.byKey[key]; !ours {
 			strays++
 			b.erase(key, slot)
-			b.ids.rest(slot / 2)
+			b.ids.rest(b.idOf(slot))
 		}
 	}
 	for key, id := range b.byKey {
@@ -214,6 +198,7 @@ func (b *Backend) Sweep() (int, error) {
 			err = errors.Join(err, b.point(key, b.flows[id].slot))
 		}
 	}
+	b.hops.disinherit()
 	more, gateErr := b.gate.sweep()
 	return strays + more, errors.Join(err, gateErr)
 }
@@ -240,32 +225,34 @@ func (b *Backend) findOrphans() error {
 		return err
 	}
 	b.orphans = found
-	var numbers []uint32
+	var numbers, hops []uint32
 	for _, slot := range found {
-		numbers = append(numbers, slot/2)
+		numbers = append(numbers, b.idOf(slot))
+		hops = append(hops, uint32(b.memory.slots[slot].Hop))
 	}
 	slices.Sort(numbers)
 	for _, n := range slices.Compact(numbers) {
 		b.ids.reserve(n)
 	}
+	slices.Sort(hops)
+	b.hops.inherit(slices.Compact(hops))
 	return nil
 }
 
-// refresh goes through all flows and changes those whose next hop changed.
+// refresh brings next hops up to date, and the flows whose routes lead elsewhere now.
 func (b *Backend) refresh() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	used := map[neighbourKey]bool{}
-	for id, in := range b.flows {
-		h := b.router.next(in.flow.Out.Src.Addr(), in.flow.Out.Dst.Addr())
-		used[neighbourKey{h.ifindex, h.via}] = true
-		if h == in.hop {
+	for _, u := range b.hops.byHop {
+		b.renewHop(u)
+	}
+	for _, in := range b.flows {
+		h, reason := b.router.next(in.flow.Out.Src.Addr(), in.flow.Out.Dst.Addr())
+		if reason == "" && h == in.hop.hop || reason != "" && reason == in.hop.reason {
 			continue
 		}
-		lease := fromMonotonic(atomic.LoadUint64(&b.memory.slots[in.slot].Lease))
-		if err := b.swap(id, in, in.flow, h, lease); err != nil {
+		if err := b.swap(in, in.flow, in.lease); err != nil {
 			in.hop.reason = err.Error() // tried again at the next look
 		}
 	}
-	b.router.releaseUnused(used)
 }

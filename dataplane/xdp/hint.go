@@ -2,11 +2,17 @@ package xdp
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 
 	"turnpike.dev/turnpike/bpf"
 )
 
-const hintBits = 17 // HINT_BITS in bpf/layout.h
+// The twins of what bpf/layout.h says of hints.
+const (
+	hintSetBits   = 15
+	hintWays      = 2
+	hintIndexBits = 18
+)
 
 // Families in a tag: SLOT_IPV4 and SLOT_IPV6 in bpf/layout.h.
 const (
@@ -32,8 +38,30 @@ func tagOf(k *bpf.RelayFlowKey, ipv6 bool) bpf.RelayFlowTag {
 	return t
 }
 
-// hintIndex is the twin of hint_index in bpf/flow.h.
-func hintIndex(t bpf.RelayFlowTag) uint32 {
+// hintOf is where a flow's hint lies, and the bits of it beside the slot's index. It
+// is the twin of hash_tag and hinted in bpf/flow.h.
+func hintOf(t bpf.RelayFlowTag) (set, check uint32) {
 	h := (t.Addresses ^ t.Rest*0x9e3779b97f4a7c15) * 0xc2b2ae3d27d4eb4f
-	return uint32(h >> (64 - hintBits))
+	return uint32(h >> (64 - hintSetBits)), uint32(h<<hintSetBits>>32) &^ (1<<hintIndexBits - 1)
+}
+
+// setHint gives the slot's flow a hint if there is a way free for it, or if it has one
+// already. A flow without a hint is found in the hash.
+func (b *Backend) setHint(slot uint32) {
+	set, check := hintOf(b.memory.slots[slot].Tag)
+	ways := b.memory.hints[set*hintWays:][:hintWays]
+	for i := range ways {
+		at := atomic.LoadUint32(&ways[i]) & (1<<hintIndexBits - 1)
+		if b.idOf(at) == b.idOf(slot) || !b.memory.live(at) || !b.inSet(at, set) {
+			atomic.StoreUint32(&ways[i], check|slot)
+			return
+		}
+	}
+}
+
+// inSet tells whether a slot's flow has its hint in the set: a hint that was never
+// written speaks of slot 0.
+func (b *Backend) inSet(slot, set uint32) bool {
+	is, _ := hintOf(b.memory.slots[slot].Tag)
+	return is == set
 }

@@ -8,16 +8,16 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/bpf"
 )
 
-// hop is where a flow's packets go next, as its slot holds it. Without a reason the
-// kernel can send there.
+// hop is a next hop as the routing table gives it: an interface and who is asked
+// there. Flows with the same hop share its entry in the program's table.
 type hop struct {
 	ifindex int
 	via     netip.Addr
-	mtu     int
-	macs    [12]byte // destination, source
-	reason  string
+	mtu     int // of the route; 0: the device's
 }
 
 // device is what the table needs to know of a link.
@@ -37,10 +37,8 @@ type routeKey struct{ src, dst netip.Addr }
 
 // way is what the routing table says about a destination.
 type way struct {
-	ifindex int
-	via     netip.Addr
-	mtu     int
-	reason  string
+	hop    hop
+	reason string // there is none
 }
 
 type neighbourKey struct {
@@ -196,39 +194,44 @@ func (r *router) ownerOf(addr netip.Addr) (int, bool) {
 	return 0, false
 }
 
-// next works out the next hop from src to dst.
-func (r *router) next(src, dst netip.Addr) hop {
+// next works out the next hop from src to dst, or why there is none.
+func (r *router) next(src, dst netip.Addr) (hop, string) {
 	w := r.way(src, dst)
-	if w.reason != "" {
-		return hop{reason: w.reason}
-	}
-	d, ok := r.devices[w.ifindex]
+	return w.hop, w.reason
+}
+
+// resolve works out what the program needs to send to a hop, or why it cannot.
+func (r *router) resolve(h hop) (bpf.RelayHop, string) {
+	var e bpf.RelayHop
+	d, ok := r.devices[h.ifindex]
 	switch {
 	case !ok:
-		return hop{reason: fmt.Sprintf("the interface to %s is gone", dst)}
+		return e, fmt.Sprintf("the interface to %s is gone", h.via)
 	case !d.up:
-		return hop{reason: fmt.Sprintf("interface %s to %s is down", d.name, dst)}
+		return e, fmt.Sprintf("interface %s to %s is down", d.name, h.via)
 	case !d.ethernet:
-		return hop{reason: fmt.Sprintf("interface %s to %s is no Ethernet device", d.name, dst)}
+		return e, fmt.Sprintf("interface %s to %s is no Ethernet device", d.name, h.via)
 	case !d.sends:
-		return hop{reason: fmt.Sprintf("cannot redirect to %s: %s", d.name, d.sendsWhy)}
+		return e, fmt.Sprintf("cannot redirect to %s: %s", d.name, d.sendsWhy)
 	}
-	key := neighbourKey{w.ifindex, w.via}
+	key := neighbourKey{h.ifindex, h.via}
 	to, ok := r.neighbours[key]
 	if !to.fixed {
 		r.manage(key)
 	}
-	h := hop{ifindex: w.ifindex, via: w.via, mtu: d.mtu}
 	if !ok {
-		h.reason = fmt.Sprintf("the link address of %s on %s is not known yet", w.via, d.name)
-		return h
+		return e, fmt.Sprintf("the link address of %s on %s is not known yet", h.via, d.name)
 	}
-	if w.mtu > 0 && w.mtu < h.mtu {
-		h.mtu = w.mtu
+	mtu := d.mtu
+	if h.mtu > 0 {
+		mtu = min(mtu, h.mtu)
 	}
-	copy(h.macs[:6], to.mac[:])
-	copy(h.macs[6:], d.mac[:])
-	return h
+	e.Ifindex = uint32(h.ifindex)
+	e.Mtu = uint16(min(mtu, 1<<16-1))
+	copy(e.Macs[:6], to.mac[:])
+	copy(e.Macs[6:], d.mac[:])
+	e.Usable = 1
+	return e, ""
 }
 
 // manage has the kernel keep a neighbour's link address known (NTF_EXT_MANAGED).
@@ -244,17 +247,16 @@ func (r *router) manage(key neighbourKey) {
 	}
 }
 
-// releaseUnused lets the kernel age the neighbours that no flow goes to any more.
-func (r *router) releaseUnused(used map[neighbourKey]bool) {
-	for key := range r.managed {
-		if used[key] {
-			continue
-		}
-		delete(r.managed, key)
-		n := neighbourMessage(key)
-		n.Flags = netlink.NTF_USE
-		_ = r.netlink.NeighSet(n) // the neighbour or its device may be gone
+// release lets the kernel age a neighbour that no flow goes to any more.
+func (r *router) release(h hop) {
+	key := neighbourKey{h.ifindex, h.via}
+	if !r.managed[key] {
+		return
 	}
+	delete(r.managed, key)
+	n := neighbourMessage(key)
+	n.Flags = netlink.NTF_USE
+	_ = r.netlink.NeighSet(n) // the neighbour or its device may be gone
 }
 
 func neighbourMessage(key neighbourKey) *netlink.Neigh {
@@ -290,13 +292,13 @@ func (r *router) lookUp(src, dst netip.Addr) way {
 	if route.Type != unix.RTN_UNICAST {
 		return way{reason: fmt.Sprintf("the route from %s to %s is not unicast", src, dst)}
 	}
-	w := way{ifindex: route.LinkIndex, via: dst, mtu: route.MTU}
+	h := hop{ifindex: route.LinkIndex, via: dst, mtu: route.MTU}
 	if gw, ok := netip.AddrFromSlice(route.Gw); ok {
-		w.via = gw.Unmap()
+		h.via = gw.Unmap()
 	} else if via, ok := route.Via.(*netlink.Via); ok {
 		if gw, ok := netip.AddrFromSlice(via.Addr); ok {
-			w.via = gw
+			h.via = gw
 		}
 	}
-	return w
+	return way{hop: h}
 }

@@ -11,6 +11,7 @@ import (
 
 const (
 	minDepth   = time.Second
+	maxDepth   = time.Hour
 	nsPerSec   = 1_000_000_000
 	costShift  = 10 // byte_cost is nanoseconds times 1024
 	ipv6Header = 6 << 28
@@ -42,25 +43,33 @@ func encodeKey(k relay.Key) bpf.RelayFlowKey {
 }
 
 // encodeFlow fills in what the program does with the flow's packets, next hop aside.
-func encodeFlow(s *bpf.RelaySlot, f relay.Flow) {
-	s.Key = encodeKey(f.Key)
-	s.Tag = tagOf(&s.Key, f.Key.Local.Addr().Is6())
-	s.Sport = swap16(f.Out.Src.Port())
-	s.Dport = swap16(f.Out.Dst.Port())
-	s.Channel = swap16(f.Out.Channel)
-	s.Src6 = f.Out.Src.Addr().As16()
-	s.Dst6 = f.Out.Dst.Addr().As16()
-	s.Src4 = binary.NativeEndian.Uint32(s.Src6[12:])
-	s.Dst4 = binary.NativeEndian.Uint32(s.Dst6[12:])
-	s.Flags, s.Growth = flagsOf(f)
-	if f.Out.Dst.Addr().Is6() {
-		s.FlowLabel = swap32(ipv6Header | flowLabel(f.Out))
+func encodeFlow(f relay.Flow) (bpf.RelaySlot, bpf.RelaySlot6) {
+	key := encodeKey(f.Key)
+	s6 := bpf.RelaySlot6{
+		Local: key.Local, Remote: key.Remote,
+		Src: f.Out.Src.Addr().As16(), Dst: f.Out.Dst.Addr().As16(),
+		FlowLabel: swap32(ipv6Header | flowLabel(f.Out)),
 	}
-	s.UdpDelta = udpDelta(f)
-	s.IpBase = ipBase(f.Out)
+	s := bpf.RelaySlot{
+		Tag:      tagOf(&key, f.Key.Local.Addr().Is6()),
+		Sport:    swap16(f.Out.Src.Port()),
+		Dport:    swap16(f.Out.Dst.Port()),
+		Channel:  swap16(f.Out.Channel),
+		Src4:     binary.NativeEndian.Uint32(s6.Src[12:]),
+		Dst4:     binary.NativeEndian.Uint32(s6.Dst[12:]),
+		UdpDelta: udpDelta(f),
+		IpBase:   ipBase(f.Out),
+		RtpMult:  rtpMult(f.ClockHz),
+	}
+	s.Flags, s.Growth = flagsOf(f)
 	s.ByteCost, s.Depth = policer(f)
-	s.RtpMult = rtpMult(f.ClockHz)
+	return s, s6
 }
+
+// leaseShift is LEASE_SHIFT in bpf/layout.h: a slot's lease is in steps of 17 ms.
+const leaseShift = 24
+
+func encodeLease(t time.Time) uint32 { return uint32(toMonotonic(t) >> leaseShift) }
 
 // flagsOf says what is done to the headers, and by how much they grow.
 func flagsOf(f relay.Flow) (flags uint8, growth int8) {
@@ -84,13 +93,14 @@ func flagsOf(f relay.Flow) (flags uint8, growth int8) {
 	return flags, growth
 }
 
-// policer gives the cost of a byte in nanoseconds times 1024, and the depth.
-func policer(f relay.Flow) (cost uint32, depth uint64) {
+// policer gives the cost of a byte in nanoseconds times 1024, and the depth in 1024 ns.
+func policer(f relay.Flow) (cost, depth uint32) {
 	if f.RateKbps == 0 {
 		return 0, 0
 	}
 	perByte := uint64(8*nsPerSec/1000) << costShift / uint64(f.RateKbps)
-	return uint32(min(perByte, 1<<32-1)), uint64(max(f.Depth, minDepth))
+	deep := min(max(f.Depth, minDepth), maxDepth)
+	return uint32(min(perByte, 1<<32-1)), uint32(deep >> 10)
 }
 
 // rtpMult is RTP clock units in 1024 ns, times 2^22.
