@@ -44,7 +44,7 @@ func TestRelaysBothWays(t *testing.T) {
 
 // RFC 8656 sections 12 to 15: the hop limit goes down by one, DSCP and ECN stay.
 func TestHeaderFields(t *testing.T) {
-	const expedited = 46<<2 | 1 // EF, ECT(1)
+	const expedited = 46<<2 | 1 // expedited forwarding, and ECN 01
 	for _, tt := range families {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, tt.client, tt.peer)

@@ -1,6 +1,7 @@
 package userspace
 
 import (
+	"errors"
 	"sync"
 
 	"turnpike.dev/turnpike/bpf"
@@ -53,10 +54,10 @@ func (a *action) emit(data []byte) bpf.Reason {
 		header = b[:]
 		putChannel(header, a.channel, len(data))
 	}
-	switch err := s.sendOne(header, data, &a.dst, a.dstSize, relay.Meta{}); err {
-	case nil:
+	switch err := s.sendOne(header, data, &a.dst, a.dstSize, relay.Meta{}); {
+	case err == nil:
 		return bpf.ReasonForwarded
-	case errClosed:
+	case errors.Is(err, errClosed):
 		return bpf.ReasonNoDevice
 	}
 	return bpf.ReasonSendFailed

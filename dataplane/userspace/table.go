@@ -12,6 +12,10 @@ var errKey = errors.New("a flow's key cannot be replaced; remove the flow and in
 // Install relays the flow from now on. The error is relay.ErrExists when a flow with
 // the same key is running (a stream's key and a datagram's never meet), or
 // relay.ErrFull.
+//
+// What a Sink gets is not padded: a ChannelData header has the length of the data, and
+// whoever writes the message to a stream adds the zeroes up to a multiple of 4
+// (RFC 8656 section 12.5).
 func (r *Relay) Install(rf relay.Flow) (relay.FlowID, error) {
 	if err := valid(rf); err != nil {
 		return 0, err
