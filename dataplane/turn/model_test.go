@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -16,6 +17,12 @@ type model struct {
 	w       *world
 	cfg     Config
 	clients []*modelClient
+	failure string
+}
+
+func (m *model) fatalf(rt *rapid.T, format string, v ...any) {
+	m.failure = fmt.Sprintf(format, v...)
+	rt.Fatal(m.failure)
 }
 
 type modelClient struct {
@@ -41,16 +48,21 @@ func TestModelWithKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = file.Close()
-		// A panic, which is how rapid ends a failed run, must not leave the bubble.
-		var failure any
+		// A panic, which is how rapid ends a run, must not leave the bubble; and a
+		// failure has to come from another line than the end of rapid's data.
+		var m *model
+		var end any
 		synctest.Test(t, func(t *testing.T) {
-			m := newModel(t, file.Name())
+			m = newModel(t, file.Name())
 			defer func() { m.w.stop() }()
-			defer func() { failure = recover() }()
+			defer func() { end = recover() }()
 			rt.Repeat(rapid.StateMachineActions(m))
 		})
-		if failure != nil {
-			panic(failure)
+		if m.failure != "" {
+			rt.Fatal(m.failure)
+		}
+		if end != nil {
+			panic(end)
 		}
 	})
 }
@@ -69,7 +81,7 @@ func newModel(t *testing.T, journal string) *model {
 }
 
 func (m *model) any(rt *rapid.T) *modelClient {
-	return rapid.SampledFrom(m.clients).Draw(rt, "client")
+	return m.clients[rapid.IntRange(0, len(m.clients)-1).Draw(rt, "client")]
 }
 
 func anyPeer(rt *rapid.T) netip.AddrPort {
@@ -91,7 +103,7 @@ func (c *modelClient) alive() bool { return time.Now().Before(c.expires) }
 
 func (m *model) expect(rt *rapid.T, what string, answer *stun.Message, want int) bool {
 	if got := codeOf(answer); got != want {
-		rt.Fatalf("%s answered with %d, want %d", what, got, want)
+		m.fatalf(rt, "%s answered with %d, want %d", what, got, want)
 	}
 	return want == 0
 }
@@ -187,10 +199,10 @@ func (m *model) Check(rt *rapid.T) {
 		}
 	}
 	if got := len(m.w.server.Allocations()); got != alive {
-		rt.Fatalf("%d allocations, clients know of %d", got, alive)
+		m.fatalf(rt, "%d allocations, clients know of %d", got, alive)
 	}
 	if h := m.w.holds(); h.Ports != 2+alive || h.Sockets != 2+alive {
-		rt.Fatalf("%d allocations, but the node holds %+v", alive, h)
+		m.fatalf(rt, "%d allocations, but the node holds %+v", alive, h)
 	}
 }
 
@@ -199,7 +211,7 @@ func (m *model) checkPeer(rt *rapid.T, c *modelClient, p netip.AddrPort) {
 	m.w.receive(p)
 	c.indicate(p, "indication")
 	if got := len(m.w.receive(p)); (got == 1) != permitted {
-		rt.Fatalf("%s to %s: %d indications relayed, permitted %t", c.addr, p, got, permitted)
+		m.fatalf(rt, "%s to %s: %d indications relayed, permitted %t", c.addr, p, got, permitted)
 	}
 	for n, ch := range c.channels {
 		if ch.peer != p {
@@ -208,12 +220,12 @@ func (m *model) checkPeer(rt *rapid.T, c *modelClient, p netip.AddrPort) {
 		want := permitted && time.Now().Before(ch.expires)
 		c.channelData(n, "data")
 		if got := len(m.w.receive(p)); (got == 1) != want {
-			rt.Fatalf("%s to %s: %d on channel %#x relayed, want %t", c.addr, p, got, n, want)
+			m.fatalf(rt, "%s to %s: %d on channel %#x relayed, want %t", c.addr, p, got, n, want)
 		}
 	}
 	m.w.receive(c.addr)
 	m.w.send(p, c.relay, []byte("down"), metaNone)
 	if got := len(m.w.receive(c.addr)); (got == 1) != permitted {
-		rt.Fatalf("%s from %s: %d relayed, permitted %t", c.addr, p, got, permitted)
+		m.fatalf(rt, "%s from %s: %d relayed, permitted %t", c.addr, p, got, permitted)
 	}
 }

@@ -1,0 +1,219 @@
+package turn
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/turn/v4"
+
+	"turnpike.dev/turnpike/dataplane/relay"
+	"turnpike.dev/turnpike/dataplane/userspace"
+)
+
+// realServer runs a server on real sockets of the loopback interface.
+func realServer(t *testing.T, host string) *Server {
+	t.Helper()
+	process, err := userspace.New(userspace.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Close() })
+	engine := relay.NewEngine(nil, "a test has no kernel path", process)
+	local := netip.MustParseAddr(host)
+	s, err := New(Config{
+		Realm: "test", Software: "turnpike",
+		Listen:    []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
+		TLSListen: []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
+		TCP:       true, TLS: serverTLS(t),
+		RelayAddrs: []RelayAddr{{Local: local}}, PortMin: 24000, PortMax: 24999,
+		Users: map[string]string{"u": "p"}, AllowLoopback: true, OwnAddrs: []netip.Addr{local},
+	}, engine, engine, process, discard{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	select {
+	case <-s.Listening():
+	case err := <-done:
+		t.Fatalf("run: %v", err)
+	}
+	return s
+}
+
+// freePort returns a port that is free for UDP and TCP, most likely still when it is used.
+func freePort(t *testing.T, host string) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+func serverTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// dialClient connects pion's client over the transport.
+func dialClient(t *testing.T, s *Server, transport Transport) *turn.Client {
+	t.Helper()
+	server := s.cfg.Listen[0]
+	var conn net.PacketConn
+	switch transport {
+	case UDP:
+		c, err := net.ListenPacket("udp", net.JoinHostPort(server.Addr().String(), "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn = c
+	case TCP:
+		c, err := net.Dial("tcp", server.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn = turn.NewSTUNConn(c)
+	case TLS:
+		server = s.cfg.TLSListen[0]
+		c, err := tls.Dial("tcp", server.String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // its own certificate
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn = turn.NewSTUNConn(c)
+	}
+	client, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: server.String(), TURNServerAddr: server.String(), Conn: conn,
+		Username: "u", Password: "p", Realm: "test", RTO: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); _ = conn.Close() })
+	if err := client.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// echoPeer sends back what it receives.
+func echoPeer(t *testing.T, host string) net.Addr {
+	t.Helper()
+	peer, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 65536)
+		for {
+			n, from, err := peer.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = peer.WriteTo(buf[:n], from)
+		}
+	}()
+	t.Cleanup(func() { _ = peer.Close(); <-done })
+	return peer.LocalAddr()
+}
+
+// roundTrip sends a message to the peer until it comes back, as UDP may lose it.
+func roundTrip(t *testing.T, conn net.PacketConn, peer net.Addr, message string) {
+	t.Helper()
+	buf := make([]byte, 65536)
+	for range 20 {
+		if _, err := conn.WriteTo([]byte(message), peer); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				break
+			}
+			if string(buf[:n]) == message {
+				if from.String() != peer.String() {
+					t.Fatalf("answer from %s, want %s", from, peer)
+				}
+				return
+			}
+		}
+	}
+	t.Fatalf("%d bytes did not come back", len(message))
+}
+
+// ME-01, with another's client: indications first, then a channel. Messages of every
+// length modulo 4 show whether padding is right on a stream.
+func TestPionClient(t *testing.T) {
+	for _, transport := range []Transport{UDP, TCP, TLS} {
+		t.Run(string(transport), func(t *testing.T) {
+			s := realServer(t, "127.0.0.1")
+			peer := echoPeer(t, "127.0.0.1")
+			conn, err := dialClient(t, s, transport).Allocate()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := waitForChannel(t, s, func() { roundTrip(t, conn, peer, "hello") })
+			if a.Transport != transport || a.User != "u" || len(a.Relays[0].Permissions) != 1 {
+				t.Errorf("allocation %+v", a)
+			}
+			before := s.table.List()[0].Stats
+			for _, n := range []int{5, 6, 7, 8, 1200} {
+				roundTrip(t, conn, peer, strings.Repeat("x", n))
+			}
+			after := s.table.List()[0].Stats
+			for _, d := range []relay.Direction{relay.Up, relay.Down} {
+				if after[d].Packets < before[d].Packets+5 {
+					t.Errorf("%s: not by its flow: %d packets before, %d after", d, before[d].Packets, after[d].Packets)
+				}
+			}
+			if err := conn.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+}
+
+// waitForChannel sends until the client has bound its channel, which it does in the
+// background.
+func waitForChannel(t *testing.T, s *Server, send func()) Allocation {
+	t.Helper()
+	for range 100 {
+		send()
+		all := s.Allocations()
+		if len(all) == 1 && len(all[0].Relays[0].Channels) == 1 && all[0].Relays[0].Channels[0].Installed {
+			return all[0]
+		}
+	}
+	t.Fatal("no channel")
+	return Allocation{}
+}
