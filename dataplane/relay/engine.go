@@ -33,10 +33,18 @@ type Engine struct {
 	strays    atomic.Uint64
 	mu        sync.RWMutex
 	pairs     map[ID]*entry
-	byKey     map[Key]*half
+	byKey     map[tableKey]*half
 	byForward map[forward][]*half
 	last      ID
 }
+
+// tableKey keeps a client on TCP apart from one on UDP with the same address and port.
+type tableKey struct {
+	Key
+	stream bool
+}
+
+func (f *Flow) tableKey() tableKey { return tableKey{f.Key, f.Stream} }
 
 type entry struct {
 	id    ID
@@ -70,7 +78,7 @@ func (h *half) forward() forward { return forward{h.flow().Out.Src, h.flow().Out
 func NewEngine(kernel Kernel, whyNot string, process Process) *Engine {
 	return &Engine{
 		kernel: kernel, whyNot: whyNot, process: process,
-		pairs: map[ID]*entry{}, byKey: map[Key]*half{}, byForward: map[forward][]*half{},
+		pairs: map[ID]*entry{}, byKey: map[tableKey]*half{}, byForward: map[forward][]*half{},
 	}
 }
 
@@ -114,7 +122,7 @@ func (e *Engine) Add(p Pair) (ID, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, f := range p.Flows {
-		if _, ok := e.byKey[f.Key]; ok {
+		if _, ok := e.byKey[f.tableKey()]; ok {
 			return 0, fmt.Errorf("%w: %v", ErrExists, f.Key)
 		}
 	}
@@ -140,7 +148,7 @@ func (e *Engine) install(h *half) error {
 		return fmt.Errorf("install flow: %w", err)
 	}
 	h.process = id
-	e.byKey[h.flow().Key] = h
+	e.byKey[h.flow().tableKey()] = h
 	e.byForward[h.forward()] = append(e.byForward[h.forward()], h)
 	h.next = e.nextOf(h)
 	e.installKernel(h)
@@ -255,7 +263,7 @@ func (e *Engine) Remove(id ID) ([2]FlowStats, error) {
 func (e *Engine) remove(h *half) FlowStats {
 	path, reason := e.path(h)
 	k := h.flow().Key
-	delete(e.byKey, k)
+	delete(e.byKey, h.flow().tableKey())
 	e.forgetForward(h)
 	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
 		if earlier.next == h && earlier.inKernel {

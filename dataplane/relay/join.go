@@ -8,7 +8,7 @@ func (e *Engine) nextOf(h *half) *half {
 	if f.Sink != nil || f.Stream || f.Out.Channel != 0 {
 		return nil
 	}
-	next := e.byKey[Key{Local: f.Out.Dst, Remote: f.Out.Src}]
+	next := e.byKey[tableKey{Key: Key{Local: f.Out.Dst, Remote: f.Out.Src}}]
 	if next == nil || next.flow().Sink != nil {
 		return nil
 	}
