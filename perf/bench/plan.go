@@ -54,6 +54,7 @@ type plan struct {
 	precision   float64       // of a no-drop search
 	oneCore     time.Duration
 	churn       time.Duration
+	setups      int // rounds of making all relays
 }
 
 var full = plan{
@@ -61,7 +62,7 @@ var full = plan{
 	relays: []int{1, 10, 100, 1000, 3000}, payloads: []int{64, 600, 1200},
 	directions: []string{up, down, both},
 	trial:      2 * time.Second, precision: .03,
-	oneCore: 10 * time.Second, churn: 10 * time.Second,
+	oneCore: 10 * time.Second, churn: 10 * time.Second, setups: 5,
 }
 
 var brief = plan{
@@ -69,5 +70,5 @@ var brief = plan{
 	relays: []int{1}, payloads: []int{1200},
 	directions: []string{up, down},
 	trial:      500 * time.Millisecond, precision: .06,
-	oneCore: 3 * time.Second, churn: 3 * time.Second,
+	oneCore: 3 * time.Second, churn: 3 * time.Second, setups: 2,
 }

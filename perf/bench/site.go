@@ -25,8 +25,11 @@ type site struct {
 	toPeer *count.Counter
 	toUser *count.Counter // at the client
 	relays []load.Relay
+	fleets int // made so far
 	// renewed is when the relays were made or renewed.
 	renewed time.Time
+	// crowded: the process has work besides the load, on any core.
+	crowded bool
 
 	sources   []source // of the last trial
 	sourceKey sourceKey
@@ -34,7 +37,7 @@ type site struct {
 }
 
 // labOptions: a queue for each CPU, so that both can work at the same time.
-var labOptions = lab.Options{Queues: 2, Peers: 4}
+var labOptions = lab.Options{Queues: 2, Peers: 4, Clients: 16}
 
 // newSite makes the lab and the counters.
 func newSite(target string) (*site, error) {
@@ -113,10 +116,13 @@ func (s *site) close() error {
 	return errors.Join(errs...)
 }
 
-// newFleet makes clients without relays yet.
+// newFleet makes clients without relays yet. Each fleet has another address: coturn
+// refuses a client's port for a while after its relay has gone.
 func (s *site) newFleet(relays, peersEach int) (*load.Fleet, error) {
+	client := s.lab.ClientAddrs.V4[s.fleets%len(s.lab.ClientAddrs.V4)]
+	s.fleets++
 	return load.New(load.Config{
-		Host: s.lab.Client, Clients: s.lab.ClientAddrs.V4, Servers: s.server.Listen,
+		Host: s.lab.Client, Clients: []netip.Addr{client}, Servers: s.server.Listen,
 		User: peers.User, Password: peers.Password,
 		Peers: func(relay int) []netip.AddrPort {
 			var ps []netip.AddrPort

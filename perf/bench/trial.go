@@ -21,6 +21,7 @@ type demand struct {
 	rate      float64 // of all flows; 0: flat out
 	duration  time.Duration
 	cpu       int
+	burst     time.Duration // delay of the generator that is made up for; 0: little
 }
 
 // outcome is what became of it.
@@ -81,7 +82,7 @@ func (s *site) trial(ctx context.Context, d demand) (outcome, error) {
 // machine should have a share of its core. A server in a process competes with the
 // generator as it would with the softirqs of a network card, and gets its fair share.
 func (s *site) nice() int {
-	if s.target == limitTarget || s.target == xdpTarget {
+	if !s.crowded && (s.target == limitTarget || s.target == xdpTarget) {
 		return -20
 	}
 	return 0
