@@ -70,7 +70,7 @@ func addressesOf(ctx context.Context, name string) ([]netip.Addr, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the addresses of %s: %w", name, err)
 	}
-	loopback := link.Attrs().Flags&unix.IFF_LOOPBACK != 0
+	loopback := link.Attrs().RawFlags&unix.IFF_LOOPBACK != 0
 	var addrs []netip.Addr
 	for _, a := range list {
 		addr, ok := netip.AddrFromSlice(a.IP)
