@@ -30,7 +30,9 @@ import (
 // media is pion's and coturn's.
 
 // buildDir is where the program for the tests is built.
-func buildDir() string { return filepath.Join(os.TempDir(), fmt.Sprintf("turnpike-test-%d", os.Getpid())) }
+func buildDir() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("turnpike-test-%d", os.Getpid()))
+}
 
 // build makes the program once for all tests.
 var build = sync.OnceValues(func() (string, error) {
