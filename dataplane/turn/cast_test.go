@@ -8,6 +8,7 @@ import (
 
 var (
 	loopbackPeer = netip.MustParseAddrPort("127.0.0.1:5000")
+	relayedPeer  = netip.MustParseAddrPort("198.51.100.77:5000")
 	metaNone     = relay.Meta{}
 )
 

@@ -192,7 +192,8 @@ func TestPionClient(t *testing.T) {
 			}
 			after := s.table.List()[0].Stats
 			for _, d := range []relay.Direction{relay.Up, relay.Down} {
-				if after[d].Packets < before[d].Packets+5 {
+				// The client may not know yet that its channel is bound.
+				if after[d].Packets < before[d].Packets+3 {
 					t.Errorf("%s: not by its flow: %d packets before, %d after", d, before[d].Packets, after[d].Packets)
 				}
 			}
