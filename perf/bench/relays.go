@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/perf/load"
-	"turnpike.dev/turnpike/perf/peers"
 	"turnpike.dev/turnpike/perf/report"
 )
 
@@ -17,7 +16,7 @@ func (s *site) memory() (m memory, err error) {
 	if m.process, err = s.server.RSS(); err != nil {
 		return m, err
 	}
-	m.system, err = peers.SystemMemory()
+	m.system, err = s.server.SystemMemory()
 	return m, err
 }
 
@@ -77,7 +76,7 @@ func (s *site) again(ctx context.Context, best load.Report, rounds int) (load.Re
 
 func setupRow(part, target string, r load.Report) report.Row {
 	return report.Row{
-		Part: part, Target: target, Relays: r.Done, PerSecond: r.Rate(), Lost: int64(r.Repeated),
+		Part: part, Target: target, Relays: r.Done, PerSecond: r.Rate(), Repeated: r.Repeated,
 		P50: report.MicrosOf(r.Quantile(.5)), P99: report.MicrosOf(r.Quantile(.99)),
 	}
 }
@@ -103,7 +102,8 @@ func (b *bench) oneCoreLoad(ctx context.Context, s *site) error {
 }
 
 // churnCost compares throughput without and with 100 set-ups per second, of relays
-// that come and go besides those that carry the load.
+// that come and go besides those that carry the load: flat out, where requests wait
+// in the same queues as the load, and at half of that.
 func (b *bench) churnCost(ctx context.Context, s *site) error {
 	const perSecond = 100
 	coming := int(perSecond * b.plan.churn.Seconds())
@@ -115,21 +115,32 @@ func (b *bench) churnCost(ctx context.Context, s *site) error {
 	defer func() { s.crowded = false }()
 	d := b.base(up)
 	d.relays, d.duration = keep, b.plan.churn
-	calm, err := s.trial(ctx, d)
+	flat, err := b.churn(ctx, s, d, coming, perSecond)
 	if err != nil {
 		return err
+	}
+	d.rate = flat / 2
+	_, err = b.churn(ctx, s, d, coming, perSecond)
+	return err
+}
+
+// churn measures one load and returns what was delivered without set-ups.
+func (b *bench) churn(ctx context.Context, s *site, d demand, coming int, perSecond float64) (float64, error) {
+	calm, err := s.trial(ctx, d)
+	if err != nil {
+		return 0, err
 	}
 	busy, setups, err := s.trialWithSetups(ctx, d, coming, perSecond)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	without, with := calm.row(report.Churn, s.target), busy.row(report.Churn, s.target)
 	without.P50, without.P99 = 0, 0
-	with.PerSecond = setups.Rate()
+	with.PerSecond, with.Repeated = setups.Rate(), setups.Repeated
 	with.P50, with.P99 = report.MicrosOf(setups.Quantile(.5)), report.MicrosOf(setups.Quantile(.99))
 	b.report.Add(without, with)
 	b.say("%-18s %.0f packets/s, with %.0f set-ups/s %.0f", s.target, without.Delivered, with.PerSecond, with.Delivered)
-	return nil
+	return without.Delivered, nil
 }
 
 // trialWithSetups runs a trial while another fleet sets up its relays.

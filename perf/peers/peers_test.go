@@ -85,7 +85,7 @@ func checkUsage(t *testing.T, s *peers.Server) {
 	if _, err := s.CPUTime(); err != nil {
 		t.Error(err)
 	}
-	if used, err := peers.SystemMemory(); err != nil || used == 0 {
+	if used, err := s.SystemMemory(); err != nil || used == 0 {
 		t.Errorf("system memory %d, %v", used, err)
 	}
 	if err := s.Pin(0); err != nil {

@@ -45,14 +45,23 @@ func (s *Server) RSS() (uint64, error) {
 	return kibibytes(fmt.Sprintf("/proc/%d/status", s.PID), "VmRSS")
 }
 
-// SystemMemory is how much of the machine's memory is in use, in bytes.
-func SystemMemory() (uint64, error) {
-	total, err := kibibytes("/proc/meminfo", "MemTotal")
-	if err != nil {
-		return 0, err
+// kernelMemory are the lines of /proc/meminfo that grow with what a server makes the
+// kernel hold: sockets, map entries, page tables. The page cache, which grows by
+// itself, is not among them.
+var kernelMemory = []string{"SUnreclaim", "KernelStack", "PageTables", "Percpu"}
+
+// SystemMemory is the server's resident memory and what the kernel holds, in bytes.
+func (s *Server) SystemMemory() (uint64, error) {
+	total, err := s.RSS()
+	for _, key := range kernelMemory {
+		if err != nil {
+			return 0, err
+		}
+		var n uint64
+		n, err = kibibytes("/proc/meminfo", key)
+		total += n
 	}
-	available, err := kibibytes("/proc/meminfo", "MemAvailable")
-	return total - available, err
+	return total, err
 }
 
 // Pin ties all threads of the server to a CPU.

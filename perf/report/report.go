@@ -47,6 +47,7 @@ type Row struct {
 	P99          Micros  `json:"p99_us,omitempty"`           //
 	P999         Micros  `json:"p999_us,omitempty"`          //
 	PerSecond    float64 `json:"per_second,omitempty"`       // set-ups
+	Repeated     int     `json:"repeated,omitempty"`         // requests that were sent again
 	RSSPerRelay  int64   `json:"rss_per_relay,omitempty"`    // bytes by which the process grew
 	SystemMemory int64   `json:"system_per_relay,omitempty"` // bytes by which the machine's used memory grew
 	RSS          uint64  `json:"rss,omitempty"`              // bytes of the process with all relays

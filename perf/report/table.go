@@ -32,6 +32,7 @@ var (
 	colP99       = column{"p99 µs", func(r Row) string { return micros(r.P99) }}
 	colP999      = column{"p99.9 µs", func(r Row) string { return micros(r.P999) }}
 	colPerSecond = column{"set-ups/s", func(r Row) string { return count(r.PerSecond) }}
+	colRepeated  = column{"repeated", func(r Row) string { return count(float64(r.Repeated)) }}
 	colRSS       = column{"RSS/relay KiB", func(r Row) string { return kib(r.RSSPerRelay) }}
 	colSystem    = column{"system/relay KiB", func(r Row) string { return kib(r.SystemMemory) }}
 	colTotal     = column{"RSS MiB", func(r Row) string { return count(float64(r.RSS) / (1 << 20)) }}
@@ -47,8 +48,8 @@ var tables = []struct {
 	{NoDrop, "No-drop rate (at most 0.1 % lost)", []column{colTarget, colDirection, colRelays, colPayload, colOffered, colCPU, colNote}},
 	{Latency, "Added latency", []column{colTarget, colDirection, colRelays, colPayload, colOffered, colP50, colP90, colP99, colP999, colNote}},
 	{OneCore, "Every relay at 50 packets/s both ways, all on one core", []column{colTarget, colRelays, colPayload, colOffered, colSent, colLost, colP50, colP99, colNote}},
-	{Setups, "Set-ups (Allocate, CreatePermission, ChannelBind) and memory", []column{colTarget, colRelays, colPerSecond, colP50, colP99, colRSS, colSystem, colTotal, colNote}},
-	{Churn, "Cost of set-ups under load", []column{colTarget, colDirection, colRelays, colPerSecond, colDelivered, colRange, colP50, colP99, colNote}},
+	{Setups, "Set-ups (Allocate, CreatePermission, ChannelBind) and memory", []column{colTarget, colRelays, colPerSecond, colRepeated, colP50, colP99, colRSS, colSystem, colTotal, colNote}},
+	{Churn, "Cost of set-ups under load", []column{colTarget, colDirection, colRelays, colOffered, colDelivered, colLost, colPerSecond, colRepeated, colP50, colP99, colNote}},
 }
 
 // Table writes the report for people.
