@@ -20,14 +20,25 @@ type Change struct {
 // Diff returns what differs between two node files, in the order of the schema.
 func Diff(from, to *Node) []Change {
 	old, now := flatten(from), flatten(to)
+	changed := map[string][]string{} // paths by item
+	for path := range old {
+		if old[path] != now[path] {
+			changed[itemOf(path)] = append(changed[itemOf(path)], path)
+		}
+	}
+	for path := range now {
+		if _, both := old[path]; !both {
+			changed[itemOf(path)] = append(changed[itemOf(path)], path)
+		}
+	}
 	var changes []Change
 	for _, item := range Schema() {
-		for _, path := range pathsOf(item.Path, old, now) {
-			if old[path] != now[path] {
-				changes = append(changes, Change{
-					Path: path, From: old[path].shown, To: now[path].shown, Live: item.Live,
-				})
-			}
+		paths := changed[item.Path]
+		slices.Sort(paths)
+		for _, path := range paths {
+			changes = append(changes, Change{
+				Path: path, From: old[path].shown, To: now[path].shown, Live: item.Live,
+			})
 		}
 	}
 	return changes
@@ -38,19 +49,8 @@ type value struct{ text, shown string }
 
 var index = regexp.MustCompile(`\[.*\]`)
 
-// pathsOf returns the paths in either file that an item of the schema covers.
-func pathsOf(item string, files ...map[string]value) []string {
-	var paths []string
-	for _, f := range files {
-		for path := range f {
-			if index.ReplaceAllString(path, "[]") == item {
-				paths = append(paths, path)
-			}
-		}
-	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
-}
+// itemOf returns the path of the schema that covers a path of a file.
+func itemOf(path string) string { return index.ReplaceAllString(path, "[]") }
 
 func flatten(n *Node) map[string]value {
 	out := map[string]value{}

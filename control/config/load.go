@@ -37,15 +37,16 @@ func Load(file string) (*Node, error) {
 // Parse checks data and returns the node it describes. When something is wrong
 // the error is a Problems with everything that is; file only names the data in it.
 func Parse(file string, data []byte) (*Node, error) {
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)) // all end a line in YAML
 	b := &binder{
 		file:   file,
-		lines:  strings.Split(string(data), "\n"),
+		lines:  strings.Split(text, "\n"),
 		keys:   map[string]*token.Token{},
 		values: map[string]*token.Token{},
 		hidden: map[int]int{},
 	}
 	node := Default()
-	body := b.parse(data)
+	body := b.parse([]byte(text))
 	if len(b.problems) == 0 && body != nil {
 		b.bind("", body, reflect.ValueOf(node).Elem())
 	}

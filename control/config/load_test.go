@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -149,6 +151,21 @@ func TestLoadTooLarge(t *testing.T) {
 	}
 }
 
+func TestTenThousandUsers(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("system: {name: a}\ninterfaces: {external: {name: s1}}\nturn:\n  users:\n")
+	for i := range 10000 {
+		fmt.Fprintf(&text, "  - {name: user-%d, password: password-%d}\n", i, i)
+	}
+	n, err := Parse("node.yaml", []byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(n.TURN.Passwords()) != 10000 || len(Diff(Default(), n)) != 20002 {
+		t.Errorf("%d users, %d changes", len(n.TURN.Passwords()), len(Diff(Default(), n)))
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/errors/*.txt")
 	for _, file := range files {
@@ -165,7 +182,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil || !errors.As(err, &problems) {
 			return
 		}
-		lines := strings.Count(string(data), "\n") + 1
+		lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) + 1
 		for _, p := range problems {
 			if p.Line < 1 || p.Line > lines || p.Column < 1 {
 				t.Errorf("%s points to %d:%d of %d lines", p.Text, p.Line, p.Column, lines)
