@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -27,7 +28,7 @@ func Diff(from, to *Node) []Change {
 		}
 	}
 	for path := range now {
-		if _, both := old[path]; !both {
+		if _, both := old[path]; !both && now[path] != (value{}) {
 			changed[itemOf(path)] = append(changed[itemOf(path)], path)
 		}
 	}
@@ -81,6 +82,8 @@ func walk(path string, v reflect.Value, out map[string]value) {
 		for i := range v.NumField() {
 			walk(join(path, v.Type().Field(i).Tag.Get("yaml")), v.Field(i), out)
 		}
+	case v.Type() == reflect.TypeFor[netip.Addr]() && v.IsZero():
+		out[path] = value{}
 	default:
 		text := fmt.Sprint(v.Interface())
 		out[path] = value{text, text}
