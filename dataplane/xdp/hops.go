@@ -1,0 +1,127 @@
+package xdp
+
+import (
+	"sync/atomic"
+
+	"turnpike.dev/turnpike/bpf"
+	"turnpike.dev/turnpike/dataplane/relay"
+)
+
+// maxHops is the size of the program's table of next hops. Number 0 is the one that is
+// never usable.
+const maxHops = 65536
+
+// hopTable holds the next hops that flows go to.
+type hopTable struct {
+	memory *memory
+	ids    ids
+	byHop  map[hop]*usedHop
+	// inherited are numbers that flows of an earlier process use, until the sweep.
+	inherited []uint32
+}
+
+// usedHop is a next hop that flows go to. The zero value stands for none.
+type usedHop struct {
+	hop    hop
+	number uint32
+	flows  int
+	entry  bpf.RelayHop
+	reason string // why the program cannot send there
+}
+
+func newHopTable(memory *memory) *hopTable {
+	return &hopTable{memory: memory, ids: ids{next: 1, limit: maxHops}, byHop: map[hop]*usedHop{}}
+}
+
+// inherit keeps numbers that an earlier process's flows use from being given out.
+// They come in ascending order.
+func (t *hopTable) inherit(numbers []uint32) {
+	for _, n := range numbers {
+		if n > 0 {
+			t.ids.reserve(n)
+			t.inherited = append(t.inherited, n)
+		}
+	}
+}
+
+// disinherit gives the inherited numbers back when no slot has them any more.
+func (t *hopTable) disinherit() {
+	for _, n := range t.inherited {
+		t.ids.rest(n)
+	}
+	t.inherited = nil
+}
+
+// acquire returns the entry for a next hop, for one more flow.
+func (b *Backend) acquire(h hop) (*usedHop, error) {
+	t := b.hops
+	if u, ok := t.byHop[h]; ok {
+		u.flows++
+		return u, nil
+	}
+	n, err := t.ids.take()
+	if err != nil {
+		return nil, err
+	}
+	u := &usedHop{hop: h, number: n, flows: 1}
+	t.byHop[h] = u
+	b.renewHop(u)
+	return u, nil
+}
+
+// renewHop brings a next hop's entry up to date with the system.
+func (b *Backend) renewHop(u *usedHop) {
+	entry, reason := b.router.resolve(u.hop)
+	if reason == "" {
+		tx, err := b.txIndex(u.hop.ifindex)
+		if err != nil {
+			entry, reason = bpf.RelayHop{}, err.Error()
+		}
+		entry.Tx = uint16(tx)
+	}
+	u.reason = reason
+	if entry == u.entry {
+		return
+	}
+	b.hops.write(u, entry)
+}
+
+// write changes an entry that packets may be reading: it is made unusable until none
+// does, and in that time the process relays.
+func (t *hopTable) write(u *usedHop, entry bpf.RelayHop) {
+	at := &t.memory.hops[u.number]
+	if u.entry.Usable != 0 {
+		atomic.StoreUint32(&at.Usable, 0)
+		t.ids.waitGrace()
+	}
+	u.entry = entry
+	usable := entry.Usable
+	entry.Usable = 0
+	*at = entry
+	atomic.StoreUint32(&at.Usable, usable)
+}
+
+// release takes one flow from a next hop.
+func (b *Backend) release(u *usedHop) {
+	u.flows--
+	if u.flows > 0 || u.number == 0 {
+		return
+	}
+	delete(b.hops.byHop, u.hop)
+	b.router.release(u.hop)
+	b.hops.ids.rest(u.number)
+}
+
+// hopFor finds the next hop for a flow. Without one the flow has the entry that is
+// never usable, and its packets are left to the process.
+func (b *Backend) hopFor(f relay.Flow) *usedHop {
+	h, reason := b.router.next(f.Out.Src.Addr(), f.Out.Dst.Addr())
+	if reason != "" {
+		return &usedHop{reason: reason}
+	}
+	u, err := b.acquire(h)
+	if err != nil {
+		return &usedHop{reason: "the table of next hops is full"}
+	}
+	return u
+}
