@@ -140,6 +140,7 @@ func (s *Server) admit(r *request) stun.ErrorCode {
 	case s.draining:
 		return stun.CodeInsufficientCapacity
 	case s.cfg.QuotaPerUser > 0 && s.held[r.account.person] >= s.cfg.QuotaPerUser:
+		s.warn("TURN allocation quota reached", "User", r.account.name)
 		return stun.CodeAllocQuotaReached
 	}
 	return success

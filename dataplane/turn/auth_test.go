@@ -32,6 +32,7 @@ func TestCredentials(t *testing.T) {
 		{"time-limited, another secret", otherName, otherPassword, 401},
 		{"time-limited, over", oldName, oldPassword, 401},
 		{"time-limited, no number", "soon:alice", restPassword, 401},
+		{"name that is no UTF-8", "u\xff", "p", 400},
 		{"name of 513 bytes", strings.Repeat("n", 513), "p", 401},
 		{"name of 514 bytes", strings.Repeat("n", 514), "p", 400},
 	} {
@@ -86,7 +87,7 @@ func TestNonceIsBoundToTheClient(t *testing.T) {
 }
 
 func TestNonceEndsAfterAnHour(t *testing.T) {
-	n := nonces{key: []byte("key")}
+	n := newNonces([]byte("key"))
 	now := time.Unix(1_800_000_000, 0)
 	nonce := n.issue(clientAddr, now)
 	for _, tt := range []struct {

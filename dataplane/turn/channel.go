@@ -46,7 +46,7 @@ func (s *Server) channelBind(r *request, a *allocation) stun.ErrorCode {
 			x.channels = x.channels[:len(x.channels)-1]
 		}
 		s.settle(a, "", r.now)
-		s.event("TURN channel failed", append(a.fields(), "Detail", err.Error())...)
+		s.warn("TURN channel failed", append(a.fields(), "Detail", err.Error())...)
 		return stun.CodeInsufficientCapacity
 	}
 	s.settle(a, "", r.now)
@@ -136,7 +136,7 @@ func (s *Server) addPair(a *allocation, x *relayed, c *channel, end time.Time) {
 	if err != nil {
 		// ChannelData and the peer's datagrams are still relayed from the sockets.
 		s.stats.unpaired.Add(1)
-		s.event("TURN flow refused", append(a.fields(), "Peer", c.peer.String(), "Detail", err.Error())...)
+		s.warn("TURN flow refused", append(a.fields(), "Peer", c.peer.String(), "Detail", err.Error())...)
 		return
 	}
 	c.pair, c.installed, c.notAfter = id, true, end

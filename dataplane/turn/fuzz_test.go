@@ -122,7 +122,7 @@ func FuzzAddress(f *testing.F) {
 
 // FuzzNonce: no nonce but ours is valid.
 func FuzzNonce(f *testing.F) {
-	n := nonces{key: []byte("key")}
+	n := newNonces([]byte("key"))
 	now := time.Unix(1_800_000_000, 0)
 	f.Add(n.issue(serverAddr, now))
 	f.Fuzz(func(t *testing.T, nonce []byte) {

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -19,10 +21,14 @@ const (
 // nonces makes nonces that need no memory: the time of issue and a MAC over it and
 // the client's address, so that a nonce is worth nothing to another client. As the
 // key outlives the process, a restart makes none of them stale.
-type nonces struct{ key []byte }
+type nonces struct{ macs sync.Pool }
+
+func newNonces(key []byte) *nonces {
+	return &nonces{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
 
 // issue returns a nonce for the client, in hex.
-func (n nonces) issue(client netip.AddrPort, now time.Time) []byte {
+func (n *nonces) issue(client netip.AddrPort, now time.Time) []byte {
 	var raw [nonceBytes]byte
 	binary.BigEndian.PutUint32(raw[:4], uint32(now.Unix()))
 	copy(raw[4:], n.mac(raw[:4], client))
@@ -30,7 +36,7 @@ func (n nonces) issue(client netip.AddrPort, now time.Time) []byte {
 }
 
 // valid reports whether the nonce was issued to this client within the lifetime.
-func (n nonces) valid(nonce []byte, client netip.AddrPort, now time.Time) bool {
+func (n *nonces) valid(nonce []byte, client netip.AddrPort, now time.Time) bool {
 	if len(nonce) != 2*nonceBytes {
 		return false
 	}
@@ -45,8 +51,10 @@ func (n nonces) valid(nonce []byte, client netip.AddrPort, now time.Time) bool {
 	return age > -nonceSkew && age < nonceLifetime
 }
 
-func (n nonces) mac(issued []byte, client netip.AddrPort) []byte {
-	h := hmac.New(sha256.New, n.key)
+func (n *nonces) mac(issued []byte, client netip.AddrPort) []byte {
+	h := n.macs.Get().(hash.Hash)
+	defer n.macs.Put(h)
+	h.Reset()
 	ip := client.Addr().As16()
 	h.Write(issued)
 	h.Write(ip[:])

@@ -49,6 +49,7 @@ func (s *Server) openRelay(f family, w wanted, now time.Time) (x, next *relayed,
 		return nil, nil, stun.CodeAddrFamilyNotSupported
 	}
 	if !s.room(w) {
+		s.warn("TURN relay limit reached", "Relays", s.relays, "Server-port", w.listener)
 		return nil, nil, stun.CodeInsufficientCapacity
 	}
 	for range portTries {
@@ -60,12 +61,13 @@ func (s *Server) openRelay(f family, w wanted, now time.Time) (x, next *relayed,
 		if err == nil {
 			return x, next, success
 		}
-		s.event("TURN relay port refused", "Detail", err.Error(),
+		s.warn("TURN relay port refused", "Detail", err.Error(),
 			"Relay", netip.AddrPortFrom(s.relayAddrs[f].Local, port).String())
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
+	s.warn("TURN relay ports used up", "Relays", s.relays)
 	return nil, nil, stun.CodeInsufficientCapacity
 }
 

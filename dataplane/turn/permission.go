@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -30,13 +31,15 @@ func (s *Server) createPermission(r *request, a *allocation) stun.ErrorCode {
 	if !s.roomForPermissions(a, peers, r.now) {
 		return stun.CodeInsufficientCapacity
 	}
+	var err error
 	for _, peer := range peers {
-		if err := s.permit(a, a.relayTo(peer, r.now), peer, r.now); err != nil {
-			s.event("TURN permission failed", append(a.fields(), "Detail", err.Error())...)
-			return stun.CodeInsufficientCapacity
-		}
+		err = errors.Join(err, s.permit(a, a.relayTo(peer, r.now), peer, r.now))
 	}
 	s.settle(a, "", r.now)
+	if err != nil {
+		s.warn("TURN permission failed", append(a.fields(), "Detail", err.Error())...)
+		return stun.CodeInsufficientCapacity
+	}
 	return success
 }
 

@@ -3,6 +3,7 @@ package turn
 import (
 	"bytes"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pion/stun/v3"
 
@@ -174,7 +175,7 @@ func (s *Server) authenticate(r *request) stun.ErrorCode {
 	user, errUser := r.msg.Get(stun.AttrUsername)
 	realm, errRealm := r.msg.Get(stun.AttrRealm)
 	nonce, errNonce := r.msg.Get(stun.AttrNonce)
-	if errUser != nil || errRealm != nil || errNonce != nil || len(user) > maxUsername {
+	if errUser != nil || errRealm != nil || errNonce != nil || len(user) > maxUsername || !utf8.Valid(user) {
 		return s.challenge(r, stun.CodeBadRequest)
 	}
 	if !s.nonces.valid(nonce, r.from.client, r.now) {

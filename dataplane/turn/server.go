@@ -19,7 +19,7 @@ type Server struct {
 	sockets relay.Sockets
 	log     Logger
 
-	nonces     nonces
+	nonces     *nonces
 	creds      atomic.Pointer[credentials]
 	answers    answerLimiter
 	guesses    guessLimiter
@@ -49,6 +49,7 @@ type Server struct {
 	sleepsUntil  time.Time
 	journal      *journal
 	streams      map[*stream]struct{}
+	warnings     map[string]*warning // by event name, which are few
 
 	// What unlock does outside the lock.
 	closing []closing
@@ -61,11 +62,6 @@ type closing struct {
 	local netip.AddrPort // zero: no port of ours
 }
 
-type event struct {
-	name string
-	kv   []any
-}
-
 // New returns a server that holds nothing and listens nowhere yet.
 func New(cfg Config, table relay.Table, gate relay.Gate, sockets relay.Sockets, log Logger) (*Server, error) {
 	if err := cfg.prepare(); err != nil {
@@ -73,7 +69,7 @@ func New(cfg Config, table relay.Table, gate relay.Gate, sockets relay.Sockets, 
 	}
 	s := &Server{
 		cfg: cfg, table: table, gate: gate, sockets: sockets, log: log,
-		nonces:       nonces{key: cfg.NonceKey},
+		nonces:       newNonces(cfg.NonceKey),
 		answers:      answerLimiter{newLimiter(answerBurst, answerPerSecond)},
 		guesses:      guessLimiter{newLimiter(guessBurst, guessPerSecond)},
 		listening:    make(chan struct{}),
@@ -86,6 +82,7 @@ func New(cfg Config, table relay.Table, gate relay.Gate, sockets relay.Sockets, 
 		perPort:      make(map[uint16]int),
 		reservations: make(map[reservationToken]*reservation),
 		streams:      make(map[*stream]struct{}),
+		warnings:     make(map[string]*warning),
 	}
 	s.requests.New = func() any { return newRequest() }
 	s.creds.Store(newCredentials(cfg.Realm, cfg.Users, cfg.Secrets, cfg.NonceKey))
@@ -186,15 +183,10 @@ func (s *Server) putPort(local netip.AddrPort, now time.Time) {
 	}
 }
 
-// event has the logger called after the lock is released.
-func (s *Server) event(name string, kv ...any) {
-	s.events = append(s.events, event{name, kv})
-}
-
 // failed reports an error of the data plane that the client need not know of.
 func (s *Server) failed(err error, what string, local netip.AddrPort) {
 	if err != nil {
-		s.event("TURN data plane error", "Relay", local.String(), "Detail", what+": "+err.Error())
+		s.warn("TURN data plane error", "Relay", local.String(), "Detail", what+": "+err.Error())
 	}
 }
 

@@ -132,12 +132,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (t *stream) serve() {
 	defer t.server.dropStream(t)
 	defer t.close()
-	if c, ok := t.conn.(*tls.Conn); ok {
-		ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
-		defer cancel()
-		if c.HandshakeContext(ctx) != nil {
-			return
-		}
+	if t.handshake() != nil {
+		return
 	}
 	in := bufio.NewReaderSize(t.conn, 4096)
 	var buf []byte
@@ -151,6 +147,16 @@ func (t *stream) serve() {
 			buf = nil // a large message now and then must not cost memory for good
 		}
 	}
+}
+
+func (t *stream) handshake() error {
+	c, secure := t.conn.(*tls.Conn)
+	if !secure {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	defer cancel()
+	return c.HandshakeContext(ctx)
 }
 
 // next waits for a frame: for ever with an allocation, which has its own end, and
