@@ -96,6 +96,9 @@ func (b *bench) oneCoreLoad(ctx context.Context, s *site) error {
 		return err
 	}
 	row := o.row(report.OneCore, s.target)
+	if row.Unseen, err = s.unseen(o); err != nil {
+		return err
+	}
 	b.report.Add(row)
 	b.say("%-18s %d relays × %d packets/s both ways on one core: %d of %d lost", s.target, d.relays, perRelay, row.Lost, row.Sent)
 	return s.server.Unpin()

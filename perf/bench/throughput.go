@@ -48,6 +48,7 @@ func (b *bench) variants(direction string) []demand {
 // rounds measures the sites by turns and adds a row with the median for each.
 func (b *bench) rounds(ctx context.Context, sites []*site, d demand, rounds int) error {
 	outcomes := make([][]outcome, len(sites))
+	unseen := make([]int, len(sites)) // in the last round
 	for range rounds {
 		for i, s := range sites {
 			o, err := s.trial(ctx, d)
@@ -55,10 +56,14 @@ func (b *bench) rounds(ctx context.Context, sites []*site, d demand, rounds int)
 				return fmt.Errorf("%s: %w", s.target, err)
 			}
 			outcomes[i] = append(outcomes[i], o)
+			if unseen[i], err = s.unseen(o); err != nil {
+				return err
+			}
 		}
 	}
 	for i, s := range sites {
 		row := medianRow(report.Throughput, s.target, outcomes[i])
+		row.Unseen = unseen[i]
 		var err error
 		if row.RunNs, err = s.runNs(ctx, d); err != nil {
 			return fmt.Errorf("%s: %w", s.target, err)
@@ -91,6 +96,7 @@ func medianRow(part, target string, os []outcome) report.Row {
 func (b *bench) ladder(ctx context.Context, s *site) error {
 	for _, direction := range b.plan.directions {
 		var best outcome
+		var unseen int
 		for _, rate := range []float64{50e3, 75e3, 110e3, 160e3, 240e3, 360e3, 0} {
 			d := b.base(direction)
 			d.rate = rate
@@ -98,12 +104,16 @@ func (b *bench) ladder(ctx context.Context, s *site) error {
 			if err != nil {
 				return err
 			}
-			if o.delivered > best.delivered {
-				best = o
+			if o.delivered <= best.delivered {
+				continue
+			}
+			best = o
+			if unseen, err = s.unseen(o); err != nil {
+				return err
 			}
 		}
 		row := best.row(report.Throughput, s.target)
-		row.Worst, row.Best = 0, 0
+		row.Unseen = unseen
 		b.flatRow(s, row)
 	}
 	return nil

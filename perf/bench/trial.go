@@ -116,6 +116,29 @@ func (s *site) settle(o *outcome) error {
 	return nil
 }
 
+// unseen counts the flows of the last trial of which nothing arrived.
+func (s *site) unseen(o outcome) (int, error) {
+	none := 0
+	for _, end := range []struct {
+		counter *count.Counter
+		counts  bool
+	}{{s.toPeer, o.direction != down}, {s.toUser, o.direction != up}} {
+		if !end.counts {
+			continue
+		}
+		flows, err := end.counter.Flows(len(s.flows(up, o.relays)))
+		if err != nil {
+			return 0, err
+		}
+		for _, f := range flows {
+			if f.Packets == 0 {
+				none++
+			}
+		}
+	}
+	return none, nil
+}
+
 func (s *site) processTime() (time.Duration, error) {
 	if s.server == nil {
 		return 0, nil

@@ -40,6 +40,7 @@ type Row struct {
 	Best         float64 `json:"best_pps,omitempty"`
 	Sent         uint64  `json:"sent,omitempty"`
 	Lost         int64   `json:"lost"`
+	Unseen       int     `json:"flows_unseen"`               // flows of which nothing arrived
 	RunNs        float64 `json:"run_ns,omitempty"`           // of the XDP program for each packet, with the cost of measuring it
 	CPUNs        float64 `json:"process_cpu_ns,omitempty"`   // of the server's process for each packet
 	P50          Micros  `json:"p50_us,omitempty"`           // of latency or of a set-up
