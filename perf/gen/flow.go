@@ -16,7 +16,7 @@ type Link struct {
 }
 
 // MaxLinks is how many links one generator sends by at most.
-const MaxLinks = 4
+const MaxLinks = 16
 
 // Flow is one stream of RTP packets as its sender puts them on the wire.
 type Flow struct {

@@ -34,7 +34,7 @@ struct {
 /* The senders' links, of any namespace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, 4);
+	__uint(max_entries, 16); /* MaxLinks */
 	__uint(key_size, 4);
 	__uint(value_size, 4);
 } links SEC(".maps");

@@ -136,6 +136,7 @@ func (s *session) refusal(m *stun.Message) error {
 	if s.refused > maxRefused || code.Code != stun.CodeUnauthorized && code.Code != stun.CodeStaleNonce {
 		return fmt.Errorf("%s refused: %d %s", method, code.Code, code.Reason)
 	}
+	s.challenged++
 	var err error
 	if s.nonce, err = bytesOf(m, stun.AttrNonce); err != nil {
 		return fmt.Errorf("%s: %d without nonce: %w", method, code.Code, err)

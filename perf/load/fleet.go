@@ -29,6 +29,8 @@ type Config struct {
 	// Peers returns the peers of a relay: one permission and one channel for each.
 	// All are of one family, which the relay gets too.
 	Peers func(relay int) []netip.AddrPort
+	// Tries is how often a request is sent, every 500 ms, until it counts as failed; 0: 7.
+	Tries int
 }
 
 // Relay is one allocation as the server granted it.
@@ -53,6 +55,9 @@ type Fleet struct {
 
 // New opens the sockets of n clients. Close it.
 func New(cfg Config, n int) (*Fleet, error) {
+	if cfg.Tries == 0 {
+		cfg.Tries = maxTries
+	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make an epoll: %w", err)
@@ -129,6 +134,7 @@ type Pace struct {
 type Report struct {
 	Done, Failed int
 	Repeated     int // requests that were sent again for want of an answer
+	Challenged   int // answers 401 or 438, which gave the client a new nonce
 	Elapsed      time.Duration
 	Latencies    []time.Duration // of each session that was done, sorted
 }

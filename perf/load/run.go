@@ -117,7 +117,9 @@ func (r *runner) read(s *session) {
 	if err != nil {
 		return // ICMP errors are reported here; the request is sent again
 	}
+	challenged := s.challenged
 	err = r.codec.answer(s, r.buf[:n])
+	r.report.Challenged += s.challenged - challenged
 	switch {
 	case errors.Is(err, errNotMine):
 	case err != nil:
@@ -139,7 +141,7 @@ func (r *runner) repeat(now time.Time) {
 		if w.session.done() || w.session.sent != w.sent {
 			continue
 		}
-		if w.session.tries == maxTries {
+		if w.session.tries == r.cfg.Tries {
 			r.fail(w.session, fmt.Errorf("no answer from %s to %s", w.session.server, w.session.script[w.session.pos].method))
 			continue
 		}

@@ -61,6 +61,8 @@ type session struct {
 	sent    time.Time
 	tries   int // of this request
 	refused int // 401 and 438 answers to this request
+
+	challenged int // 401 and 438 answers in all that were followed
 }
 
 func (s *session) done() bool { return s.pos == len(s.script) }
