@@ -7,10 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,42 +23,52 @@ import (
 	"turnpike.dev/turnpike/dataplane/userspace"
 )
 
-// realServer runs a server on real sockets of the loopback interface.
-func realServer(t *testing.T, host string) *Server {
+// realConfig is for a server on real sockets of the loopback interface.
+func realConfig(t *testing.T, host string) Config {
 	t.Helper()
-	process, err := userspace.New(userspace.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = process.Close() })
-	engine := relay.NewEngine(nil, "a test has no kernel path", process)
 	local := netip.MustParseAddr(host)
-	s, err := New(Config{
+	return Config{
 		Realm: "test", Software: "turnpike",
 		Listen:    []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
 		TLSListen: []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
 		TCP:       true, TLS: serverTLS(t),
 		RelayAddrs: []RelayAddr{{Local: local}}, PortMin: 24000, PortMax: 24999,
 		Users: map[string]string{"u": "p"}, AllowLoopback: true, OwnAddrs: []netip.Addr{local},
-	}, engine, engine, process, discard{})
+		NonceKey: []byte("0123456789abcdef"), JournalPath: filepath.Join(t.TempDir(), "turn.journal"),
+	}
+}
+
+// realServer runs a server until the test ends or stop is called.
+func realServer(t *testing.T, cfg Config) (s *Server, stop func()) {
+	t.Helper()
+	process, err := userspace.New(userspace.Config{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	engine := relay.NewEngine(nil, "a test has no kernel path", process)
+	s, err = New(cfg, engine, engine, process, discard{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Restore(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
+		if err := errors.Join(<-done, process.Close()); err != nil {
+			t.Errorf("stop: %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-s.Listening():
-	case err := <-done:
-		t.Fatalf("run: %v", err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("does not listen")
 	}
-	return s
+	return s, stop
 }
 
 // freePort returns a port that is free for UDP and TCP, most likely still when it is used.
@@ -176,7 +189,7 @@ func roundTrip(t *testing.T, conn net.PacketConn, peer net.Addr, message string)
 func TestPionClient(t *testing.T) {
 	for _, transport := range []Transport{UDP, TCP, TLS} {
 		t.Run(string(transport), func(t *testing.T) {
-			s := realServer(t, "127.0.0.1")
+			s, _ := realServer(t, realConfig(t, "127.0.0.1"))
 			peer := echoPeer(t, "127.0.0.1")
 			conn, err := dialClient(t, s, transport).Allocate()
 			if err != nil {
@@ -201,6 +214,32 @@ func TestPionClient(t *testing.T) {
 				t.Errorf("close: %v", err)
 			}
 		})
+	}
+}
+
+// ME-06, on real sockets: the next process has the ports, and the client goes on
+// with the channel it had.
+func TestPionClientDoesNotNoticeARestart(t *testing.T) {
+	cfg := realConfig(t, "127.0.0.1")
+	s, stop := realServer(t, cfg)
+	peer := echoPeer(t, "127.0.0.1")
+	conn, err := dialClient(t, s, UDP).Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := waitForChannel(t, s, func() { roundTrip(t, conn, peer, "before") })
+	stop()
+	s, _ = realServer(t, cfg)
+	roundTrip(t, conn, peer, "after")
+	all := s.Allocations()
+	if len(all) != 1 || all[0].ID != before.ID || all[0].Relays[0].Relay != before.Relays[0].Relay {
+		t.Errorf("allocations %+v, want %+v", all, before)
+	}
+	if n := s.Stats().Answers[438]; n != 0 {
+		t.Errorf("%d nonces were stale", n)
+	}
+	if err := conn.Close(); err != nil {
+		t.Errorf("close: %v", err)
 	}
 }
 
