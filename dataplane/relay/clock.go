@@ -46,10 +46,7 @@ func (e *Engine) estimateClock(c *clocks, h *half, seen map[*half]RTP) {
 	if h.flow().ClockHz != 0 {
 		return
 	}
-	counters := e.process.Counters(h.process)
-	if h.inKernel {
-		counters.Add(e.kernel.Counters(h.kernel))
-	}
+	counters := e.counters(h)
 	if len(counters.RTP) == 0 {
 		return
 	}

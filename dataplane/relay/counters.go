@@ -25,17 +25,20 @@ type RTP struct {
 	// First and Last are the extended sequence numbers of the sequence that runs.
 	First uint32 `json:"-"`
 	Last  uint32 `json:"-"`
-	// LostBefore is what was lost before the sender last began a new sequence.
+	// LostBefore is what was lost before the sender last began a new sequence; below
+	// zero, so to say, with duplicates.
 	LostBefore uint64 `json:"-"`
 	// Jitter is in RTP units, times 16.
 	Jitter uint32 `json:"-"`
 	// Timestamp and Arrival (CLOCK_MONOTONIC in 1024 ns, wrapping) are of the last packet.
 	Timestamp uint32 `json:"-"`
 	Arrival   uint32 `json:"-"`
+	// Seen is when the one who counted last saw a packet of the flow.
+	Seen time.Time `json:"-"`
 }
 
-// Add puts in what another CPU or the other back end counted of the same flow. Each
-// saw a part of the same sequences.
+// Add puts in what another CPU or the other back end counted of the same flow. Of RTP
+// the parts lie side by side until Finish.
 func (c *Counters) Add(d Counters) {
 	c.Packets += d.Packets
 	c.Bytes += d.Bytes
@@ -44,46 +47,21 @@ func (c *Counters) Add(d Counters) {
 		c.LastSeen = d.LastSeen
 	}
 	for _, r := range d.RTP {
-		c.addRTP(r)
-	}
-}
-
-func (c *Counters) addRTP(r RTP) {
-	for i := range c.RTP {
-		if c.RTP[i].SSRC == r.SSRC {
-			c.RTP[i].merge(r)
-			return
+		if r.Seen.IsZero() {
+			r.Seen = d.LastSeen
 		}
-	}
-	c.RTP = append(c.RTP, r)
-}
-
-func (r *RTP) merge(q RTP) {
-	// Who began to listen later may have missed wraps of the sequence number: the two
-	// ranges are laid beside each other as near as they can be.
-	const cycle = 1 << 16
-	for int32(r.Last-q.Last) > cycle/2 {
-		q.First, q.Last = q.First+cycle, q.Last+cycle
-	}
-	for int32(q.Last-r.Last) > cycle/2 {
-		r.First, r.Last = r.First+cycle, r.Last+cycle
-	}
-	r.First = min(r.First, q.First)
-	r.Last = max(r.Last, q.Last)
-	r.Received += q.Received
-	r.LostBefore += q.LostBefore
-	if int32(q.Arrival-r.Arrival) > 0 {
-		r.Arrival, r.Timestamp, r.Jitter = q.Arrival, q.Timestamp, q.Jitter
+		c.RTP = append(c.RTP, r)
 	}
 }
 
-// Finish works out what is expected, lost and the jitter, with the flow's RTP clock.
+// Finish puts together what was added of each source, and works out what is expected,
+// lost and the jitter, with the flow's RTP clock.
 func (c *Counters) Finish(clockHz uint32) {
+	c.RTP = join(c.RTP)
 	for i := range c.RTP {
 		r := &c.RTP[i]
-		running := uint64(r.Last-r.First) + 1
-		r.Expected = running + r.LostBefore
-		r.Lost = int64(running) - int64(r.Received) + int64(r.LostBefore)
+		r.Expected = r.running() + r.LostBefore
+		r.Lost = int64(r.Expected - r.Received)
 		r.ClockHz = clockHz
 		if clockHz != 0 {
 			r.JitterMs = float64(r.Jitter) / 16 / float64(clockHz) * 1000

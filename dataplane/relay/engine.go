@@ -65,6 +65,9 @@ type half struct {
 	next       *half
 	nextBefore Counters // what this flow had counted when it was joined
 	earlier    Counters // what flows that were joined to this one counted in all
+	past       Counters // what the kernel counted before it gave this flow up
+	// inherited: the kernel had the flow from an earlier process.
+	inherited bool
 }
 
 // forward is where a flow sends: the 5-tuple by which the next relay would take it.
@@ -104,13 +107,23 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep removes from the kernel what is not in the table. Call it once after the flows
-// of an earlier process were added again.
+// Sweep removes from the kernel what is not in the table, and offers it again what it
+// refused. Call it once after the flows of an earlier process were added again.
 func (e *Engine) Sweep() (int, error) {
 	if e.kernel == nil {
 		return 0, nil
 	}
-	return e.kernel.Sweep()
+	strays, err := e.kernel.Sweep()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, en := range e.pairs {
+		for _, h := range en.halfs {
+			if !h.inKernel {
+				e.installKernel(h)
+			}
+		}
+	}
+	return strays, err
 }
 
 // Strays is how many entries the kernel had that the table did not know, or lacked,
@@ -150,9 +163,7 @@ func (e *Engine) install(h *half) error {
 	h.process = id
 	e.byKey[h.flow().tableKey()] = h
 	e.byForward[h.forward()] = append(e.byForward[h.forward()], h)
-	h.next = e.nextOf(h)
 	e.installKernel(h)
-	e.joinEarlier(h)
 	return nil
 }
 
@@ -165,8 +176,8 @@ func (e *Engine) Update(id ID, p Pair) error {
 		return ErrNotFound
 	}
 	for d := range p.Flows {
-		if p.Flows[d].Key != en.pair.Flows[d].Key {
-			return fmt.Errorf("update flow %s: the key must stay", Direction(d))
+		if p.Flows[d].tableKey() != en.pair.Flows[d].tableKey() {
+			return fmt.Errorf("update flow %s: what it takes must stay", Direction(d))
 		}
 	}
 	old := en.pair
@@ -194,25 +205,20 @@ func (e *Engine) replace(h *half) error {
 	if err := e.process.Replace(h.process, *h.flow()); err != nil {
 		return fmt.Errorf("change flow: %w", err)
 	}
-	if !h.inKernel {
-		return nil
-	}
-	h.next = e.nextOf(h)
-	if err := e.kernel.Replace(h.kernel, h.joined(), h.lease()); err != nil {
-		return fmt.Errorf("change flow in the kernel: %w", err)
-	}
-	e.rejoin(h)
-	return nil
-}
-
-// rejoin has the flows that are joined to h follow its change.
-func (e *Engine) rejoin(h *half) {
-	k := h.flow().Key
-	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
-		if earlier.next == h && earlier.inKernel {
-			e.join(earlier, e.nextOf(earlier))
+	switch {
+	case !h.inKernel:
+		e.installKernel(h)
+	case h.flow().needsProcess():
+		e.leaveKernel(h, onlyProcess)
+	default:
+		if err := e.join(h, e.nextOf(h)); err != nil {
+			return fmt.Errorf("change flow in the kernel: %w", err)
 		}
 	}
+	for _, earlier := range e.joinedTo(h) { // they follow the change
+		e.mustJoin(earlier, e.nextOf(earlier))
+	}
+	return nil
 }
 
 // Renew moves the end of a pair.
@@ -262,23 +268,17 @@ func (e *Engine) Remove(id ID) ([2]FlowStats, error) {
 
 func (e *Engine) remove(h *half) FlowStats {
 	path, reason := e.path(h)
-	k := h.flow().Key
 	delete(e.byKey, h.flow().tableKey())
 	e.forgetForward(h)
-	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
-		if earlier.next == h && earlier.inKernel {
-			e.join(earlier, nil)
-		}
+	for _, earlier := range e.joinedTo(h) {
+		e.mustJoin(earlier, nil)
 	}
-	total := h.earlier
 	if h.inKernel {
-		counted := e.kernel.Remove(h.kernel)
-		if h.next != nil {
-			h.next.earlier.Add(since(counted, h.nextBefore))
-		}
-		total.Add(counted)
+		e.leaveKernel(h, "")
 	}
-	total.Add(e.process.Remove(h.process))
+	total := e.process.Remove(h.process)
+	total.Add(h.past)
+	total.Add(h.earlier)
 	total.Finish(h.flow().ClockHz)
 	return FlowStats{Counters: total, Path: path, Reason: reason}
 }

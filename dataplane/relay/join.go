@@ -2,17 +2,35 @@ package relay
 
 import "time"
 
+// onlyProcess is why a flow never goes to the kernel.
+const onlyProcess = "the client is on TCP or TLS"
+
+// needsProcess tells whether a flow's datagrams are not the kernel's to receive or send.
+func (f *Flow) needsProcess() bool { return f.Sink != nil || f.Stream }
+
 // nextOf finds the flow of another relay of this node that takes what h sends.
 func (e *Engine) nextOf(h *half) *half {
 	f := h.flow()
-	if f.Sink != nil || f.Stream || f.Out.Channel != 0 {
+	if f.needsProcess() || f.Out.Channel != 0 {
 		return nil
 	}
 	next := e.byKey[tableKey{Key: Key{Local: f.Out.Dst, Remote: f.Out.Src}}]
-	if next == nil || next.flow().Sink != nil {
+	if next == nil || next.flow().needsProcess() {
 		return nil
 	}
 	return next
+}
+
+// joinedTo returns the flows that the kernel sends on by h's way.
+func (e *Engine) joinedTo(h *half) []*half {
+	k := h.flow().Key
+	var joined []*half
+	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
+		if earlier.next == h && earlier.inKernel {
+			joined = append(joined, earlier)
+		}
+	}
+	return joined
 }
 
 // joined is what the kernel does with h's datagrams.
@@ -47,58 +65,79 @@ func leaseOf(notAfter time.Time) time.Time {
 	return until
 }
 
+// installKernel offers a flow to the kernel, and joins to it the flows that send to it.
 func (e *Engine) installKernel(h *half) {
-	f := h.flow()
 	switch {
 	case e.kernel == nil:
 		h.reason = e.whyNot
 		return
-	case f.Sink != nil || f.Stream:
-		h.reason = "the client is on TCP or TLS"
+	case h.flow().needsProcess():
+		h.reason = onlyProcess
 		return
 	}
+	h.next = e.nextOf(h)
 	id, err := e.kernel.Install(h.joined(), h.lease())
 	if err != nil {
-		h.reason = err.Error()
+		h.next, h.reason = nil, err.Error()
 		return
 	}
 	h.kernel, h.inKernel, h.reason = id, true, ""
-	h.nextBefore = e.kernel.Counters(id)
+	// What it counted for an earlier process was the next flow's as well.
+	counted := e.kernel.Counters(id)
+	h.inherited = counted.Packets > 0 && h.next == nil
+	h.nextBefore = Counters{}
+	e.joinEarlier(h)
+}
+
+// leaveKernel takes a flow out of the kernel; the process relays it.
+func (e *Engine) leaveKernel(h *half, reason string) {
+	counted := e.kernel.Remove(h.kernel)
+	h.settle(counted)
+	h.past.Add(counted)
+	h.next, h.inKernel, h.reason = nil, false, reason
+}
+
+// settle gives the next flow what h counted while it was joined to it.
+func (h *half) settle(counted Counters) {
+	if h.next != nil {
+		h.next.earlier.Add(counted.since(h.nextBefore))
+	}
+	h.nextBefore = counted
 }
 
 // joinEarlier joins to h the flows that send to it.
 func (e *Engine) joinEarlier(h *half) {
 	k := h.flow().Key
-	if k.Channel != 0 {
-		return
-	}
 	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
-		if e.nextOf(earlier) == h && earlier.inKernel {
-			e.join(earlier, h)
+		if earlier != h && earlier.inKernel && e.nextOf(earlier) == h {
+			// Refused, it goes through the process as before.
+			_ = e.join(earlier, h)
 		}
 	}
 }
 
-// join makes h leave by next's way, or by its own with nil. When the kernel refuses, h
-// goes through the process as before.
-func (e *Engine) join(h, next *half) {
-	before := h.next
+// join makes h leave by next's way, or by its own with nil.
+func (e *Engine) join(h, next *half) error {
 	counted := e.kernel.Counters(h.kernel)
+	before := h.next
 	h.next = next
 	if err := e.kernel.Replace(h.kernel, h.joined(), h.lease()); err != nil {
 		h.next = before
-		return
+		return err
 	}
-	if before != nil {
-		before.earlier.Add(since(counted, h.nextBefore))
+	h.next = before
+	h.settle(counted)
+	h.next = next
+	if h.inherited && next != nil {
+		h.inherited, h.nextBefore = false, Counters{}
 	}
-	h.nextBefore = counted
+	return nil
 }
 
-// since is what was counted after an earlier reading; of RTP only the whole is known.
-func since(now, before Counters) Counters {
-	now.Packets -= before.Packets
-	now.Bytes -= before.Bytes
-	now.Policed = 0
-	return now
+// mustJoin is join where the way that h goes by may not go on: what the kernel does not
+// change it must give up.
+func (e *Engine) mustJoin(h, next *half) {
+	if err := e.join(h, next); err != nil {
+		e.leaveKernel(h, err.Error())
+	}
 }

@@ -55,12 +55,10 @@ func (e *Engine) counters(h *half) Counters {
 	if h.inKernel {
 		total.Add(e.kernel.Counters(h.kernel))
 	}
+	total.Add(h.past)
 	total.Add(h.earlier)
-	k := h.flow().Key
-	for _, earlier := range e.byForward[forward{k.Remote, k.Local}] {
-		if earlier.next == h && earlier.inKernel {
-			total.Add(since(e.kernel.Counters(earlier.kernel), earlier.nextBefore))
-		}
+	for _, earlier := range e.joinedTo(h) {
+		total.Add(e.kernel.Counters(earlier.kernel).since(earlier.nextBefore))
 	}
 	total.Finish(h.flow().ClockHz)
 	return total
