@@ -170,10 +170,16 @@ func TestMediaGoesByXDP(t *testing.T) {
 	if d.Path != "xdp" || d.Flows.XDP != 2 || d.Program == nil || d.Program.ID == 0 || d.Program.Tag == "" || len(d.Maps) == 0 {
 		t.Errorf("dataplane %+v", d)
 	}
-	for _, reason := range decode[[]api.Reason](t, s, "dataplane", "drops", "--all") {
-		if reason.Reason == "forwarded" && reason.Path == "xdp" && reason.Packets < 4000 {
-			t.Errorf("%d packets forwarded by XDP, want 4000", reason.Packets)
+	// The first few may go by the process, until the neighbours are known.
+	forwarded := map[string]uint64{}
+	reasons := decode[[]api.Reason](t, s, "dataplane", "drops", "--all")
+	for _, r := range reasons {
+		if r.Reason == "forwarded" {
+			forwarded[r.Path] = r.Packets
 		}
+	}
+	if forwarded["xdp"] < 3900 || forwarded["xdp"]+forwarded["userspace"] < 4000 {
+		t.Errorf("forwarded %v of 4000: %+v", forwarded, reasons)
 	}
 	s.command(t, 0, "status")
 	s.command(t, 0, "dataplane", "top", "--count", "1", "--interval", "100ms")

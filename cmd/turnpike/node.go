@@ -37,6 +37,7 @@ type node struct {
 	turn   *turn.Server // nil: off
 
 	certificate atomic.Pointer[tls.Certificate]
+	told        []string // what watch has told to be degraded
 
 	mu      sync.Mutex // guards what follows; the innermost lock of the node
 	config  *config.Node
@@ -78,9 +79,6 @@ func (n *node) ready() {
 	n.become(api.Ready)
 	st := n.Status()
 	n.log.Event("System Ready", "Detail", "path="+st.Path, "Degraded", len(st.Degraded))
-	for _, d := range st.Degraded {
-		n.log.Warn("System Degraded", "Detail", d)
-	}
 }
 
 // stopped tells how the node ended.

@@ -318,6 +318,31 @@ func TestDegraded(t *testing.T) {
 	}
 }
 
+// CA-04: a limit is told once when it is reached and once when it is over.
+func TestDegradedIsToldOnce(t *testing.T) {
+	var out strings.Builder
+	log, err := eventlog.New(eventlog.Config{Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{log: log}
+	for _, now := range [][]string{{"full"}, {"full"}, {"full", "s1"}, {"s1"}, {}} {
+		n.tellDegraded(now)
+	}
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		fields, err := eventlog.Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fields[3].Value+": "+fields[4].Value)
+	}
+	want := []string{"System Degraded: full", "System Degraded: s1", "System Restored: no longer: full", "System Restored: no longer: s1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestGroupEndsWithTheFirstError(t *testing.T) {
 	g, ctx := newGroup(t.Context())
 	wrong := errors.New("wrong")

@@ -26,3 +26,10 @@ func notify(state string) error {
 	}
 	return nil
 }
+
+// notify tells the service manager, or the log that it cannot be told.
+func (n *node) notify(state string) {
+	if err := notify(state); err != nil {
+		n.log.Warn("Service Manager Unreachable", "Detail", err)
+	}
+}

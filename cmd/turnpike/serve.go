@@ -246,7 +246,7 @@ func (n *node) reloadOnSIGHUP(ctx context.Context) error {
 	}
 }
 
-// begin lets packets in and says so to whoever waits for it.
+// begin lets packets in, says so to whoever waits for it, and watches until ctx ends.
 func (n *node) begin(ctx context.Context) error {
 	if n.turn != nil {
 		select {
@@ -267,8 +267,7 @@ func (n *node) begin(ctx context.Context) error {
 		return err
 	}
 	n.ready()
-	if err := notify("READY=1"); err != nil {
-		n.log.Warn("Service Manager Unreachable", "Detail", err)
-	}
-	return nil
+	n.notify("READY=1")
+	defer n.notify("STOPPING=1")
+	return n.watch(ctx)
 }

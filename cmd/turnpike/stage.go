@@ -182,7 +182,7 @@ func (s *stage) clientHost() *lab.Host {
 // listen opens a UDP socket on a host of the lab, or here.
 func (s *stage) listen(h *lab.Host, at netip.AddrPort) (conn net.PacketConn, err error) {
 	open := func() error {
-		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		conn, err = tryout.Listen(at)
 		return err
 	}
 	if h == nil {
