@@ -70,7 +70,11 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return err
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
-	log, err := eventlog.New(eventlog.Config{Out: stdout, File: n.LogFile(), Level: string(n.Log.Level), Node: n.System.Name})
+	// Who reads standard output may be slow or go away; the node must not notice.
+	signal.Ignore(unix.SIGPIPE)
+	records := eventlog.NewQueue(stdout)
+	defer records.Close()
+	log, err := eventlog.New(eventlog.Config{Out: records, File: n.LogFile(), Level: string(n.Log.Level), Node: n.System.Name})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,6 +64,10 @@ func (s *stateDir) file(name string) string { return filepath.Join(s.path, name)
 // close lets go of the directory.
 func (s *stateDir) close() error { return s.lock.Close() }
 
+// dyingTime is how long a killed process may take to give its lock back: freeing its
+// memory comes first.
+const dyingTime = time.Second
+
 // lockState makes sure that one process at a time uses a state directory. The
 // kernel gives the lock back however the process ends.
 func lockState(path string) (*os.File, error) {
@@ -71,6 +76,10 @@ func lockState(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for until := time.Now().Add(dyingTime); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(until); {
+		time.Sleep(dyingTime / 50)
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		pid, _ := os.ReadFile(f.Name())
 		return nil, errors.Join(fmt.Errorf("a node is alive with state directory %s (pid %s): stop it first", path, strings.TrimSpace(string(pid))), f.Close())
