@@ -46,7 +46,7 @@ demo: deps build ## coturn's client and a pion client through a node on XDP, wit
 
 .PHONY: bench
 bench: deps build ## measure limit, relay, coturn and pion in one run (BENCHARGS for choices)
-	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/cmd/bench $(BENCHARGS)
+	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/bench $(BENCHARGS)
 
 .PHONY: test
 test: deps build fresh vet lint ## everything: generated files, linters, all tests with -race (root: namespaces too)
