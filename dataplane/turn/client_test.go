@@ -140,9 +140,11 @@ func raw(t stun.AttrType, v ...byte) attr { return func(m *stun.Message) { m.Add
 func peer(a netip.AddrPort) attr {
 	return func(m *stun.Message) { addXORAddress(m, stun.AttrXORPeerAddress, a) }
 }
+
 func channelNumber(n uint16) attr {
 	return raw(stun.AttrChannelNumber, byte(n>>8), byte(n), 0, 0)
 }
+
 func lifetime(seconds uint32) attr {
 	return raw(stun.AttrLifetime, binary.BigEndian.AppendUint32(nil, seconds)...)
 }
@@ -152,9 +154,6 @@ func wantFamily(b byte) attr {
 }
 func bothFamilies() attr { return raw(attrAdditionalAddressFamily, wireIPv6, 0, 0, 0) }
 func data(p string) attr { return raw(stun.AttrData, []byte(p)...) }
-func transaction(id [12]byte) attr {
-	return func(m *stun.Message) { m.TransactionID = id; m.WriteTransactionID() }
-}
 
 // exchange sends a message and returns the answer, or nil.
 func (c *testClient) exchange(m *stun.Message) *stun.Message {

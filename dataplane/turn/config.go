@@ -54,7 +54,7 @@ type Config struct {
 	RateKbps uint32 // policer of each flow; 0: none
 
 	NonceKey    []byte // keeps nonces valid across restarts; empty: a random key
-	JournalPath string // empty: allocations do not outlive the process
+	JournalPath string // of one process at a time; empty: allocations do not outlive the process
 }
 
 // RelayAddr is an address that relays are on.
@@ -132,6 +132,7 @@ func (c *Config) defaults() {
 	if c.DefaultLifetime == 0 {
 		c.DefaultLifetime = 10 * time.Minute
 	}
+	c.DefaultLifetime = min(c.DefaultLifetime, c.MaxLifetime)
 	if c.MaxPermissions == 0 {
 		c.MaxPermissions = 128
 	}

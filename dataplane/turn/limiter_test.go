@@ -25,8 +25,10 @@ func TestLimiter(t *testing.T) {
 		t.Error("another source refused")
 	}
 	now = now.Add(time.Second)
-	if !l.spend(3, now) || !l.spend(3, now) || l.spend(3, now) {
-		t.Error("want two tokens after a second")
+	for i, want := range []bool{true, true, false} {
+		if got := l.spend(3, now); got != want {
+			t.Errorf("token %d after a second: %t, want %t", i, got, want)
+		}
 	}
 	l.refund(3, now)
 	if !l.spend(3, now) {
