@@ -46,9 +46,9 @@ func TestPromises(t *testing.T) {
 		t.Errorf("promises without measurements: %+v", got)
 	}
 	r.Add(
-		report.Row{Part: report.Throughput, Target: limitTarget, Direction: up, Relays: 6000, Delivered: 3e6},
-		report.Row{Part: report.Throughput, Target: xdpTarget, Direction: up, Relays: 1, Delivered: 9e6},
-		report.Row{Part: report.Throughput, Target: xdpTarget, Direction: up, Relays: 6000, Delivered: 2.4e6},
+		report.Row{Part: report.Throughput, Target: limitTarget, Direction: up, Relays: 6000, PerCore: 3e6},
+		report.Row{Part: report.Throughput, Target: xdpTarget, Direction: up, Relays: 1, PerCore: 9e6},
+		report.Row{Part: report.Throughput, Target: xdpTarget, Direction: up, Relays: 6000, PerCore: 2.4e6, Delivered: 2.4e6},
 		report.Row{Part: report.Throughput, Target: coturnTarget, Direction: up, Relays: 6000, Delivered: 2e5},
 		report.Row{Part: report.OneCore, Target: xdpTarget, Direction: both, Relays: 6000, Lost: 3},
 	)

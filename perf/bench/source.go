@@ -80,6 +80,7 @@ func (s *site) send(ctx context.Context, d demand) (gen.Result, error) {
 	for range s.sources {
 		r := <-results
 		all.Sent += r.Sent
+		all.Core += r.Core
 		all.Elapsed, all.Late = max(all.Elapsed, r.Elapsed), max(all.Late, r.Late)
 		errs = append(errs, r.err)
 	}

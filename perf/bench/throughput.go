@@ -63,7 +63,7 @@ func (b *bench) rounds(ctx context.Context, sites []*site, d demand, rounds int)
 	}
 	for i, s := range sites {
 		row := medianRow(report.Throughput, s.target, outcomes[i])
-		row.Unseen = unseen[i]
+		row.Unseen, row.PerCore = unseen[i], medianPerCore(outcomes[i])
 		var err error
 		if row.RunNs, err = s.runNs(ctx, d); err != nil {
 			return fmt.Errorf("%s: %w", s.target, err)
@@ -89,6 +89,12 @@ func medianRow(part, target string, os []outcome) report.Row {
 	row := os[len(os)/2].row(part, target)
 	row.Worst, row.Best = os[0].delivered, os[len(os)-1].delivered
 	return row
+}
+
+// medianPerCore is the median of what the rounds had per second of a core.
+func medianPerCore(os []outcome) float64 {
+	slices.SortFunc(os, func(a, b outcome) int { return int(a.perCore() - b.perCore()) })
+	return os[len(os)/2].perCore()
 }
 
 // ladder finds the most that a server in a process delivers at any load: it gets

@@ -37,6 +37,15 @@ type outcome struct {
 
 func (o outcome) lost() int64 { return int64(o.sent.Sent) - int64(o.received) }
 
+// perCore is the number of packets that arrived per second of the generator's core.
+// Unlike the rate it does not depend on what else the machine does meanwhile.
+func (o outcome) perCore() float64 {
+	if o.sent.Core <= 0 {
+		return 0
+	}
+	return float64(o.received) / o.sent.Core.Seconds()
+}
+
 func (o outcome) loss() float64 {
 	if o.sent.Sent == 0 {
 		return 1

@@ -48,6 +48,9 @@ type Result struct {
 	Sent    uint64        // packets; the flows took turns
 	Elapsed time.Duration // from the first to the last packet
 	Late    time.Duration // delay of the generator that was not made up for
+	// Core is the CPU time of the generator's thread, with that of the softirqs that
+	// ran in it: those of every XDP program that the packets met.
+	Core time.Duration
 }
 
 // Rate is the number of packets per second that were sent.
@@ -144,15 +147,21 @@ func (g *Generator) Run(ctx context.Context, load Load) (Result, error) {
 	if load.Duration > 0 {
 		go g.endAfter(ctx, cancel, load.Duration)
 	}
+	var core time.Duration
 	err := g.home.Do(func() error {
 		return onCPU(load.CPU, load.Nice, func() error {
-			return runLive(ctx, g.objs.Generate.FD(), g.frame)
+			before := threadTime()
+			err := runLive(ctx, g.objs.Generate.FD(), g.frame)
+			core = threadTime() - before
+			return err
 		})
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("run the generator in %s: %w", g.home.Name, err)
 	}
-	return g.result()
+	r, err := g.result()
+	r.Core = core
+	return r, err
 }
 
 // endAfter ends a run when the program says that its time is over.

@@ -115,3 +115,10 @@ func onCPU(cpu, nice int, f func() error) error {
 	}
 	return f()
 }
+
+// threadTime is the CPU time that the calling thread has used.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // fails only for an unknown clock
+	return time.Duration(ts.Nano())
+}

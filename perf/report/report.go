@@ -35,8 +35,9 @@ type Row struct {
 	Payload   int    `json:"payload,omitempty"`
 
 	Offered      float64 `json:"offered_pps,omitempty"`
-	Delivered    float64 `json:"delivered_pps,omitempty"` // median of the rounds
-	Worst        float64 `json:"worst_pps,omitempty"`     // of the rounds
+	Delivered    float64 `json:"delivered_pps,omitempty"`           // median of the rounds
+	PerCore      float64 `json:"packets_per_core_second,omitempty"` // of the core that generator, node and counter share
+	Worst        float64 `json:"worst_pps,omitempty"`               // of the rounds
 	Best         float64 `json:"best_pps,omitempty"`
 	Sent         uint64  `json:"sent,omitempty"`
 	Lost         int64   `json:"lost"`

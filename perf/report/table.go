@@ -36,6 +36,7 @@ var (
 	colRSS       = column{"RSS/relay KiB", func(r Row) string { return kib(r.RSSPerRelay) }}
 	colSystem    = column{"system/relay KiB", func(r Row) string { return kib(r.SystemMemory) }}
 	colTotal     = column{"RSS MiB", func(r Row) string { return count(float64(r.RSS) / (1 << 20)) }}
+	colPerCore   = column{"packets/core second", func(r Row) string { return count(r.PerCore) }}
 	colUnseen    = column{"flows unseen", func(r Row) string { return fmt.Sprint(r.Unseen) }}
 	colNote      = column{"", func(r Row) string { return r.Note }}
 )
@@ -45,7 +46,7 @@ var tables = []struct {
 	part, title string
 	columns     []column
 }{
-	{Throughput, "Flat out", []column{colTarget, colDirection, colRelays, colPeers, colPayload, colDelivered, colRange, colUnseen, colRun, colCPU, colNote}},
+	{Throughput, "Flat out", []column{colTarget, colDirection, colRelays, colPeers, colPayload, colDelivered, colRange, colPerCore, colUnseen, colRun, colCPU, colNote}},
 	{NoDrop, "No-drop rate (at most 0.1 % lost)", []column{colTarget, colDirection, colRelays, colPayload, colOffered, colCPU, colNote}},
 	{Latency, "Added latency", []column{colTarget, colDirection, colRelays, colPayload, colOffered, colP50, colP90, colP99, colP999, colNote}},
 	{OneCore, "Every relay at 50 packets/s both ways, all on one core", []column{colTarget, colRelays, colPayload, colOffered, colSent, colLost, colUnseen, colP50, colP99, colNote}},
