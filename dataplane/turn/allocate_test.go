@@ -3,6 +3,7 @@ package turn
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,6 +181,9 @@ func TestPermissionAndChannelLimits(t *testing.T) {
 		t.Errorf("four permissions answered with %d, want 508", got)
 	}
 	c.must(stun.MethodCreatePermission, peer(host(0)), peer(host(1)), peer(host(1)), peer(host(2)))
+	if got := codeOf(c.do(stun.MethodCreatePermission, slices.Repeat([]attr{peer(host(0))}, 7)...)); got != 508 {
+		t.Errorf("more peers than an allocation can have answered with %d, want 508", got)
+	}
 	if got := codeOf(c.do(stun.MethodChannelBind, channelNumber(0x4000), peer(host(3)))); got != 508 {
 		t.Errorf("channel that needs a fourth permission answered with %d, want 508", got)
 	}

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -53,9 +54,20 @@ func (s *Server) packet(from fiveTuple, c client, packet []byte, m relay.Meta) {
 	}
 }
 
+const (
+	// maxRequest is longer than any request that can succeed: only Send indications
+	// carry data.
+	maxRequest         = 8192
+	sendIndicationType = 0x0016
+)
+
 func (s *Server) message(from fiveTuple, c client, packet []byte, m relay.Meta) {
+	if len(packet) > maxRequest && binary.BigEndian.Uint16(packet) != sendIndicationType {
+		s.stats.garbage.Add(1)
+		return
+	}
 	r := s.requests.Get().(*request)
-	defer s.requests.Put(r)
+	defer s.putRequest(r)
 	r.from, r.back, r.meta, r.now = from, c, m, time.Now()
 	r.account, r.key = account{}, nil
 	if !r.decode(packet) {
@@ -63,6 +75,14 @@ func (s *Server) message(from fiveTuple, c client, packet []byte, m relay.Meta) 
 		return
 	}
 	s.handle(r)
+}
+
+// putRequest keeps a request for the next message, unless an odd message made it
+// costly to keep.
+func (s *Server) putRequest(r *request) {
+	if cap(r.msg.Attributes) <= 256 && cap(r.msg.Raw) <= 2*maxRequest {
+		s.requests.Put(r)
+	}
 }
 
 // client is the way back to a client: a listener's socket or its own connection.

@@ -23,6 +23,9 @@ func (s *Server) createPermission(r *request, a *allocation) stun.ErrorCode {
 		if code != success {
 			return code
 		}
+		if len(peers) == int(families)*s.cfg.MaxPermissions {
+			return stun.CodeInsufficientCapacity
+		}
 		peers = append(peers, local.Addr())
 	}
 	if len(peers) == 0 {

@@ -211,6 +211,7 @@ func TestGarbageGetsNoAnswer(t *testing.T) {
 		"longer than itself": append(append([]byte(nil), request...), 0),
 		"an answer":          message(stun.MethodBinding, stun.ClassSuccessResponse).Raw,
 		"an indication":      message(stun.MethodBinding, stun.ClassIndication).Raw,
+		"a long request":     message(stun.MethodBinding, stun.ClassRequest, raw(0x8888, make([]byte, maxRequest)...)).Raw,
 		"short channel data": {0x40, 0, 0},
 		"long channel data":  {0x40, 0, 0xff, 0xff, 1},
 		"no such channel":    {0x40, 0, 0, 1, 1},
