@@ -134,9 +134,10 @@ struct permission_key {
 	__u16 zero[3];
 };
 
-/* Written by the process ten times a second. */
+/* Written by the process. */
 struct owner {
-	__u64 heartbeat;
+	__u64 heartbeat; /* ten times a second */
+	__u64 retired;	 /* packets that flows which are gone forwarded */
 };
 
 /* Keeps the enums in the object's type information, where Go takes them from. */

@@ -108,7 +108,7 @@ struct {
 /* How many packets left for which reason. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, REASON_COUNT);
+	__uint(max_entries, 64); /* more than REASON_COUNT, which grows */
 	__type(key, __u32);
 	__type(value, __u64);
 } exits SEC(".maps");

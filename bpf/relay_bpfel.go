@@ -50,6 +50,7 @@ type RelayHop struct {
 type RelayOwner struct {
 	_         structs.HostLayout
 	Heartbeat uint64
+	Retired   uint64
 }
 
 type RelayPermissionKey struct {

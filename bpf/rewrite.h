@@ -14,7 +14,8 @@
 #include "parse.h"
 
 #define DF_FROM 1260 /* an IPv4 packet made from IPv6 may be fragmented up to here (RFC 7915 5.1) */
-#define SUM_LOOP 1024 /* 32-bit words that payload_sum reads: 4 KiB, more than a frame */
+#define SUM_LOOP 1024 /* 32-bit words that payload_sum reads: 4 KiB, more than most frames */
+#define SUM_MAX (4 * SUM_LOOP)
 
 /* Sums the payload of a packet that came without a checksum and needs one for IPv6. */
 static __noinline int payload_sum(struct xdp_md *ctx, __u32 offset, __u32 len)

@@ -39,12 +39,11 @@ static __always_inline struct flow_stats *stats_of(__u32 slot)
 	return bpf_map_lookup_elem(&stats, &index);
 }
 
-static __always_inline void start_source(struct rtp_source *r, const struct rtp_header *h,
-					 __u32 arrival)
+static __always_inline void start_source(struct rtp_source *r, const struct rtp_header *h)
 {
 	r->ssrc = h->ssrc;
 	r->timestamp = bpf_ntohl(h->timestamp);
-	r->arrival = arrival;
+	r->arrival = bpf_ktime_get_ns() >> 10;
 	r->jitter = 0;
 	r->received = 1;
 	r->lost_before = 0;
@@ -75,6 +74,7 @@ static __always_inline void count_sequence(struct rtp_source *r, __u16 seq)
 		if (seq < r->max_seq)
 			r->cycles++;
 		r->max_seq = seq;
+		r->bad_seq = seq + 1; /* which is no jump: none is waited for */
 	} else if (ahead <= 65536 - MAX_MISORDER) {
 		/* A great jump counts when the next packet follows it. */
 		if (seq != r->bad_seq) {
@@ -153,7 +153,7 @@ static __always_inline void count_rtp(struct flow_stats *st, const struct rtp_he
 	if (!r)
 		return;
 	if (r->ssrc != h->ssrc || !in_use(r)) {
-		start_source(r, h, now >> 10);
+		start_source(r, h);
 		return;
 	}
 	if (is_timed(seq))

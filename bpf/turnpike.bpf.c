@@ -59,7 +59,8 @@ static __always_inline __be16 check_to_send(struct xdp_md *ctx, const struct pac
 }
 
 /* What is forwarded is counted with the flow only; the process adds it up. */
-static __always_inline int send(struct xdp_md *ctx, const struct hop *h, struct flow_stats *st)
+static __always_inline int send(struct xdp_md *ctx, const struct packet *p, const struct hop *h,
+				struct flow_stats *st)
 {
 	int verdict;
 
@@ -69,6 +70,7 @@ static __always_inline int send(struct xdp_md *ctx, const struct hop *h, struct 
 	if (verdict == XDP_REDIRECT)
 		return verdict;
 	st->packets--;
+	st->bytes -= p->payload_len;
 	return leave(REASON_NO_DEVICE, verdict);
 }
 
@@ -105,6 +107,8 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		return left_over(REASON_NO_NEIGHBOUR, now);
 	if (header_length(s6 != 0) + new_udp_len(p, s) > h->mtu)
 		return left_over(REASON_TOO_BIG, now);
+	if (!p->udp_check && p->payload_len > SUM_MAX && s6)
+		return left_over(REASON_TOO_BIG, now);
 	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
 		count_rtp(st, rtp, now, s->rtp_mult);
@@ -113,7 +117,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	count(st, p->payload_len, now);
 	if (rewrite(ctx, p, s, s6, h, check))
 		return XDP_ABORTED;
-	return send(ctx, h, st);
+	return send(ctx, p, h, st);
 }
 
 /* find takes the hint that nearly every packet of a flow has. */

@@ -54,7 +54,6 @@ type Backend struct {
 	byKey   map[bpf.RelayFlowKey]uint32
 	orphans map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
 	tx      map[int]uint32              // interface to index in tx_devices
-	retired uint64                      // packets of flows that are gone
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -174,6 +173,7 @@ func (b *Backend) Activate() error {
 	b.done.Go(func() { b.beatUntil(ctx) })
 	b.mu.Lock()
 	b.active = true
+	b.takeOverWaiting()
 	b.attachAll()
 	b.mu.Unlock()
 	b.done.Go(func() { b.watch(ctx) })

@@ -54,7 +54,7 @@ func ofCPU(st *bpf.RelayFlowStats) relay.Counters {
 			continue
 		}
 		c.RTP = append(c.RTP, relay.RTP{
-			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(r.LostBefore),
+			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(int64(int32(r.LostBefore))),
 			First: uint32(r.BaseSeq), Last: uint32(r.Cycles)<<16 + uint32(r.MaxSeq),
 			Jitter: r.Jitter, Timestamp: r.Timestamp, Arrival: r.Arrival,
 		})
@@ -85,9 +85,19 @@ func (b *Backend) Reasons() [bpf.ReasonCount]uint64 {
 func (b *Backend) forwarded() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	sum := b.retired
+	sum := b.memory.owner.Retired
 	for id := range b.flows {
-		sum += b.read(id).Packets
+		sum += b.packets(id)
+	}
+	for _, slot := range b.orphans {
+		sum += b.packets(b.idOf(slot))
+	}
+	return sum
+}
+
+func (b *Backend) packets(id uint32) (sum uint64) {
+	for i := range b.statsOf(id) {
+		sum += atomic.LoadUint64(&b.statsOf(id)[i].Packets)
 	}
 	return sum
 }

@@ -18,6 +18,8 @@ type installed struct {
 	slot  uint32 // the one of the flow's two slots that is live
 	hop   *usedHop
 	grace uint64 // when this many grace periods are over, the other slot is unused
+	// waiting: the slot is still as an earlier process left it; see takeOver.
+	waiting bool
 }
 
 // idOf returns the flow's number for either of its slots.
@@ -61,17 +63,35 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 }
 
 // takeOver makes an entry that an earlier process left this one's: its counters and
-// its place stay, and no packet is lost.
+// its place stay, and no packet is lost. Until Activate it goes on as it is: what it was
+// joined to may be installed only later.
 func (b *Backend) takeOver(key bpf.RelayFlowKey, slot uint32, f relay.Flow, lease time.Time) (relay.FlowID, error) {
 	id := b.idOf(slot)
-	in := &installed{slot: slot, hop: &usedHop{}}
-	if err := b.swap(in, f, lease); err != nil {
-		return 0, err
+	in := &installed{flow: f, lease: lease, slot: slot, hop: &usedHop{}, waiting: true}
+	if b.active {
+		if err := b.swap(in, f, lease); err != nil {
+			return 0, err
+		}
+	} else {
+		b.memory.setLease(slot, encodeLease(lease))
 	}
 	delete(b.orphans, key)
 	b.flows[id] = in
 	b.byKey[key] = id
 	return relay.FlowID(id), nil
+}
+
+// takeOverWaiting gives what was taken over the form that it has by now.
+func (b *Backend) takeOverWaiting() {
+	for _, in := range b.flows {
+		if !in.waiting {
+			continue
+		}
+		if err := b.swap(in, in.flow, in.lease); err != nil {
+			b.erase(encodeKey(in.flow.Key), in.slot)
+			in.waiting, in.hop = false, &usedHop{reason: err.Error()}
+		}
+	}
 }
 
 // Replace changes what becomes of a flow's packets; the key stays.
@@ -81,6 +101,11 @@ func (b *Backend) Replace(id relay.FlowID, f relay.Flow, lease time.Time) error 
 	in, ok := b.flows[uint32(id)]
 	if !ok {
 		return relay.ErrNotFound
+	}
+	if in.waiting {
+		in.flow, in.lease = f, lease
+		b.memory.setLease(in.slot, encodeLease(lease))
+		return nil
 	}
 	return b.swap(in, f, lease)
 }
@@ -146,7 +171,7 @@ func (b *Backend) Remove(id relay.FlowID) relay.Counters {
 	key := encodeKey(in.flow.Key)
 	b.erase(key, in.slot)
 	counters := b.read(uint32(id))
-	b.retired += counters.Packets
+	b.memory.owner.Retired += counters.Packets
 	b.release(in.hop)
 	delete(b.flows, uint32(id))
 	delete(b.byKey, key)
@@ -189,6 +214,7 @@ func (b *Backend) Sweep() (int, error) {
 		if _, ours := b.byKey[key]; !ours {
 			strays++
 			b.erase(key, slot)
+			b.memory.owner.Retired += b.packets(b.idOf(slot))
 			b.ids.rest(b.idOf(slot))
 		}
 	}
@@ -243,9 +269,7 @@ func (b *Backend) findOrphans() error {
 func (b *Backend) refresh() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, u := range b.hops.byHop {
-		b.renewHop(u)
-	}
+	b.renewHops()
 	for _, in := range b.flows {
 		h, reason := b.router.next(in.flow.Out.Src.Addr(), in.flow.Out.Dst.Addr())
 		if reason == "" && h == in.hop.hop || reason != "" && reason == in.hop.reason {

@@ -65,40 +65,58 @@ func (b *Backend) acquire(h hop) (*usedHop, error) {
 	}
 	u := &usedHop{hop: h, number: n, flows: 1}
 	t.byHop[h] = u
-	b.renewHop(u)
+	u.entry, u.reason = b.resolve(h)
+	t.write(u)
 	return u, nil
 }
 
-// renewHop brings a next hop's entry up to date with the system.
-func (b *Backend) renewHop(u *usedHop) {
-	entry, reason := b.router.resolve(u.hop)
-	if reason == "" {
-		tx, err := b.txIndex(u.hop.ifindex)
-		if err != nil {
-			entry, reason = bpf.RelayHop{}, err.Error()
-		}
-		entry.Tx = uint16(tx)
+// resolve is a next hop's entry as it should be by what the system is now.
+func (b *Backend) resolve(h hop) (bpf.RelayHop, string) {
+	entry, reason := b.router.resolve(h)
+	if reason != "" {
+		return entry, reason
 	}
-	u.reason = reason
-	if entry == u.entry {
-		return
+	tx, err := b.txIndex(h.ifindex)
+	if err != nil {
+		return bpf.RelayHop{}, err.Error()
 	}
-	b.hops.write(u, entry)
+	entry.Tx = uint16(tx)
+	return entry, ""
 }
 
-// write changes an entry that packets may be reading: it is made unusable until none
-// does, and in that time the process relays.
-func (t *hopTable) write(u *usedHop, entry bpf.RelayHop) {
-	at := &t.memory.hops[u.number]
-	if u.entry.Usable != 0 {
-		atomic.StoreUint32(&at.Usable, 0)
-		t.ids.waitGrace()
+// renewHops brings all entries up to date with the system. Packets may be reading those
+// that change: they are unusable until none does, and in that time the process relays.
+func (b *Backend) renewHops() {
+	var changed []*usedHop
+	wait := false
+	for _, u := range b.hops.byHop {
+		entry, reason := b.resolve(u.hop)
+		u.reason = reason
+		if entry == u.entry {
+			continue
+		}
+		if u.entry.Usable != 0 {
+			atomic.StoreUint32(&b.memory.hops[u.number].Usable, 0)
+			wait = true
+		}
+		u.entry = entry
+		changed = append(changed, u)
 	}
-	u.entry = entry
-	usable := entry.Usable
+	if wait {
+		b.hops.ids.waitGrace()
+	}
+	for _, u := range changed {
+		b.hops.write(u)
+	}
+}
+
+// write fills an entry that no packet uses, and makes it usable last.
+func (t *hopTable) write(u *usedHop) {
+	at, entry := &t.memory.hops[u.number], u.entry
 	entry.Usable = 0
+	atomic.StoreUint32(&at.Usable, 0)
 	*at = entry
-	atomic.StoreUint32(&at.Usable, usable)
+	atomic.StoreUint32(&at.Usable, u.entry.Usable)
 }
 
 // release takes one flow from a next hop.

@@ -69,7 +69,14 @@ func encodeFlow(f relay.Flow) (bpf.RelaySlot, bpf.RelaySlot6) {
 // leaseShift is LEASE_SHIFT in bpf/layout.h: a slot's lease is in steps of 17 ms.
 const leaseShift = 24
 
-func encodeLease(t time.Time) uint32 { return uint32(toMonotonic(t) >> leaseShift) }
+// encodeLease keeps a lease within what the program can compare with now: a year or so
+// before and after.
+func encodeLease(t time.Time) uint32 {
+	const most = 1 << 30
+	now := int64(monotonic() >> leaseShift)
+	steps := int64(toMonotonic(t)>>leaseShift) - now
+	return uint32(now + min(max(steps, -most), most))
+}
 
 // flagsOf says what is done to the headers, and by how much they grow.
 func flagsOf(f relay.Flow) (flags uint8, growth int8) {
