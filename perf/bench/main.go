@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -37,6 +38,11 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	alone, err := lock()
+	if err != nil {
+		return err
+	}
+	defer alone.Close() //nolint:errcheck // ends with the process at the latest
 	b := newBench(opts, args, stdout)
 	b.measure(ctx)
 	b.report.Ratios = promises(b.report)
@@ -51,6 +57,16 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "\nwritten to %s\n", opts.out)
 	return ctx.Err()
+}
+
+// lock lets one benchmark run at a time: two would measure each other. An abstract
+// socket is gone with its process.
+func lock() (io.Closer, error) {
+	l, err := net.Listen("unix", "@turnpike-bench")
+	if err != nil {
+		return nil, fmt.Errorf("another benchmark is running; wait for its end: %w", err)
+	}
+	return l, nil
 }
 
 // options are the command line.

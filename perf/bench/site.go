@@ -39,9 +39,12 @@ type site struct {
 // labOptions: a queue for each CPU, so that both can work at the same time.
 var labOptions = lab.Options{Queues: 2, Peers: 4, Clients: 16}
 
-// newSite makes the lab and the counters.
+// newSite makes the lab and the counters. The lab's name is always the same, so that
+// a run cleans up after one that was killed.
 func newSite(target string) (*site, error) {
-	l, err := lab.New(labOptions)
+	opts := labOptions
+	opts.Name = "bench-" + target
+	l, err := lab.New(opts)
 	if err != nil {
 		return nil, err
 	}
