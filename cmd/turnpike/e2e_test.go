@@ -183,11 +183,13 @@ func TestMediaGoesByXDP(t *testing.T) {
 	}
 	s.command(t, 0, "status")
 	s.command(t, 0, "dataplane", "top", "--count", "1", "--interval", "100ms")
-	s.checkHealth(t)
+	if health := s.get(t, "/healthz"); !strings.Contains(health, `"ready"`) {
+		t.Errorf("health %s", health)
+	}
 }
 
-// checkHealth asks /healthz on the node's loopback.
-func (s *stage) checkHealth(t *testing.T) {
+// get asks the node over HTTP on its loopback.
+func (s *stage) get(t *testing.T, path string) string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -198,14 +200,16 @@ func (s *stage) checkHealth(t *testing.T) {
 			}))
 		},
 	}}
-	resp, err := client.Get("http://127.0.0.1:9464/healthz")
+	resp, err := client.Get("http://127.0.0.1:9464" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"ready"`)) {
-		t.Errorf("healthz %s: %s", resp.Status, body)
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", path, resp.Status, err)
 	}
+	return string(body)
 }
 
 func TestKillEndsARelayAtOnce(t *testing.T) {

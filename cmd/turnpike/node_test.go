@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,6 +123,36 @@ func TestRelayAddresses(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestSides(t *testing.T) {
+	all, err := sides(t.Context(), config.Interfaces{External: &config.External{Name: "lo"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := netip.MustParseAddr("127.0.0.1")
+	if len(all) != 1 || all[0].internal || !slices.Contains(all[0].addrs, local) {
+		t.Errorf("got %+v", all)
+	}
+	if l := listenOn(all[:1], 3478, 3479); !slices.Contains(l, netip.AddrPortFrom(local, 3479)) {
+		t.Errorf("listens on %v", l)
+	}
+	own, _, err := ownAddresses(config.Interfaces{External: &config.External{StaticNAT: netip.MustParseAddr("203.0.113.9")}})
+	if err != nil || !slices.Contains(own, local) || !slices.Contains(own, netip.MustParseAddr("203.0.113.9")) {
+		t.Errorf("own addresses %v, %v", own, err)
+	}
+	if _, err := sides(t.Context(), config.Interfaces{Internal: &config.Internal{Name: "nope0"}}); err == nil || !strings.Contains(err.Error(), "ip -br link") {
+		t.Errorf("an interface that is not there: %v", err)
+	}
+}
+
+func TestEnoughFiles(t *testing.T) {
+	if err := enoughFiles(0); err != nil {
+		t.Error(err)
+	}
+	if err := enoughFiles(1 << 40); err == nil || !strings.Contains(err.Error(), "LimitNOFILE") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"turnpike.dev/turnpike/control/config"
 )
 
@@ -34,6 +36,22 @@ func reservePorts(r config.PortRange) error {
 	wanted := strings.Trim(fmt.Sprintf("%s,%d-%d", reserved, r.Start, r.End), ",")
 	if err := os.WriteFile(ipv4Sysctl+"ip_local_reserved_ports", []byte(wanted), 0o644); err != nil {
 		return fmt.Errorf("%w: run `sysctl net.ipv4.ip_local_reserved_ports=%s`", err, wanted)
+	}
+	return nil
+}
+
+// spareFiles is what a node opens besides a socket for each relay: listeners, maps,
+// connections of clients.
+const spareFiles = 1000
+
+// enoughFiles reports whether the process may open a socket for each relay.
+func enoughFiles(relays int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	if need := uint64(relays + spareFiles); limit.Max < need {
+		return fmt.Errorf("%d open files are allowed, %d relays need %d: raise it with LimitNOFILE= or `ulimit -n`", limit.Max, relays, need)
 	}
 	return nil
 }

@@ -55,6 +55,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status).`,
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), configCommand(a), versionCommand(a),
 		devCommand(a), demoCommand(a),
 	)
+	root.InitDefaultCompletionCmd("")
+	each(root, func(cmd *cobra.Command) {
+		if cmd.Example == "" { // only cobra's own: the others bring theirs
+			cmd.Example = "  turnpike completion bash > /etc/bash_completion.d/turnpike"
+		}
+	})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath()))
 	})

@@ -100,6 +100,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err := reservePorts(n.TURN.MediaPorts); err != nil {
 		node.note("relay ports are not reserved: " + err.Error())
 	}
+	if err := enoughFiles(n.MaxRelays()); err != nil {
+		node.note(err.Error())
+	}
 
 	// TURN, with what an earlier process left.
 	run, ctx := newGroup(ctx)

@@ -1,0 +1,241 @@
+package endtoend_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/perf/count"
+	"turnpike.dev/turnpike/perf/gen"
+	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/load"
+)
+
+// site is a node with relays that carry generated media, counted at both ends.
+type site struct {
+	*node
+	fleet  *load.Fleet
+	relays []load.Relay
+	toPeer *count.Counter
+	toUser *count.Counter
+}
+
+// newSite gives a node some relays, each with a peer of its own.
+func newSite(t *testing.T, n *node, relays int) *site {
+	t.Helper()
+	s := &site{node: n}
+	s.toPeer = attach(t, n.lab.Peer, "p0")
+	s.toUser = attach(t, n.lab.Client, "c0")
+	s.fleet = n.newFleet(t, relays, firstPeer)
+	s.setUp(t)
+	return s
+}
+
+func attach(t *testing.T, h *lab.Host, link string) *count.Counter {
+	t.Helper()
+	c, err := count.Attach(h, link, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // the link may be gone
+	return c
+}
+
+// Ports of the peers of a site's relays, and of those that come later.
+const (
+	firstPeer = 10000
+	laterPeer = 20000
+)
+
+// newFleet makes clients, each with a peer from the port on.
+func (n *node) newFleet(t *testing.T, relays int, peerPort uint16) *load.Fleet {
+	t.Helper()
+	f, err := load.New(load.Config{
+		Host: n.lab.Client, Clients: n.lab.ClientAddrs.V4[:1], Servers: []netip.AddrPort{n.server()},
+		User: user, Password: password,
+		Peers: func(relay int) []netip.AddrPort {
+			return []netip.AddrPort{netip.AddrPortFrom(n.lab.PeerAddrs.V4[0], peerPort+uint16(relay))}
+		},
+		Tries: 100,
+	}, relays)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() }) // sockets
+	return f
+}
+
+func (s *site) setUp(t *testing.T) {
+	t.Helper()
+	if _, err := s.fleet.Setup(t.Context(), load.Pace{}); err != nil {
+		t.Fatal(err)
+	}
+	s.relays = s.fleet.Relays()
+}
+
+// flows are the site's streams: up and down of each relay, by its number.
+func (s *site) flows() []gen.Flow {
+	var flows []gen.Flow
+	for i, r := range s.relays {
+		c := r.Channels[0]
+		flows = append(flows, gen.Flow{
+			Link:   gen.Link{Host: s.lab.Client, Name: "c0"},
+			SrcMAC: s.lab.Client.Link("c0").MAC, DstMAC: s.lab.Node.Link("s0").MAC,
+			Src: r.Client, Dst: r.Server, Channel: c.Number, ID: uint32(i),
+		}, gen.Flow{
+			Link:   gen.Link{Host: s.lab.Peer, Name: "p0"},
+			SrcMAC: s.lab.Peer.Link("p0").MAC, DstMAC: s.lab.Node.Link("s1").MAC,
+			Src: c.Peer, Dst: r.Relayed, ID: uint32(i),
+		})
+	}
+	return flows
+}
+
+// arrived is what the counters have of each of the site's flows, in their order.
+func (s *site) arrived(t *testing.T) []uint64 {
+	t.Helper()
+	up, err := s.toPeer.Flows(len(s.relays))
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, err := s.toUser.Flows(len(s.relays))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []uint64
+	for i := range up {
+		all = append(all, up[i].Packets, down[i].Packets)
+	}
+	return all
+}
+
+// traffic is media through some sites, from one generator: it spins on a CPU of its own.
+type traffic struct {
+	sites []*site
+	order []place // of each of the generator's flows
+	gen   *gen.Generator
+	stop  context.CancelFunc
+	ended chan struct{}
+	err   error
+	sent  gen.Result
+}
+
+// place is where one of the generator's flows belongs.
+type place struct{ site, flow int }
+
+// startTraffic sends at a rate for each site until it is stopped.
+func startTraffic(t *testing.T, rate float64, sites ...*site) *traffic {
+	t.Helper()
+	tr := &traffic{sites: sites, ended: make(chan struct{})}
+	flows := tr.mix()
+	var err error
+	if tr.gen, err = gen.New(gen.Config{Flows: flows, Payload: 172}); err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, tr.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(tr.ended)
+		tr.sent, tr.err = tr.gen.Run(ctx, gen.Load{Rate: rate * float64(len(sites)), Nice: -20, CPU: 1})
+	}()
+	t.Cleanup(func() {
+		tr.stop()
+		<-tr.ended
+		_ = tr.gen.Close()
+	})
+	return tr
+}
+
+// mix has the sites take turns: the generator's frames come in bunches.
+func (tr *traffic) mix() []gen.Flow {
+	var all []gen.Flow
+	own := make([][]gen.Flow, len(tr.sites))
+	most := 0
+	for i, s := range tr.sites {
+		own[i] = s.flows()
+		most = max(most, len(own[i]))
+	}
+	for f := range most {
+		for i := range own {
+			if f < len(own[i]) {
+				all = append(all, own[i][f])
+				tr.order = append(tr.order, place{i, f})
+			}
+		}
+	}
+	return all
+}
+
+// end stops the generator and returns what it sent of each flow of each site.
+func (tr *traffic) end(t *testing.T) [][]uint64 {
+	t.Helper()
+	tr.stop()
+	<-tr.ended
+	if tr.err != nil {
+		t.Fatal(tr.err)
+	}
+	sent := make([][]uint64, len(tr.sites))
+	for i, p := range tr.order {
+		n := tr.sent.Sent / uint64(len(tr.order))
+		if uint64(i) < tr.sent.Sent%uint64(len(tr.order)) {
+			n++
+		}
+		sent[p.site] = append(sent[p.site], n)
+	}
+	return sent
+}
+
+// noLoss checks that everything sent arrived, flow by flow.
+func (s *site) noLoss(t *testing.T, sent []uint64) {
+	t.Helper()
+	var missing error
+	look := func() error {
+		var lost []string
+		for i, n := range s.arrived(t) {
+			if n != sent[i] {
+				lost = append(lost, fmt.Sprintf("relay %d %s: %d of %d", i/2, [2]string{"up", "down"}[i%2], n, sent[i]))
+			}
+		}
+		if len(lost) > 0 {
+			return fmt.Errorf("%d flows of %d: %v …", len(lost), len(sent), lost[:min(5, len(lost))])
+		}
+		return nil
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if missing = look(); missing == nil {
+			return
+		}
+	}
+	t.Errorf("packets lost: %v", missing)
+}
+
+func sum(list []uint64) (total uint64) {
+	for _, n := range list {
+		total += n
+	}
+	return total
+}
+
+var errNothing = errors.New("nothing arrives")
+
+// flowing waits until packets of every flow of the site arrive.
+func (s *site) flowing(t *testing.T) {
+	t.Helper()
+	before := s.arrived(t)
+	eventually(t, 10*time.Second, "media", func() error {
+		now := s.arrived(t)
+		if slices.ContainsFunc(now, func(uint64) bool { return false }) || len(now) == 0 {
+			return errNothing
+		}
+		for i := range now {
+			if now[i] == before[i] {
+				return fmt.Errorf("flow %d: %w", i, errNothing)
+			}
+		}
+		return nil
+	})
+}
