@@ -17,8 +17,11 @@
 #define SUM_LOOP 1024 /* 32-bit words that payload_sum reads: 4 KiB, more than most frames */
 #define SUM_MAX (4 * SUM_LOOP)
 
-/* Sums the payload of a packet that came without a checksum and needs one for IPv6. */
-static __noinline int payload_sum(struct xdp_md *ctx, __u32 offset, __u32 len)
+/*
+ * Sums the payload of a packet that came without a checksum and needs one for IPv6. A
+ * global function: the verifier goes through its loop once and not for each way here.
+ */
+__noinline int payload_sum(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
 	const void *end = (void *)(long)ctx->data_end;
 	const __u8 *at = (void *)(long)ctx->data;
