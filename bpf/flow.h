@@ -42,19 +42,17 @@ struct found {
 static __always_inline int same_addresses(__u32 index, const struct ipv6hdr *ip)
 {
 	const __u64 *remote = (const __u64 *)&ip->saddr, *local = (const __u64 *)&ip->daddr;
-	const __u64 *k = bpf_map_lookup_elem(&slots6, &index);
+	const __u64 *k = (const __u64 *)&tables.slots6[index & (SLOTS - 1)];
 
-	if (!k)
-		return 0;
 	return !((k[0] ^ local[0]) | (k[1] ^ local[1]) | (k[2] ^ remote[0]) | (k[3] ^ remote[1]));
 }
 
 /* try_slot tells whether a slot is live and for this packet. */
 static __always_inline int try_slot(__u32 index, const struct packet *p, struct found *f)
 {
-	struct slot *s = bpf_map_lookup_elem(&slots, &index);
+	struct slot *s = &tables.slots[index & (SLOTS - 1)];
 
-	if (!s || s->tag.rest != p->tag.rest || s->tag.addresses != p->tag.addresses)
+	if (s->tag.rest != p->tag.rest || s->tag.addresses != p->tag.addresses)
 		return 0;
 	if (p->ipv6 && !same_addresses(index, p->ip))
 		return 0;
@@ -74,12 +72,8 @@ static __always_inline int hinted(const struct packet *p, struct found *f)
 	__u64 hash = hash_tag(&p->tag);
 	__u32 set = hash >> (64 - HINT_SET_BITS);
 	__u32 check = hash << HINT_SET_BITS >> 32; /* its upper bits, beside the index */
-	__u64 *ways = bpf_map_lookup_elem(&hints, &set);
-	__u64 both;
+	__u64 both = *(volatile __u64 *)&tables.hints[set];
 
-	if (!ways)
-		return 0;
-	both = *(volatile __u64 *)ways;
 	for (int way = 0; way < HINT_WAYS; way++, both >>= 32) {
 		__u32 hint = both;
 

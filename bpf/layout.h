@@ -16,7 +16,11 @@
 /* Hints: sets of two, 8 bytes each. A hint is a slot's index, and bits to check it by. */
 #define HINT_SET_BITS 15
 #define HINT_WAYS 2
-#define HINT_INDEX_BITS 18
+#define HINT_INDEX_BITS 17
+
+#define MAX_FLOWS 65536
+#define SLOTS (2 * MAX_FLOWS) /* two for each flow, MAX_FLOWS apart */
+#define MAX_HOPS 65536
 #define RTP_SOURCES 3
 
 /* What a flow matches. */
@@ -134,10 +138,19 @@ struct permission_key {
 	__u16 zero[3];
 };
 
-/* Written by the process. */
-struct owner {
-	__u64 heartbeat; /* ten times a second */
+/*
+ * What the process writes in place, through its own mapping. A global variable, because
+ * that is reached without a map look-up.
+ */
+struct tables {
+	__u64 heartbeat; /* when the process last said that it lives */
 	__u64 retired;	 /* packets that flows which are gone forwarded */
+	__u64 pad[6];	 /* a slot is one cache line */
+	__u64 hints[1 << HINT_SET_BITS]; /* HINT_WAYS hints of 32 bits each */
+	__u8 ports[65536];	     /* enum port_kind, whatever the local address */
+	struct hop hops[MAX_HOPS];   /* the first is never usable */
+	struct slot slots[SLOTS];
+	struct slot6 slots6[SLOTS];
 };
 
 /* Keeps the enums in the object's type information, where Go takes them from. */

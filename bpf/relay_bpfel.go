@@ -47,12 +47,6 @@ type RelayHop struct {
 	Usable  uint32
 }
 
-type RelayOwner struct {
-	_         structs.HostLayout
-	Heartbeat uint64
-	Retired   uint64
-}
-
 type RelayPermissionKey struct {
 	_         structs.HostLayout
 	Local     [16]uint8
@@ -124,27 +118,71 @@ const (
 	RelaySlotFlagsADD_CHANNEL   RelaySlotFlags = 8
 )
 
+type RelayTables struct {
+	_         structs.HostLayout
+	Heartbeat uint64
+	Retired   uint64
+	Pad       [6]uint64
+	Hints     [32768]uint64
+	Ports     [65536]uint8
+	Hops      [65536]struct {
+		_       structs.HostLayout
+		Macs    [12]uint8
+		Ifindex uint32
+		Mtu     uint16
+		Tx      uint16
+		Usable  uint32
+	}
+	Slots [131072]struct {
+		_   structs.HostLayout
+		Tag struct {
+			_         structs.HostLayout
+			Addresses uint64
+			Rest      uint64
+		}
+		Tat      uint64
+		Lease    uint32
+		ByteCost uint32
+		Depth    uint32
+		RtpMult  uint32
+		Src4     uint32
+		Dst4     uint32
+		Sport    uint16
+		Dport    uint16
+		Channel  uint16
+		Flags    uint8
+		Growth   int8
+		UdpDelta uint16
+		IpBase   uint16
+		Hop      uint16
+		Pad      uint16
+	}
+	Slots6 [131072]struct {
+		_         structs.HostLayout
+		Local     [16]uint8
+		Remote    [16]uint8
+		Src       [16]uint8
+		Dst       [16]uint8
+		FlowLabel uint32
+		Pad       uint32
+	}
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	RelayMapExits         = "exits"
 	RelayMapFlows         = "flows"
-	RelayMapHints         = "hints"
-	RelayMapHops          = "hops"
 	RelayMapLocals        = "locals"
-	RelayMapOwners        = "owners"
 	RelayMapPermissions   = "permissions"
-	RelayMapPorts         = "ports"
-	RelayMapSlots         = "slots"
-	RelayMapSlots6        = "slots6"
 	RelayMapStats         = "stats"
 	RelayMapTxDevices     = "tx_devices"
 	RelayProgTurnpike     = "turnpike"
-	RelayVarCpus          = "cpus"
 	RelayVarEmitPortKind  = "emit_port_kind"
 	RelayVarEmitSlotFlags = "emit_slot_flags"
-	RelayVarFlowMask      = "flow_mask"
+	RelayVarFlowsPerCpu   = "flows_per_cpu"
+	RelayVarTables        = "tables"
 )
 
 // LoadRelay returns the embedded CollectionSpec for Relay.
@@ -198,14 +236,8 @@ type RelayProgramSpecs struct {
 type RelayMapSpecs struct {
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
-	Hints       *ebpf.MapSpec `ebpf:"hints"`
-	Hops        *ebpf.MapSpec `ebpf:"hops"`
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
-	Owners      *ebpf.MapSpec `ebpf:"owners"`
 	Permissions *ebpf.MapSpec `ebpf:"permissions"`
-	Ports       *ebpf.MapSpec `ebpf:"ports"`
-	Slots       *ebpf.MapSpec `ebpf:"slots"`
-	Slots6      *ebpf.MapSpec `ebpf:"slots6"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	TxDevices   *ebpf.MapSpec `ebpf:"tx_devices"`
 }
@@ -214,10 +246,10 @@ type RelayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type RelayVariableSpecs struct {
-	Cpus          *ebpf.VariableSpec `ebpf:"cpus"`
 	EmitPortKind  *ebpf.VariableSpec `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.VariableSpec `ebpf:"emit_slot_flags"`
-	FlowMask      *ebpf.VariableSpec `ebpf:"flow_mask"`
+	FlowsPerCpu   *ebpf.VariableSpec `ebpf:"flows_per_cpu"`
+	Tables        *ebpf.VariableSpec `ebpf:"tables"`
 }
 
 // RelayObjects contains all objects after they have been loaded into the kernel.
@@ -242,14 +274,8 @@ func (o *RelayObjects) Close() error {
 type RelayMaps struct {
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
-	Hints       *ebpf.Map `ebpf:"hints"`
-	Hops        *ebpf.Map `ebpf:"hops"`
 	Locals      *ebpf.Map `ebpf:"locals"`
-	Owners      *ebpf.Map `ebpf:"owners"`
 	Permissions *ebpf.Map `ebpf:"permissions"`
-	Ports       *ebpf.Map `ebpf:"ports"`
-	Slots       *ebpf.Map `ebpf:"slots"`
-	Slots6      *ebpf.Map `ebpf:"slots6"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	TxDevices   *ebpf.Map `ebpf:"tx_devices"`
 }
@@ -258,14 +284,8 @@ func (m *RelayMaps) Close() error {
 	return _RelayClose(
 		m.Exits,
 		m.Flows,
-		m.Hints,
-		m.Hops,
 		m.Locals,
-		m.Owners,
 		m.Permissions,
-		m.Ports,
-		m.Slots,
-		m.Slots6,
 		m.Stats,
 		m.TxDevices,
 	)
@@ -275,10 +295,10 @@ func (m *RelayMaps) Close() error {
 //
 // It can be passed to LoadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type RelayVariables struct {
-	Cpus          *ebpf.Variable `ebpf:"cpus"`
 	EmitPortKind  *ebpf.Variable `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.Variable `ebpf:"emit_slot_flags"`
-	FlowMask      *ebpf.Variable `ebpf:"flow_mask"`
+	FlowsPerCpu   *ebpf.Variable `ebpf:"flows_per_cpu"`
+	Tables        *ebpf.Variable `ebpf:"tables"`
 }
 
 // RelayPrograms contains all programs after they have been loaded into the kernel.

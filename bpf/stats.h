@@ -34,7 +34,7 @@ static __always_inline const struct rtp_header *as_rtp(const struct packet *p, c
 
 static __always_inline struct flow_stats *stats_of(__u32 slot)
 {
-	__u32 index = (slot & flow_mask) * cpus + bpf_get_smp_processor_id();
+	__u32 index = bpf_get_smp_processor_id() * flows_per_cpu + (slot & (MAX_FLOWS - 1));
 
 	return bpf_map_lookup_elem(&stats, &index);
 }
@@ -88,12 +88,12 @@ static __always_inline void count_sequence(struct rtp_source *r, __u16 seq)
 
 /*
  * The precise clock costs as much as a fifth of all else that is done for a packet, so
- * only two packets in sixteen are timed, and the way from the first to the second of
+ * only two packets in 64 are timed, and the way from the first to the second of
  * them is what jitter is measured on.
  */
 static __always_inline int is_timed(__u16 seq)
 {
-	return (seq & 15) <= 1;
+	return (seq & 63) <= 1;
 }
 
 /* measure_jitter does RFC 3550 A.8 on differences, so that clocks need no common start. */
@@ -115,7 +115,7 @@ static __always_inline void time_packet(struct rtp_source *r, __u32 timestamp, _
 {
 	__u32 arrival = bpf_ktime_get_ns() >> 10;
 
-	if ((seq & 15) == 1 && (__u16)(seq - r->max_seq) == 1)
+	if ((seq & 63) == 1 && (__u16)(seq - r->max_seq) == 1)
 		measure_jitter(r, timestamp, arrival, mult);
 	r->arrival = arrival;
 	r->timestamp = timestamp;

@@ -6,10 +6,7 @@
 
 static __always_inline __u8 port_kind(const struct packet *p)
 {
-	__u32 index = bpf_ntohs((__u16)(p->tag.rest >> 16));
-	__u8 *kind = bpf_map_lookup_elem(&ports, &index);
-
-	return kind ? *kind : PORT_NONE;
+	return tables.ports[bpf_ntohs((__u16)(p->tag.rest >> 16))];
 }
 
 static __always_inline int permitted(const struct flow_key *key, __u64 now)
@@ -25,9 +22,7 @@ static __always_inline int permitted(const struct flow_key *key, __u64 now)
 
 static __always_inline __u64 owner_age(__u64 now)
 {
-	__u32 zero = 0;
-	struct owner *o = bpf_map_lookup_elem(&owners, &zero);
-	__u64 beat = o ? *(volatile __u64 *)&o->heartbeat : 0;
+	__u64 beat = *(volatile __u64 *)&tables.heartbeat;
 
 	return now > beat ? now - beat : 0;
 }

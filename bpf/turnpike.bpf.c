@@ -83,19 +83,15 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	struct slot *s = f->slot;
 	const struct rtp_header *rtp;
 	__u32 media = p->payload_len;
-	__u32 hop = s->hop;
-	struct hop *h = bpf_map_lookup_elem(&hops, &hop);
+	const struct hop *h = &tables.hops[s->hop];
 	__be16 check;
 
-	if (!st || !h)
+	if (!st)
 		return left_over(REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
 		return leave(REASON_HOP_LIMIT, XDP_DROP);
-	if (s->flags & OUT_IPV6) {
-		s6 = bpf_map_lookup_elem(&slots6, &f->index);
-		if (!s6)
-			return left_over(REASON_FLOW_CHANGING, now);
-	}
+	if (s->flags & OUT_IPV6)
+		s6 = &tables.slots6[f->index & (SLOTS - 1)];
 	rtp = as_rtp(p, (void *)(long)ctx->data_end);
 	if (rtp)
 		media -= RTP_HEADER;

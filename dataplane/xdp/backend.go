@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
@@ -27,7 +27,7 @@ var _ relay.Kernel = (*Backend)(nil)
 type Config struct {
 	PinDir     string   // see PinDir
 	Interfaces []string // by name
-	MaxFlows   int      // rounded up to a power of two, at most 131072; 0: 65536
+	MaxFlows   int      // at most 65536, which 0 means too; further flows stay in the process
 	// Generic allows generic XDP where there is no native one (ME-03).
 	Generic bool
 }
@@ -59,23 +59,15 @@ type Backend struct {
 	done   sync.WaitGroup
 }
 
-const (
-	defaultFlows = 65536
-	maxFlows     = 1 << (hintIndexBits - 1) // two slots each
-)
-
-// powerOfTwo rounds up: a flow's number is a part of the bits of its slots' indices.
-func powerOfTwo(flows int) int {
-	if flows == 0 {
-		return defaultFlows
-	}
-	return min(1<<bits.Len(uint(flows-1)), maxFlows)
-}
+// maxFlows is MAX_FLOWS in bpf/layout.h.
+const maxFlows = 65536
 
 // Open loads the program and its maps, taking over the maps that an earlier process
 // pinned. Packets meet the program from Activate on; put the flows in before.
 func Open(cfg Config) (*Backend, error) {
-	cfg.MaxFlows = powerOfTwo(cfg.MaxFlows)
+	if cfg.MaxFlows <= 0 || cfg.MaxFlows > maxFlows {
+		cfg.MaxFlows = maxFlows
+	}
 	b := &Backend{
 		cfg:     cfg,
 		ids:     ids{limit: uint32(cfg.MaxFlows)},
@@ -120,21 +112,24 @@ func (b *Backend) load() error {
 		return fmt.Errorf("read XDP program: %w", err)
 	}
 	b.size(spec)
-	err = errors.Join(
-		spec.Variables[bpf.RelayVarCpus].Set(uint32(cpus)),
-		spec.Variables[bpf.RelayVarFlowMask].Set(uint32(b.cfg.MaxFlows-1)))
-	if err != nil {
+	if err := spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)); err != nil {
 		return fmt.Errorf("set the program's constants: %w", err)
 	}
+	opts := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.pins.maps}}
+	loaded, err := ebpf.NewCollectionWithOptions(spec, opts)
+	if err != nil {
+		return fmt.Errorf("load XDP program: %w", err)
+	}
+	defer loaded.Close() // what Assign takes out of it stays
+	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats]); err != nil {
+		return err
+	}
 	var objects bpf.RelayObjects
-	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.pins.maps}}
-	if err := spec.LoadAndAssign(&objects, opts); err != nil {
+	if err := loaded.Assign(&objects); err != nil {
+		b.memory.unmap()
 		return fmt.Errorf("load XDP program: %w", err)
 	}
 	b.maps, b.prog, b.progID = objects.RelayMaps, objects.Turnpike, programID(objects.Turnpike)
-	if b.memory, err = mapMemory(&b.maps); err != nil {
-		return errors.Join(err, objects.Close())
-	}
 	b.gate, b.hops = newGate(&b.maps, b.memory), newHopTable(b.memory)
 	return nil
 }
@@ -148,16 +143,19 @@ func programID(p *ebpf.Program) uint32 {
 	return 0 // only before Linux 4.13
 }
 
+// variables is the map of the program's global variables, which are its tables.
+const variables = ".bss"
+
 // size gives the maps their sizes and has them pinned.
 func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	n := uint32(b.cfg.MaxFlows)
 	spec.Maps[bpf.RelayMapFlows].MaxEntries = n
-	spec.Maps[bpf.RelayMapSlots].MaxEntries = 2 * n
-	spec.Maps[bpf.RelayMapSlots6].MaxEntries = 2 * n
 	spec.Maps[bpf.RelayMapStats].MaxEntries = n * uint32(b.cpus)
 	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
+	spec.Maps[variables].Name = "tables" // bpffs takes no dots
+	spec.Maps[variables].Flags |= unix.BPF_F_MMAPABLE
 	for name, m := range spec.Maps {
-		if name[0] != '.' { // constants belong to one program
+		if name[0] != '.' || name == variables { // constants belong to one program
 			m.Pinning = ebpf.PinByName
 		}
 	}
@@ -180,7 +178,7 @@ func (b *Backend) Activate() error {
 	return errors.Join(b.pins.dropLinks(b.cfg.Interfaces), b.pins.dropOthers())
 }
 
-func (b *Backend) heartbeat() { atomic.StoreUint64(&b.memory.owner.Heartbeat, monotonic()) }
+func (b *Backend) heartbeat() { atomic.StoreUint64(b.memory.heartbeat, monotonic()) }
 
 func (b *Backend) beatUntil(ctx context.Context) {
 	ticker := time.NewTicker(beat)

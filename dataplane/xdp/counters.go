@@ -28,14 +28,21 @@ func (b *Backend) SetClock(id relay.FlowID, hz uint32) {
 	}
 }
 
-func (b *Backend) statsOf(id uint32) []bpf.RelayFlowStats {
-	return b.memory.stats[int(id)*b.cpus : (int(id)+1)*b.cpus]
+// statsOf returns what a CPU counted of a flow.
+func (b *Backend) statsOf(id uint32, cpu int) *bpf.RelayFlowStats {
+	return &b.memory.stats[cpu*b.cfg.MaxFlows+int(id)]
+}
+
+func (b *Backend) clearStats(id uint32) {
+	for cpu := range b.cpus {
+		*b.statsOf(id, cpu) = bpf.RelayFlowStats{}
+	}
 }
 
 func (b *Backend) read(id uint32) relay.Counters {
 	var c relay.Counters
-	for i := range b.statsOf(id) {
-		c.Add(ofCPU(&b.statsOf(id)[i]))
+	for cpu := range b.cpus {
+		c.Add(ofCPU(b.statsOf(id, cpu)))
 	}
 	return c
 }
@@ -85,19 +92,19 @@ func (b *Backend) Reasons() [bpf.ReasonCount]uint64 {
 func (b *Backend) forwarded() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	sum := b.memory.owner.Retired
+	sum := *b.memory.retired
 	for id := range b.flows {
 		sum += b.packets(id)
 	}
 	for _, slot := range b.orphans {
-		sum += b.packets(b.idOf(slot))
+		sum += b.packets(idOf(slot))
 	}
 	return sum
 }
 
 func (b *Backend) packets(id uint32) (sum uint64) {
-	for i := range b.statsOf(id) {
-		sum += atomic.LoadUint64(&b.statsOf(id)[i].Packets)
+	for cpu := range b.cpus {
+		sum += atomic.LoadUint64(&b.statsOf(id, cpu).Packets)
 	}
 	return sum
 }

@@ -23,10 +23,10 @@ type installed struct {
 }
 
 // idOf returns the flow's number for either of its slots.
-func (b *Backend) idOf(slot uint32) uint32 { return slot & uint32(b.cfg.MaxFlows-1) }
+func idOf(slot uint32) uint32 { return slot & (maxFlows - 1) }
 
 // twin returns the flow's other slot.
-func (b *Backend) twin(slot uint32) uint32 { return slot ^ uint32(b.cfg.MaxFlows) }
+func twin(slot uint32) uint32 { return slot ^ maxFlows }
 
 // Install gives the kernel a flow. It is relayed when Install returns, unless Reason
 // says why not; its packets are then left to the process.
@@ -48,8 +48,8 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 		return 0, err
 	}
 	in := &installed{flow: f, lease: lease, slot: id, hop: b.hopFor(f)}
-	clear(b.statsOf(id))
-	b.memory.slots[b.twin(id)].Tat = 0
+	b.clearStats(id)
+	b.memory.slots[twin(id)].Tat = 0
 	b.write(in)
 	if err := b.point(key, in.slot); err != nil {
 		b.memory.killSlot(in.slot)
@@ -66,7 +66,7 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 // its place stay, and no packet is lost. Until Activate it goes on as it is: what it was
 // joined to may be installed only later.
 func (b *Backend) takeOver(key bpf.RelayFlowKey, slot uint32, f relay.Flow, lease time.Time) (relay.FlowID, error) {
-	id := b.idOf(slot)
+	id := idOf(slot)
 	in := &installed{flow: f, lease: lease, slot: slot, hop: &usedHop{}, waiting: true}
 	if b.active {
 		if err := b.swap(in, f, lease); err != nil {
@@ -115,7 +115,7 @@ func (b *Backend) swap(in *installed, f relay.Flow, lease time.Time) error {
 	if in.grace > b.ids.grace {
 		b.ids.waitGrace()
 	}
-	next := installed{flow: f, lease: lease, slot: b.twin(in.slot), hop: b.hopFor(f)}
+	next := installed{flow: f, lease: lease, slot: twin(in.slot), hop: b.hopFor(f)}
 	b.write(&next)
 	if err := b.point(encodeKey(f.Key), next.slot); err != nil {
 		b.memory.killSlot(next.slot)
@@ -133,7 +133,7 @@ func (b *Backend) swap(in *installed, f relay.Flow, lease time.Time) error {
 func (b *Backend) write(in *installed) {
 	s, s6 := encodeFlow(in.flow)
 	s.Lease = encodeLease(in.lease)
-	s.Tat = atomic.LoadUint64(&b.memory.slots[b.twin(in.slot)].Tat)
+	s.Tat = atomic.LoadUint64(&b.memory.slots[twin(in.slot)].Tat)
 	s.Hop = uint16(in.hop.number)
 	b.memory.writeSlot(in.slot, s, s6)
 }
@@ -171,7 +171,7 @@ func (b *Backend) Remove(id relay.FlowID) relay.Counters {
 	key := encodeKey(in.flow.Key)
 	b.erase(key, in.slot)
 	counters := b.read(uint32(id))
-	b.memory.owner.Retired += counters.Packets
+	*b.memory.retired += counters.Packets
 	b.release(in.hop)
 	delete(b.flows, uint32(id))
 	delete(b.byKey, key)
@@ -214,8 +214,8 @@ func (b *Backend) Sweep() (int, error) {
 		if _, ours := b.byKey[key]; !ours {
 			strays++
 			b.erase(key, slot)
-			b.memory.owner.Retired += b.packets(b.idOf(slot))
-			b.ids.rest(b.idOf(slot))
+			*b.memory.retired += b.packets(idOf(slot))
+			b.ids.rest(idOf(slot))
 		}
 	}
 	for key, id := range b.byKey {
@@ -253,7 +253,7 @@ func (b *Backend) findOrphans() error {
 	b.orphans = found
 	var numbers, hops []uint32
 	for _, slot := range found {
-		numbers = append(numbers, b.idOf(slot))
+		numbers = append(numbers, idOf(slot))
 		hops = append(hops, uint32(b.memory.slots[slot].Hop))
 	}
 	slices.Sort(numbers)

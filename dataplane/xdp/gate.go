@@ -71,7 +71,7 @@ func (g *gate) open(local netip.AddrPort, kind relay.PortKind) error {
 		g.ports[local.Port()] = map[netip.Addr]relay.PortKind{}
 	}
 	g.ports[local.Port()][local.Addr()] = kind
-	g.memory.setPort(local.Port(), uint8(kind))
+	g.memory.ports[local.Port()] = uint8(kind)
 	return nil
 }
 
@@ -93,10 +93,10 @@ func (g *gate) close(local netip.AddrPort) error {
 	delete(addrs, local.Addr())
 	if len(addrs) == 0 {
 		delete(g.ports, local.Port())
-		g.memory.setPort(local.Port(), 0)
+		g.memory.ports[local.Port()] = 0
 	}
 	for _, kind := range addrs { // the port's other addresses
-		g.memory.setPort(local.Port(), uint8(kind))
+		g.memory.ports[local.Port()] = uint8(kind)
 	}
 	g.locals[local.Addr()]--
 	if g.locals[local.Addr()] > 0 {
@@ -131,8 +131,8 @@ func (g *gate) revoke(key bpf.RelayPermissionKey) error {
 func (g *gate) sweep() (int, error) {
 	strays := 0
 	for port := range 1 << 16 {
-		if g.memory.portKind(uint16(port)) != 0 && g.ports[uint16(port)] == nil {
-			g.memory.setPort(uint16(port), 0)
+		if g.memory.ports[port] != 0 && g.ports[uint16(port)] == nil {
+			g.memory.ports[port] = 0
 			strays++
 		}
 	}

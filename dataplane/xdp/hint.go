@@ -11,7 +11,7 @@ import (
 const (
 	hintSetBits   = 15
 	hintWays      = 2
-	hintIndexBits = 18
+	hintIndexBits = 17
 )
 
 // Families in a tag: SLOT_IPV4 and SLOT_IPV6 in bpf/layout.h.
@@ -52,7 +52,7 @@ func (b *Backend) setHint(slot uint32) {
 	ways := b.memory.hints[set*hintWays:][:hintWays]
 	for i := range ways {
 		at := atomic.LoadUint32(&ways[i]) & (1<<hintIndexBits - 1)
-		if b.idOf(at) == b.idOf(slot) || !b.memory.live(at) || !b.inSet(at, set) {
+		if idOf(at) == idOf(slot) || !b.memory.live(at) || !b.inSet(at, set) {
 			atomic.StoreUint32(&ways[i], check|slot)
 			return
 		}

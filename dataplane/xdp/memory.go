@@ -12,65 +12,56 @@ import (
 	"turnpike.dev/turnpike/bpf"
 )
 
-// memory is the process's view of the maps that it shares with the program without
-// system calls. The slices lie over the kernel's own memory.
+// memory is the process's view of what it shares with the program without system
+// calls. The slices lie over the kernel's own memory.
 type memory struct {
-	slots  []bpf.RelaySlot
-	slots6 []bpf.RelaySlot6
-	hints  []uint32 // hintWays for each set
-	hops   []bpf.RelayHop
-	stats  []bpf.RelayFlowStats
-	ports  []uint8
-	owner  *bpf.RelayOwner
-	mapped [][]byte
+	heartbeat *uint64
+	retired   *uint64 // packets of flows that are gone
+	hints     []uint32 // hintWays for each set
+	ports     []uint8
+	hops      []bpf.RelayHop
+	slots     []bpf.RelaySlot
+	slots6    []bpf.RelaySlot6
+	stats     []bpf.RelayFlowStats
+	mapped    [][]byte
 }
 
-func mapMemory(m *bpf.RelayMaps) (_ *memory, err error) {
+func mapMemory(tables, stats *ebpf.Map) (_ *memory, err error) {
 	mem := &memory{}
 	defer func() {
 		if err != nil {
 			mem.unmap()
 		}
 	}()
-	if mem.slots, err = view[bpf.RelaySlot](mem, m.Slots); err != nil {
-		return nil, err
-	}
-	if mem.slots6, err = view[bpf.RelaySlot6](mem, m.Slots6); err != nil {
-		return nil, err
-	}
-	if mem.hints, err = view[uint32](mem, m.Hints); err != nil {
-		return nil, err
-	}
-	if mem.hops, err = view[bpf.RelayHop](mem, m.Hops); err != nil {
-		return nil, err
-	}
-	if mem.stats, err = view[bpf.RelayFlowStats](mem, m.Stats); err != nil {
-		return nil, err
-	}
-	if mem.ports, err = view[uint8](mem, m.Ports); err != nil {
-		return nil, err
-	}
-	owners, err := view[bpf.RelayOwner](mem, m.Owners)
+	b, err := mem.mmap(tables)
 	if err != nil {
 		return nil, err
 	}
-	mem.owner = &owners[0]
+	t := (*bpf.RelayTables)(unsafe.Pointer(&b[0]))
+	mem.heartbeat, mem.retired = &t.Heartbeat, &t.Retired
+	mem.hints = unsafe.Slice((*uint32)(unsafe.Pointer(&t.Hints)), len(t.Hints)*hintWays)
+	mem.ports = t.Ports[:]
+	mem.hops = unsafe.Slice((*bpf.RelayHop)(unsafe.Pointer(&t.Hops)), len(t.Hops))
+	mem.slots = unsafe.Slice((*bpf.RelaySlot)(unsafe.Pointer(&t.Slots)), len(t.Slots))
+	mem.slots6 = unsafe.Slice((*bpf.RelaySlot6)(unsafe.Pointer(&t.Slots6)), len(t.Slots6))
+	if b, err = mem.mmap(stats); err != nil {
+		return nil, err
+	}
+	mem.stats = unsafe.Slice((*bpf.RelayFlowStats)(unsafe.Pointer(&b[0])), stats.MaxEntries())
 	return mem, nil
 }
 
-// view maps an array as elements of T, or of parts of an element. The kernel lays the
-// elements out in multiples of 8 bytes.
-func view[T any](mem *memory, m *ebpf.Map) ([]T, error) {
-	var zero T
-	stride := (int(m.ValueSize()) + 7) &^ 7
+// mmap maps an array whose elements are multiples of 8 bytes, as the kernel lays
+// elements out.
+func (m *memory) mmap(array *ebpf.Map) ([]byte, error) {
 	page := os.Getpagesize()
-	bytes := int(m.MaxEntries()) * stride
-	b, err := unix.Mmap(m.FD(), 0, (bytes+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	size := int(array.MaxEntries()) * int(array.ValueSize())
+	b, err := unix.Mmap(array.FD(), 0, (size+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map memory of %s: %w", m, err)
+		return nil, fmt.Errorf("map memory of %s: %w", array, err)
 	}
-	mem.mapped = append(mem.mapped, b)
-	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), bytes/int(unsafe.Sizeof(zero))), nil
+	m.mapped = append(m.mapped, b)
+	return b, nil
 }
 
 func (m *memory) unmap() {
@@ -79,11 +70,6 @@ func (m *memory) unmap() {
 	}
 	m.mapped = nil
 }
-
-// portKind is where the kind of a port lies: arrays of bytes have a stride of 8.
-func (m *memory) setPort(port uint16, kind uint8) { m.ports[int(port)*8] = kind }
-
-func (m *memory) portKind(port uint16) uint8 { return m.ports[int(port)*8] }
 
 // writeSlot fills a slot that no packet uses and makes it live last: a tag without a
 // family is no packet's.
