@@ -10,7 +10,7 @@ BIN      := $(CURDIR)/bin
 GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
 PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make
-SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 
 .PHONY: help
@@ -37,8 +37,8 @@ generate: ## compile the BPF programs and make all generated files anew (needs c
 	$(GO) generate ./...
 
 .PHONY: run
-run: build ## try it: a node in a small network of its own, until Ctrl-C
-	$(SUDO) $(BIN)/turnpike dev
+run: build ## try it: a node in a small network of its own (root) or on loopback, until Ctrl-C
+	$(BIN)/turnpike dev
 
 .PHONY: demo
 demo: deps build ## coturn's client and a pion client through a node on XDP, with a report

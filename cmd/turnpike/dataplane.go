@@ -154,8 +154,8 @@ func (a *app) top(cmd *cobra.Command, interval time.Duration, count int) error {
 		case <-tick.C:
 		}
 		now, err := take()
-		if interrupted(ctx, err) {
-			return nil
+		if ctx.Err() != nil {
+			return nil // Ctrl-C is how it ends
 		}
 		if err != nil {
 			return err

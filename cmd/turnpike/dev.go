@@ -32,7 +32,11 @@ and leaves nothing behind.`,
 			if !cmd.Flags().Changed("state") {
 				state = tryState("dev")
 			}
-			return dev(cmd.Context(), state, a.stdout)
+			err := dev(cmd.Context(), state, a.stdout)
+			if cmd.Context().Err() != nil && !errors.Is(err, errCleanup) {
+				return nil // Ctrl-C is how it ends, however far it was
+			}
+			return err
 		},
 	}
 }
@@ -45,12 +49,19 @@ func tryState(what string) string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("turnpike-%s-%d", what, os.Geteuid()))
 }
 
+// errCleanup says that something is left behind.
+var errCleanup = errors.New("not everything could be removed")
+
 func dev(ctx context.Context, state string, out io.Writer) (err error) {
 	s, err := newStage(ctx, state)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() {
+		if left := s.close(); left != nil {
+			err = errors.Join(err, errCleanup, left)
+		}
+	}()
 	stream, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -95,6 +106,9 @@ func (s *stage) tell(out io.Writer, stream *tryout.Stream, r tryout.Result, rela
 	text := fmt.Sprintf("Turnpike runs: TURN server %s, user %s, password %s, realm %s\n", s.server, tryUser, tryPassword, tryRealm)
 	if s.lab == nil {
 		text += fmt.Sprintf("on loopback, because %s\n", s.whyNot)
+		if os.Geteuid() != 0 {
+			text += fmt.Sprintf("See it on XDP: sudo %s dev\n", s.self)
+		}
 	} else {
 		text += fmt.Sprintf("in network namespaces %s (client), %s (node), %s (peer)\n", s.lab.Client.Name, s.lab.Node.Name, s.lab.Peer.Name)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -234,16 +233,5 @@ func TestBetween(t *testing.T) {
 	want := rates{At: at.Add(2 * time.Second), Relays: 3, XDP: 100, Process: 10, Passed: 1, Dropped: 5, TopDrop: "policed", MaxRelay: 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	if interrupted(ctx, nil) {
-		t.Error("interrupted before the end")
-	}
-	cancel()
-	if !interrupted(ctx, context.Canceled) || interrupted(ctx, errors.New("other")) {
-		t.Error("the end of the context is not told from other errors")
 	}
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -129,9 +127,4 @@ func (a *app) done(text string) error {
 	return a.show(struct {
 		Done string `json:"done"`
 	}{text}, func(w *tabwriter.Writer) { _, _ = fmt.Fprintln(w, text) })
-}
-
-// interrupted reports whether err is only the end of ctx, as Ctrl-C makes it.
-func interrupted(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled))
 }
