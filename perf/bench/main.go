@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer alone.Close() //nolint:errcheck // ends with the process at the latest
+	defer comeFirst()()
 	b := newBench(opts, args, stdout)
 	b.measure(ctx)
 	b.report.Ratios = promises(b.report)

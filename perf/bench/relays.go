@@ -114,8 +114,6 @@ func (b *bench) churnCost(ctx context.Context, s *site) error {
 	if _, err := s.replaceFleet(ctx, keep, 1); err != nil {
 		return err
 	}
-	s.crowded = true
-	defer func() { s.crowded = false }()
 	d := b.base(up)
 	d.relays, d.duration = keep, b.plan.churn
 	flat, err := b.churn(ctx, s, d, coming, perSecond)

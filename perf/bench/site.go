@@ -28,8 +28,6 @@ type site struct {
 	fleets int // made so far
 	// renewed is when the relays were made or renewed.
 	renewed time.Time
-	// crowded: the process has work besides the load, on any core.
-	crowded bool
 
 	sources   []source // of the last trial
 	sourceKey sourceKey

@@ -70,7 +70,7 @@ func (s *site) send(ctx context.Context, d demand) (gen.Result, error) {
 	for _, src := range s.sources {
 		go func() {
 			r, err := src.Run(ctx, gen.Load{
-				Rate: d.rate / float64(len(s.sources)), Duration: d.duration, CPU: src.cpu, Nice: s.nice(), Burst: d.burst,
+				Rate: d.rate / float64(len(s.sources)), Duration: d.duration, CPU: src.cpu, Burst: d.burst,
 			})
 			results <- ended{r, err}
 		}()

@@ -86,17 +86,6 @@ func (s *site) trial(ctx context.Context, d demand) (outcome, error) {
 	return o, err
 }
 
-// nice is the generator's priority. Where the relay works in softirqs, generator,
-// node and counter are one thread to the scheduler, and no other program of the
-// machine should have a share of its core. A server in a process competes with the
-// generator as it would with the softirqs of a network card, and gets its fair share.
-func (s *site) nice() int {
-	if !s.crowded && (s.target == limitTarget || s.target == xdpTarget) {
-		return -20
-	}
-	return 0
-}
-
 // settle counts once nothing arrives any more: servers have queues.
 func (s *site) settle(o *outcome) error {
 	const quiet, patience = 30 * time.Millisecond, time.Second

@@ -38,8 +38,8 @@ type Load struct {
 	// Burst is how much of a delay of the generator itself is made up for by
 	// sending faster afterwards. 0: 200 µs.
 	Burst time.Duration
-	// Nice is the generator's scheduling priority, -20 to 19. What softirqs do on
-	// its behalf does not depend on it.
+	// Nice is the scheduling priority of the generator's thread, and with it of the
+	// softirqs that run in it, -20 to 19. 0: as the process.
 	Nice int
 }
 

@@ -95,7 +95,7 @@ func signalAtEnd(ctx context.Context, pid, tid int, stopped <-chan struct{}) (go
 	return done
 }
 
-// onCPU runs f with the calling thread tied to a CPU and at a priority.
+// onCPU runs f with the calling thread tied to a CPU, and at a priority unless 0.
 func onCPU(cpu, nice int, f func() error) error {
 	var old, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &old); err != nil {
@@ -105,15 +105,29 @@ func onCPU(cpu, nice int, f func() error) error {
 	if err := unix.SchedSetaffinity(0, &only); err != nil {
 		return fmt.Errorf("run on CPU %d: %w", cpu, err)
 	}
-	tid := unix.Gettid()
-	defer func() {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, tid, 0)
-		_ = unix.SchedSetaffinity(0, &old)
-	}()
-	if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
-		return fmt.Errorf("set nice %d: %w", nice, err)
+	defer func() { _ = unix.SchedSetaffinity(0, &old) }()
+	if nice != 0 {
+		restore, err := atPriority(nice)
+		if err != nil {
+			return fmt.Errorf("set nice %d: %w", nice, err)
+		}
+		defer restore()
 	}
 	return f()
+}
+
+// atPriority changes the calling thread's priority.
+func atPriority(nice int) (restore func(), err error) {
+	tid := unix.Gettid()
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, tid)
+	if err != nil {
+		return nil, err
+	}
+	old := 20 - raw // getpriority(2): the system call returns 40 to 1
+	if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, tid, old) }, nil
 }
 
 // threadTime is the CPU time that the calling thread has used.
