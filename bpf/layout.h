@@ -114,13 +114,18 @@ struct rtp_source {
 	__u16 bad_seq;
 };
 
-/* A flow's counters on one CPU: two cache lines. */
+/* A flow's counters on one CPU: one cache line, with the source that came first. */
 struct flow_stats {
 	__u64 packets;
 	__u64 bytes; /* UDP payload without ChannelData header */
 	__u64 last_seen;
 	__u64 policed;
-	struct rtp_source rtp[RTP_SOURCES];
+	struct rtp_source rtp;
+};
+
+/* The flow's further sources, behind the same index. */
+struct more_sources {
+	struct rtp_source rtp[RTP_SOURCES - 1];
 };
 
 enum port_kind {

@@ -29,7 +29,7 @@ type RelayFlowStats struct {
 	Bytes    uint64
 	LastSeen uint64
 	Policed  uint64
-	Rtp      [3]RelayRtpSource
+	Rtp      RelayRtpSource
 }
 
 type RelayFlowTag struct {
@@ -45,6 +45,11 @@ type RelayHop struct {
 	Mtu     uint16
 	Tx      uint16
 	Usable  uint32
+}
+
+type RelayMoreSources struct {
+	_   structs.HostLayout
+	Rtp [2]RelayRtpSource
 }
 
 type RelayPermissionKey struct {
@@ -175,6 +180,7 @@ const (
 	RelayMapExits         = "exits"
 	RelayMapFlows         = "flows"
 	RelayMapLocals        = "locals"
+	RelayMapMoreStats     = "more_stats"
 	RelayMapPermissions   = "permissions"
 	RelayMapStats         = "stats"
 	RelayMapTxDevices     = "tx_devices"
@@ -237,6 +243,7 @@ type RelayMapSpecs struct {
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
+	MoreStats   *ebpf.MapSpec `ebpf:"more_stats"`
 	Permissions *ebpf.MapSpec `ebpf:"permissions"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	TxDevices   *ebpf.MapSpec `ebpf:"tx_devices"`
@@ -275,6 +282,7 @@ type RelayMaps struct {
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Locals      *ebpf.Map `ebpf:"locals"`
+	MoreStats   *ebpf.Map `ebpf:"more_stats"`
 	Permissions *ebpf.Map `ebpf:"permissions"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	TxDevices   *ebpf.Map `ebpf:"tx_devices"`
@@ -285,6 +293,7 @@ func (m *RelayMaps) Close() error {
 		m.Exits,
 		m.Flows,
 		m.Locals,
+		m.MoreStats,
 		m.Permissions,
 		m.Stats,
 		m.TxDevices,

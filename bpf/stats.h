@@ -32,11 +32,10 @@ static __always_inline const struct rtp_header *as_rtp(const struct packet *p, c
 	return type >= 64 && type <= 95 ? 0 : h;
 }
 
-static __always_inline struct flow_stats *stats_of(__u32 slot)
+/* Where a flow's counters on this CPU lie. */
+static __always_inline __u32 stats_index(__u32 slot)
 {
-	__u32 index = bpf_get_smp_processor_id() * flows_per_cpu + (slot & (MAX_FLOWS - 1));
-
-	return bpf_map_lookup_elem(&stats, &index);
+	return bpf_get_smp_processor_id() * flows_per_cpu + (slot & (MAX_FLOWS - 1));
 }
 
 static __always_inline void start_source(struct rtp_source *r, const struct rtp_header *h)
@@ -126,35 +125,46 @@ static __always_inline int in_use(const struct rtp_source *r)
 	return r->received | r->lost_before;
 }
 
-/* source_of finds the place of a source, or one for it. */
-static __always_inline struct rtp_source *source_of(struct flow_stats *st, __u32 ssrc,
-						    __u32 arrival)
+static __always_inline int is_free(const struct rtp_source *r, __u32 now)
 {
-	struct rtp_source *place = 0;
+	return !in_use(r) || now - r->arrival > SOURCE_IDLE;
+}
 
+/* another_source finds the place of a source that is not the first, or one for it. */
+static __always_inline struct rtp_source *another_source(struct rtp_source *first, __u32 index,
+						    __u32 ssrc, __u32 now)
+{
+	struct more_sources *more = bpf_map_lookup_elem(&more_stats, &index);
+	struct rtp_source *place = is_free(first, now) ? first : 0;
+
+	if (!more)
+		return 0;
 #pragma unroll
-	for (int i = 0; i < RTP_SOURCES; i++) {
-		struct rtp_source *r = &st->rtp[i];
+	for (int i = 0; i < RTP_SOURCES - 1; i++) {
+		struct rtp_source *r = &more->rtp[i];
 
 		if (r->ssrc == ssrc && in_use(r))
 			return r;
-		if (!place && (!in_use(r) || arrival - r->arrival > SOURCE_IDLE))
+		if (!place && is_free(r, now))
 			place = r;
 	}
 	return place;
 }
 
-static __always_inline void count_rtp(struct flow_stats *st, const struct rtp_header *h, __u64 now,
-				      __u32 mult)
+static __always_inline void count_rtp(struct flow_stats *st, __u32 index,
+				      const struct rtp_header *h, __u64 now, __u32 mult)
 {
-	struct rtp_source *r = source_of(st, h->ssrc, now >> 10);
+	struct rtp_source *r = &st->rtp;
 	__u16 seq = bpf_ntohs(h->sequence);
 
-	if (!r)
-		return;
 	if (r->ssrc != h->ssrc || !in_use(r)) {
-		start_source(r, h);
-		return;
+		r = another_source(r, index, h->ssrc, now >> 10);
+		if (!r)
+			return;
+		if (r->ssrc != h->ssrc || !in_use(r)) {
+			start_source(r, h);
+			return;
+		}
 	}
 	if (is_timed(seq))
 		time_packet(r, bpf_ntohl(h->timestamp), seq, mult);

@@ -78,7 +78,8 @@ static __always_inline int send(struct xdp_md *ctx, const struct packet *p, cons
 static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 				   const struct found *f, __u64 now)
 {
-	struct flow_stats *st = stats_of(f->index);
+	__u32 index = stats_index(f->index);
+	struct flow_stats *st = bpf_map_lookup_elem(&stats, &index);
 	const struct slot6 *s6 = 0;
 	struct slot *s = f->slot;
 	const struct rtp_header *rtp;
@@ -107,7 +108,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		return left_over(REASON_TOO_BIG, now);
 	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
-		count_rtp(st, rtp, now, s->rtp_mult);
+		count_rtp(st, index, rtp, now, s->rtp_mult);
 	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
 		return left_over(REASON_NO_HEADROOM, now);
 	count(st, p->payload_len, now);

@@ -121,7 +121,7 @@ func (b *Backend) load() error {
 		return fmt.Errorf("load XDP program: %w", err)
 	}
 	defer loaded.Close() // what Assign takes out of it stays
-	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats]); err != nil {
+	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats], loaded.Maps[bpf.RelayMapMoreStats]); err != nil {
 		return err
 	}
 	var objects bpf.RelayObjects
@@ -151,6 +151,7 @@ func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	n := uint32(b.cfg.MaxFlows)
 	spec.Maps[bpf.RelayMapFlows].MaxEntries = n
 	spec.Maps[bpf.RelayMapStats].MaxEntries = n * uint32(b.cpus)
+	spec.Maps[bpf.RelayMapMoreStats].MaxEntries = n * uint32(b.cpus)
 	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
 	spec.Maps[variables].Name = "tables" // bpffs takes no dots
 	spec.Maps[variables].Flags |= unix.BPF_F_MMAPABLE

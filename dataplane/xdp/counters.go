@@ -28,40 +28,40 @@ func (b *Backend) SetClock(id relay.FlowID, hz uint32) {
 	}
 }
 
-// statsOf returns what a CPU counted of a flow.
-func (b *Backend) statsOf(id uint32, cpu int) *bpf.RelayFlowStats {
-	return &b.memory.stats[cpu*b.cfg.MaxFlows+int(id)]
-}
+// statsIndex is where a flow's counters on a CPU lie.
+func (b *Backend) statsIndex(id uint32, cpu int) int { return cpu*b.cfg.MaxFlows + int(id) }
 
 func (b *Backend) clearStats(id uint32) {
 	for cpu := range b.cpus {
-		*b.statsOf(id, cpu) = bpf.RelayFlowStats{}
+		i := b.statsIndex(id, cpu)
+		b.memory.stats[i], b.memory.more[i] = bpf.RelayFlowStats{}, bpf.RelayMoreSources{}
 	}
 }
 
 func (b *Backend) read(id uint32) relay.Counters {
 	var c relay.Counters
 	for cpu := range b.cpus {
-		c.Add(ofCPU(b.statsOf(id, cpu)))
+		i := b.statsIndex(id, cpu)
+		c.Add(ofCPU(&b.memory.stats[i], &b.memory.more[i]))
 	}
 	return c
 }
 
 // ofCPU reads what one CPU counted. It is written while it is read: each number is
 // whole, and the next reading has what this one lacks.
-func ofCPU(st *bpf.RelayFlowStats) relay.Counters {
+func ofCPU(st *bpf.RelayFlowStats, more *bpf.RelayMoreSources) relay.Counters {
 	c := relay.Counters{
 		Packets:  atomic.LoadUint64(&st.Packets),
 		Bytes:    atomic.LoadUint64(&st.Bytes),
 		Policed:  atomic.LoadUint64(&st.Policed),
 		LastSeen: fromMonotonic(atomic.LoadUint64(&st.LastSeen)),
 	}
-	for _, r := range st.Rtp {
+	for _, r := range [...]bpf.RelayRtpSource{st.Rtp, more.Rtp[0], more.Rtp[1]} {
 		if r.Received == 0 && r.LostBefore == 0 {
 			continue
 		}
 		c.RTP = append(c.RTP, relay.RTP{
-			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(int64(int32(r.LostBefore))),
+			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(r.LostBefore),
 			First: uint32(r.BaseSeq), Last: uint32(r.Cycles)<<16 + uint32(r.MaxSeq),
 			Jitter: r.Jitter, Timestamp: r.Timestamp, Arrival: r.Arrival,
 		})
@@ -104,7 +104,7 @@ func (b *Backend) forwarded() uint64 {
 
 func (b *Backend) packets(id uint32) (sum uint64) {
 	for cpu := range b.cpus {
-		sum += atomic.LoadUint64(&b.statsOf(id, cpu).Packets)
+		sum += atomic.LoadUint64(&b.memory.stats[b.statsIndex(id, cpu)].Packets)
 	}
 	return sum
 }

@@ -16,17 +16,18 @@ import (
 // calls. The slices lie over the kernel's own memory.
 type memory struct {
 	heartbeat *uint64
-	retired   *uint64 // packets of flows that are gone
+	retired   *uint64  // packets of flows that are gone
 	hints     []uint32 // hintWays for each set
 	ports     []uint8
 	hops      []bpf.RelayHop
 	slots     []bpf.RelaySlot
 	slots6    []bpf.RelaySlot6
 	stats     []bpf.RelayFlowStats
+	more      []bpf.RelayMoreSources
 	mapped    [][]byte
 }
 
-func mapMemory(tables, stats *ebpf.Map) (_ *memory, err error) {
+func mapMemory(tables, stats, more *ebpf.Map) (_ *memory, err error) {
 	mem := &memory{}
 	defer func() {
 		if err != nil {
@@ -48,6 +49,10 @@ func mapMemory(tables, stats *ebpf.Map) (_ *memory, err error) {
 		return nil, err
 	}
 	mem.stats = unsafe.Slice((*bpf.RelayFlowStats)(unsafe.Pointer(&b[0])), stats.MaxEntries())
+	if b, err = mem.mmap(more); err != nil {
+		return nil, err
+	}
+	mem.more = unsafe.Slice((*bpf.RelayMoreSources)(unsafe.Pointer(&b[0])), more.MaxEntries())
 	return mem, nil
 }
 
