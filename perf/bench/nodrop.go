@@ -42,6 +42,6 @@ func (b *bench) searchOptions(s *site, direction string) search.Options {
 	}
 	return search.Options{
 		Low: min(5000, high), High: high, MaxLoss: maxLoss,
-		Precision: b.plan.precision, Attempts: 2,
+		Precision: b.plan.precision, Confirm: b.plan.confirm, Retries: 2,
 	}
 }

@@ -18,13 +18,14 @@ type Options struct {
 	Low, High float64 // packets per second to search between; nothing above High is tried
 	MaxLoss   float64 // share that may be lost: 0.001
 	Precision float64 // share of the rate to which it is found: 0.03
-	// Attempts is how often a rate is tried that fails, or at which the source
-	// offers less than it should: on a machine that others use too, neither may be
-	// the device's fault. 0: once.
-	Attempts int
+	// Confirm is how many trials at a rate must pass, one after the other. 0: one.
+	Confirm int
+	// Retries is how often a trial is repeated in which the source offered less than
+	// it should, as on a machine that others use too. After that what it offered counts.
+	Retries int
 }
 
-// reached is the share of the rate that a source must offer not to be asked again.
+// reached is the share of the rate that a source must offer.
 const reached = .95
 
 // NoDrop returns the highest offered rate of a trial that passed, 0 when none did.
@@ -37,7 +38,7 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 	best := 0.0
 	low, high := o.Low, o.High
 	for rate := high; ; rate = (low + high) / 2 {
-		passed, err := attempts(ctx, o, rate, try)
+		passed, err := passes(ctx, o, rate, try)
 		if err != nil {
 			return best, err
 		}
@@ -52,20 +53,24 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 	}
 }
 
-// attempts returns what the best passing trial at the rate offered, 0 when none passed.
-func attempts(ctx context.Context, o Options, rate float64, try func(context.Context, float64) (Trial, error)) (float64, error) {
-	best := 0.0
-	for range max(o.Attempts, 1) {
+// passes returns the least that the trials at the rate offered, 0 when one failed.
+func passes(ctx context.Context, o Options, rate float64, try func(context.Context, float64) (Trial, error)) (float64, error) {
+	least := rate
+	retries := o.Retries
+	for confirmed := 0; confirmed < max(o.Confirm, 1); confirmed++ {
 		t, err := try(ctx, rate)
 		if err != nil {
 			return 0, err
 		}
-		if t.Loss <= o.MaxLoss {
-			best = max(best, t.Offered)
+		if t.Loss > o.MaxLoss {
+			return 0, nil
 		}
-		if best >= reached*rate {
-			break
+		if t.Offered < reached*rate && retries > 0 {
+			retries--
+			confirmed--
+			continue
 		}
+		least = min(least, t.Offered)
 	}
-	return best, nil
+	return least, nil
 }

@@ -57,16 +57,28 @@ func TestNoDrop(t *testing.T) {
 			t.Errorf("got %.0f, %v", got, err)
 		}
 	})
-	t.Run("one bad attempt does not count", func(t *testing.T) {
+	t.Run("a rate that fails the second time has failed", func(t *testing.T) {
 		n := 0
 		o := o
-		o.Attempts = 2
+		o.Confirm = 2
 		got, err := NoDrop(context.Background(), o, func(_ context.Context, rate float64) (Trial, error) {
 			n++
-			return Trial{Offered: rate, Loss: float64(n % 2)}, nil
+			return Trial{Offered: rate, Loss: float64((n + 1) % 2)}, nil
 		})
-		if got != 100000 || err != nil {
+		if got != 0 || err != nil {
 			t.Errorf("got %.0f, %v", got, err)
+		}
+	})
+	t.Run("a slow source is asked again", func(t *testing.T) {
+		n := 0
+		o := o
+		o.Retries = 1
+		got, err := NoDrop(context.Background(), o, func(_ context.Context, rate float64) (Trial, error) {
+			n++
+			return Trial{Offered: rate * float64(n) / 2}, nil
+		})
+		if got != 100000 || err != nil || n != 2 {
+			t.Errorf("got %.0f, %v after %d trials", got, err, n)
 		}
 	})
 	t.Run("error of a trial", func(t *testing.T) {
