@@ -84,15 +84,11 @@ func (r *rig) stopHeartbeat() {
 }
 
 // beatAgo sets the age of the owner's last heartbeat.
-<<<<<<< dataplane/xdp/reasons_test.go
-func (r *rig) beatAgo(d time.Duration) { *r.memory.heartbeat = monotonic() - uint64(d) }
-=======
 func (r *rig) beatAgo(d time.Duration) {
-	atomic.StoreUint64(&r.memory.owner.Heartbeat, monotonic()-uint64(d))
+	atomic.StoreUint64(r.memory.heartbeat, monotonic()-uint64(d))
 }
 
-func (r *rig) heartbeatNow() uint64 { return atomic.LoadUint64(&r.memory.owner.Heartbeat) }
->>>>>>> /tmp/x/mine
+func (r *rig) heartbeatNow() uint64 { return atomic.LoadUint64(r.memory.heartbeat) }
 
 // with installs a flow for as long as the way out is tried.
 func with(f relay.Flow, then func(t *testing.T, r *rig, id relay.FlowID)) func(*testing.T, *rig) func() {
