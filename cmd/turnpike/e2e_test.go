@@ -294,7 +294,6 @@ func (s *stage) stop(t *testing.T, signal os.Signal) {
 // start starts the node's process again, as an operator would.
 func (s *stage) start(t *testing.T) {
 	t.Helper()
-	s.ended = make(chan struct{})
 	if err := s.startNode(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -305,6 +304,7 @@ func TestMediaOutlivesTheProcess(t *testing.T) {
 	s := play(t)
 	stream := s.mustOpen(t)
 	id := s.onlyRelay(t).ID
+	mustTalk(t, stream, 1000) // until the neighbours are known, the process is needed
 	for _, signal := range []os.Signal{unix.SIGKILL, unix.SIGTERM} {
 		s.stop(t, signal)
 		if r := mustTalk(t, stream, 1000); r.Lost() != 0 {

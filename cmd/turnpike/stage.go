@@ -62,7 +62,7 @@ func newStageOf(ctx context.Context, self, state string) (*stage, error) {
 	if err := removeState(state); err != nil {
 		return nil, err
 	}
-	s := &stage{state: state, self: self, api: api.NewClient(state), ended: make(chan struct{})}
+	s := &stage{state: state, self: self, api: api.NewClient(state)}
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -128,9 +128,11 @@ func (s *stage) startNode(ctx context.Context) error {
 	if err := s.child.Start(); err != nil {
 		return fmt.Errorf("start the node: %w", err)
 	}
+	child, ended := s.child, make(chan struct{})
+	s.ended = ended
 	go func() {
-		_ = s.child.Wait() // said tells why
-		close(s.ended)
+		_ = child.Wait() // said tells why
+		close(ended)
 	}()
 	return s.awaitReady(ctx, &said)
 }
@@ -138,16 +140,17 @@ func (s *stage) startNode(ctx context.Context) error {
 func (s *stage) awaitReady(ctx context.Context, said *strings.Builder) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("a minute is over"))
 	defer cancel()
+	ended := s.ended
 	go func() {
 		select {
-		case <-s.ended:
+		case <-ended:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	_, err := s.api.WaitReady(ctx)
 	select {
-	case <-s.ended:
+	case <-ended:
 		return fmt.Errorf("the node ended at its start: %s", strings.TrimSpace(said.String()))
 	default:
 		return err
