@@ -13,7 +13,7 @@ const commonRate = 20e3
 // rate that is the same for all. What is added by generator and counter themselves
 // is the bare limit's latency.
 func (b *bench) latencies(ctx context.Context, s *site) error {
-	for _, direction := range b.plan.directions {
+	for _, direction := range b.plan.quiet {
 		half := b.noDrop[flatKey{s.target, direction}] / 2
 		if half > 0 {
 			if err := b.latency(ctx, s, direction, half, ""); err != nil {

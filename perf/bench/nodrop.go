@@ -12,7 +12,7 @@ const maxLoss = .001
 
 // noDropRates searches the highest rate without drop in each direction.
 func (b *bench) noDropRates(ctx context.Context, s *site) error {
-	for _, direction := range b.plan.directions {
+	for _, direction := range b.plan.quiet {
 		var last outcome
 		rate, err := search.NoDrop(ctx, b.searchOptions(s, direction), func(ctx context.Context, rate float64) (search.Trial, error) {
 			d := b.base(direction)

@@ -50,6 +50,7 @@ type plan struct {
 	relays      []int // besides baseRelays
 	payloads    []int // besides basePayload
 	directions  []string
+	quiet       []string      // directions in which no-drop rate and latency are measured
 	trial       time.Duration // of a no-drop search, and for latency
 	precision   float64       // of a no-drop search
 	confirm     int           // trials that must pass
@@ -61,15 +62,15 @@ type plan struct {
 var full = plan{
 	rounds: 7, round: time.Second, sweepRounds: 3, sweepRound: 500 * time.Millisecond,
 	relays: []int{1, 10, 100, 1000, 3000}, payloads: []int{64, 600, 1200},
-	directions: []string{up, down, both},
-	trial:      2 * time.Second, precision: .03, confirm: 2,
+	directions: []string{up, down, both}, quiet: []string{up, down, both},
+	trial: 2 * time.Second, precision: .03, confirm: 2,
 	oneCore: 10 * time.Second, churn: 10 * time.Second, setups: 5,
 }
 
 var brief = plan{
 	rounds: 3, round: 400 * time.Millisecond, sweepRounds: 1, sweepRound: 400 * time.Millisecond,
 	relays: []int{1}, payloads: []int{1200},
-	directions: []string{up, down},
-	trial:      500 * time.Millisecond, precision: .06, confirm: 2,
-	oneCore: 3 * time.Second, churn: 3 * time.Second, setups: 2,
+	directions: []string{up, down}, quiet: []string{up},
+	trial: 500 * time.Millisecond, precision: .06, confirm: 2,
+	oneCore: 3 * time.Second, churn: 2 * time.Second, setups: 2,
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"turnpike.dev/turnpike/perf/gen"
 	"turnpike.dev/turnpike/perf/load"
 	"turnpike.dev/turnpike/perf/report"
 )
@@ -144,7 +145,10 @@ func (b *bench) churn(ctx context.Context, s *site, d demand, coming int, perSec
 	return without.Delivered, nil
 }
 
-// trialWithSetups runs a trial while another fleet sets up its relays.
+// trialWithSetups runs a trial while another fleet sets up its relays. The fleet works
+// on the generator's core: a veth's receive queue is served by the core that sent
+// into it when it was empty, so a request from another core would take the whole
+// load there, which no network card does.
 func (s *site) trialWithSetups(ctx context.Context, d demand, n int, rate float64) (outcome, load.Report, error) {
 	coming, err := s.newFleet(n, 1)
 	if err != nil {
@@ -154,9 +158,10 @@ func (s *site) trialWithSetups(ctx context.Context, d demand, n int, rate float6
 	var setups load.Report
 	failed := make(chan error, 1)
 	go func() {
-		var err error
-		setups, err = coming.Setup(ctx, load.Pace{Rate: rate})
-		failed <- err
+		failed <- gen.OnCPU(d.cpu, func() (err error) {
+			setups, err = coming.Setup(ctx, load.Pace{Rate: rate})
+			return err
+		})
 	}()
 	o, err := s.trial(ctx, d)
 	if setupErr := <-failed; setupErr != nil {

@@ -148,13 +148,14 @@ func (g *Generator) Run(ctx context.Context, load Load) (Result, error) {
 		go g.endAfter(ctx, cancel, load.Duration)
 	}
 	var core time.Duration
+	live := func() error {
+		before := threadTime()
+		err := runLive(ctx, g.objs.Generate.FD(), g.frame)
+		core = threadTime() - before
+		return err
+	}
 	err := g.home.Do(func() error {
-		return onCPU(load.CPU, load.Nice, func() error {
-			before := threadTime()
-			err := runLive(ctx, g.objs.Generate.FD(), g.frame)
-			core = threadTime() - before
-			return err
-		})
+		return OnCPU(load.CPU, func() error { return withNice(load.Nice, live) })
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("run the generator in %s: %w", g.home.Name, err)

@@ -95,8 +95,10 @@ func signalAtEnd(ctx context.Context, pid, tid int, stopped <-chan struct{}) (go
 	return done
 }
 
-// onCPU runs f with the calling thread tied to a CPU, and at a priority unless 0.
-func onCPU(cpu, nice int, f func() error) error {
+// OnCPU runs f on a thread that is tied to a CPU meanwhile.
+func OnCPU(cpu int, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var old, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &old); err != nil {
 		return err
@@ -106,13 +108,19 @@ func onCPU(cpu, nice int, f func() error) error {
 		return fmt.Errorf("run on CPU %d: %w", cpu, err)
 	}
 	defer func() { _ = unix.SchedSetaffinity(0, &old) }()
-	if nice != 0 {
-		restore, err := atPriority(nice)
-		if err != nil {
-			return fmt.Errorf("set nice %d: %w", nice, err)
-		}
-		defer restore()
+	return f()
+}
+
+// withNice runs f with the calling thread at a priority; 0 leaves it as it is.
+func withNice(nice int, f func() error) error {
+	if nice == 0 {
+		return f()
 	}
+	restore, err := atPriority(nice)
+	if err != nil {
+		return fmt.Errorf("set nice %d: %w", nice, err)
+	}
+	defer restore()
 	return f()
 }
 

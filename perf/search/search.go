@@ -53,11 +53,11 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 	}
 }
 
-// passes returns the least that the trials at the rate offered, 0 when one failed.
+// passes returns what the trials at the rate offered on average, 0 when one failed.
 func passes(ctx context.Context, o Options, rate float64, try func(context.Context, float64) (Trial, error)) (float64, error) {
-	least := rate
-	retries := o.Retries
-	for confirmed := 0; confirmed < max(o.Confirm, 1); confirmed++ {
+	trials := max(o.Confirm, 1)
+	retries, sum := o.Retries, 0.0
+	for confirmed := 0; confirmed < trials; {
 		t, err := try(ctx, rate)
 		if err != nil {
 			return 0, err
@@ -67,10 +67,10 @@ func passes(ctx context.Context, o Options, rate float64, try func(context.Conte
 		}
 		if t.Offered < reached*rate && retries > 0 {
 			retries--
-			confirmed--
 			continue
 		}
-		least = min(least, t.Offered)
+		sum += t.Offered
+		confirmed++
 	}
-	return least, nil
+	return sum / float64(trials), nil
 }
