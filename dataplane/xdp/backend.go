@@ -115,8 +115,15 @@ func (b *Backend) load() error {
 	if err := spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)); err != nil {
 		return fmt.Errorf("set the program's constants: %w", err)
 	}
-	opts := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: b.pins.maps}}
-	loaded, err := ebpf.NewCollectionWithOptions(spec, opts)
+	tables, err := b.openTables(spec)
+	if err != nil {
+		return err
+	}
+	defer tables.Close() //nolint:errcheck // the collection has its own
+	loaded, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+		Maps:            ebpf.MapOptions{PinPath: b.pins.maps},
+		MapReplacements: map[string]*ebpf.Map{variables: tables},
+	})
 	if err != nil {
 		return fmt.Errorf("load XDP program: %w", err)
 	}
@@ -132,6 +139,18 @@ func (b *Backend) load() error {
 	b.maps, b.prog, b.progID = objects.RelayMaps, objects.Turnpike, programID(objects.Turnpike)
 	b.gate, b.hops = newGate(&b.maps, b.memory), newHopTable(b.memory)
 	return nil
+}
+
+// openTables makes the tables, or opens those that an earlier process left. The loader
+// would write the variables' first values, zeros, over the flows in them.
+func (b *Backend) openTables(spec *ebpf.CollectionSpec) (*ebpf.Map, error) {
+	empty := spec.Maps[variables].Copy()
+	empty.Contents = nil
+	m, err := ebpf.NewMapWithOptions(empty, ebpf.MapOptions{PinPath: b.pins.maps})
+	if err != nil {
+		return nil, fmt.Errorf("make the program's tables: %w", err)
+	}
+	return m, nil
 }
 
 func programID(p *ebpf.Program) uint32 {
