@@ -125,9 +125,10 @@ static __always_inline int in_use(const struct rtp_source *r)
 	return r->received | r->lost_before;
 }
 
+/* The precise clock that packets are timed by is ahead of the coarse one, which now is of. */
 static __always_inline int is_free(const struct rtp_source *r, __u32 now)
 {
-	return !in_use(r) || now - r->arrival > SOURCE_IDLE;
+	return !in_use(r) || (__s32)(now - r->arrival) > (__s32)SOURCE_IDLE;
 }
 
 /* another_source finds the place of a source that is not the first, or one for it. */

@@ -61,7 +61,7 @@ func ofCPU(st *bpf.RelayFlowStats, more *bpf.RelayMoreSources) relay.Counters {
 			continue
 		}
 		c.RTP = append(c.RTP, relay.RTP{
-			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(r.LostBefore),
+			SSRC: swap32(r.Ssrc), Received: uint64(r.Received), LostBefore: uint64(int64(int32(r.LostBefore))),
 			First: uint32(r.BaseSeq), Last: uint32(r.Cycles)<<16 + uint32(r.MaxSeq),
 			Jitter: r.Jitter, Timestamp: r.Timestamp, Arrival: r.Arrival,
 		})

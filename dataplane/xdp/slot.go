@@ -107,7 +107,7 @@ func policer(f relay.Flow) (cost, depth uint32) {
 	}
 	perByte := uint64(8*nsPerSec/1000) << costShift / uint64(f.RateKbps)
 	deep := min(max(f.Depth, minDepth), maxDepth)
-	return uint32(min(perByte, 1<<32-1)), uint32(deep >> 10)
+	return uint32(min(perByte, 1<<32-1)), uint32((deep + 1<<10 - 1) >> 10)
 }
 
 // rtpMult is RTP clock units in 1024 ns, times 2^22.
