@@ -18,20 +18,39 @@
 #define MAX_PADDING 3
 #define MAX_PAYLOAD 0x3fff /* far over any frame without fragments; bounds offsets */
 
-/* What the later stages need to know of a packet. Only payload points into it. */
+/*
+ * What the later stages need to know of a packet, in few words: what does not fit into
+ * registers costs. ip and payload point into the packet.
+ */
 struct packet {
 	struct flow_tag tag;
+	__u64 head; /* the first 8 bytes of the IP header */
 	const void *ip;
 	const void *payload;
 	__u32 payload_len; /* without ChannelData header and padding */
 	__u32 padding;	   /* behind ChannelData */
 	__be16 udp_check;
-	__be16 frag_off; /* IPv4: DF or 0 */
-	__be16 id;	 /* IPv4 */
-	__u8 traffic_class;
 	__u8 hop_limit;
 	__u8 ipv6;
 };
+
+/* Where things lie in the first 8 bytes, as this machine (little endian) reads them. */
+static __always_inline __u8 traffic_class(const struct packet *p)
+{
+	if (p->ipv6) /* it lies across two bytes, behind the version */
+		return (p->head & 0xf) << 4 | (p->head >> 12 & 0xf);
+	return p->head >> 8;
+}
+
+static __always_inline __be16 ipv4_id(const struct packet *p)
+{
+	return p->head >> 32;
+}
+
+static __always_inline __be16 dont_fragment(const struct packet *p)
+{
+	return p->head >> 48 & bpf_htons(0x4000);
+}
 
 static __always_inline int is_mapped(const struct in6_addr *a)
 {
@@ -75,11 +94,12 @@ static __always_inline enum reason parse_ipv4(struct packet *p, const struct iph
 		return REASON_SHORT_FRAME;
 	if (ip->protocol != IPPROTO_UDP)
 		return REASON_NOT_UDP;
-	if (*(const __u8 *)ip != 0x45) /* version 4, 5 words */
+	p->head = *(const __u64 *)ip;
+	if ((__u8)p->head != 0x45) /* version 4, 5 words */
 		return REASON_IP_OPTIONS;
-	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
+	if ((__u16)(p->head >> 48) & bpf_htons(0x3fff)) /* more fragments, or an offset */
 		return REASON_IP_FRAGMENT;
-	total = bpf_ntohs(ip->tot_len);
+	total = bpf_ntohs((__u16)(p->head >> 16));
 	if (total < sizeof(*ip) || total > end - (const void *)ip)
 		return REASON_IP_LENGTH;
 	if ((const void *)(udp + 1) > end)
@@ -88,11 +108,7 @@ static __always_inline enum reason parse_ipv4(struct packet *p, const struct iph
 	p->tag.addresses = *(const __u64 *)&ip->saddr; /* and daddr behind it */
 	p->tag.rest = SLOT_IPV4 << TAG_FAMILY_SHIFT;
 	p->ip = ip;
-	p->traffic_class = ip->tos;
 	p->hop_limit = ip->ttl;
-	p->frag_off = ip->frag_off & bpf_htons(0x4000);
-	p->id = ip->id;
-	p->ipv6 = 0;
 	return parse_udp(p, udp, total - sizeof(*ip));
 }
 
@@ -127,28 +143,34 @@ static __always_inline enum reason parse_ipv6(struct packet *p, const struct ipv
 
 	p->tag.addresses = fold_addresses(ip);
 	p->tag.rest = SLOT_IPV6 << TAG_FAMILY_SHIFT;
+	p->head = *(const __u64 *)ip;
 	p->ip = ip;
-	p->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
 	p->hop_limit = ip->hop_limit;
-	p->frag_off = 0;
-	p->id = 0;
-	p->ipv6 = 1;
 	return parse_udp(p, udp, len);
 }
 
-/* parse fills in all but what is inside the payload (see parse_channel). */
-static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *p)
+/* family_of returns the Ethernet type if it is IPv4 or IPv6. */
+static __always_inline __be16 family_of(struct xdp_md *ctx, enum reason *reason)
 {
 	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	const struct ethhdr *eth = data;
+	__be16 type;
 
-	if ((const void *)(eth + 1) > end)
-		return REASON_SHORT_FRAME;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(p, (const void *)(eth + 1), end);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p, (const void *)(eth + 1), end);
-	return REASON_NOT_IP;
+	*reason = REASON_SHORT_FRAME;
+	if (data + sizeof(struct ethhdr) > end)
+		return 0;
+	*reason = REASON_NOT_IP;
+	type = *(const __be16 *)(data + 2 * ETH_ALEN);
+	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6) ? type : 0;
+}
+
+/* parse fills in all but what is inside the payload (see parse_channel). */
+static __always_inline enum reason parse(struct xdp_md *ctx, int ipv6, struct packet *p)
+{
+	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	p->ipv6 = ipv6;
+	data += sizeof(struct ethhdr);
+	return ipv6 ? parse_ipv6(p, data, end) : parse_ipv4(p, data, end);
 }
 
 /* What comes to a listening port is ChannelData or STUN (RFC 8656 section 12). */

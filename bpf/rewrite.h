@@ -87,16 +87,19 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *p,
 				       const struct slot *s, __u16 udp_len)
 {
 	__u16 total = sizeof(*ip) + udp_len;
-	__be16 frag_off = p->frag_off;
-	__be16 id = p->id;
+	__u8 tos = traffic_class(p);
+	__be16 frag_off, id;
 	__u32 sum;
 
 	if (p->ipv6)
 		frag_off = total > DF_FROM ? bpf_htons(0x4000) : 0;
+	else
+		frag_off = dont_fragment(p);
+	id = p->ipv6 ? 0 : ipv4_id(p);
 	if (!frag_off) /* a packet that may be fragmented needs a number of its own (RFC 6864) */
 		id = bpf_get_prandom_u32();
 	*(__u8 *)ip = 0x45;
-	ip->tos = p->traffic_class;
+	ip->tos = tos;
 	ip->tot_len = bpf_htons(total);
 	ip->id = id;
 	ip->frag_off = frag_off;
@@ -105,14 +108,14 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *p,
 	ip->saddr = s->src4;
 	ip->daddr = s->dst4;
 	sum = s->ip_base + bpf_htons(total) + id + frag_off;
-	sum += bpf_htons(p->traffic_class) + bpf_htons((__u16)(p->hop_limit - 1) << 8);
+	sum += bpf_htons(tos) + bpf_htons((__u16)(p->hop_limit - 1) << 8);
 	ip->check = ~fold(sum);
 }
 
 static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct packet *p,
 				       const struct slot6 *s, __u16 udp_len)
 {
-	*(__be32 *)ip = s->flow_label | bpf_htonl((__u32)p->traffic_class << 20);
+	*(__be32 *)ip = s->flow_label | bpf_htonl((__u32)traffic_class(p) << 20);
 	ip->payload_len = bpf_htons(udp_len);
 	ip->nexthdr = IPPROTO_UDP;
 	ip->hop_limit = p->hop_limit - 1;

@@ -117,19 +117,6 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	return send(ctx, p, h, st);
 }
 
-/* find takes the hint that nearly every packet of a flow has. */
-static __always_inline int find(struct packet *p, const void *end, struct found *f)
-{
-	struct packet inner = *p;
-
-	if (!is_channel(p, end))
-		return hinted(p, f);
-	if (parse_channel(&inner, end) != REASON_FORWARDED || !hinted(&inner, f))
-		return 0;
-	*p = inner;
-	return 1;
-}
-
 /*
  * find_slowly is for a packet that no hint led to a live flow for. When it finds none
  * it has counted the reason, and *verdict is what becomes of the packet.
@@ -166,27 +153,71 @@ out:
 	return 0;
 }
 
-/*
- * The clock of leases, policers and last-seen is the coarse one: it steps every few
- * milliseconds, and costs next to nothing.
- */
-SEC("xdp")
-int turnpike(struct xdp_md *ctx)
+static __always_inline int relay_slowly(struct xdp_md *ctx, int ipv6)
 {
 	const void *end = (void *)(long)ctx->data_end;
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct found f = {};
 	struct packet p;
 	enum reason reason;
 	int verdict;
-	__u64 now;
 
-	reason = parse(ctx, &p);
+	reason = parse(ctx, ipv6, &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
-	now = bpf_ktime_get_coarse_ns();
-	if (!find(&p, end, &f) || !leased(f.slot, now)) {
-		if (!find_slowly(&p, end, &f, now, &verdict))
-			return verdict;
-	}
+	if (!find_slowly(&p, end, &f, now, &verdict))
+		return verdict;
 	return forward(ctx, &p, &f, now);
+}
+
+/* Global functions: the verifier goes through them once, and not for each call. */
+__noinline int relay_slowly_ipv4(struct xdp_md *ctx)
+{
+	return relay_slowly(ctx, 0);
+}
+
+__noinline int relay_slowly_ipv6(struct xdp_md *ctx)
+{
+	return relay_slowly(ctx, 1);
+}
+
+/*
+ * relay is what nearly every packet goes through, made twice, for each family: it has
+ * a hint, and its flow is live. Everything else starts again, slowly.
+ *
+ * The clock of leases, policers and last-seen is the coarse one: it steps every few
+ * milliseconds, and costs next to nothing.
+ */
+static __always_inline int relay(struct xdp_md *ctx, int ipv6)
+{
+	const void *end = (void *)(long)ctx->data_end;
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct found f = {};
+	struct packet p;
+	enum reason reason;
+
+	reason = parse(ctx, ipv6, &p);
+	if (reason != REASON_FORWARDED)
+		return leave(reason, XDP_PASS);
+	if (is_channel(&p, end)) {
+		if (parse_channel(&p, end) == REASON_FORWARDED && hinted(&p, &f) &&
+		    leased(f.slot, now))
+			return forward(ctx, &p, &f, now);
+	} else if (hinted(&p, &f) && leased(f.slot, now)) {
+		return forward(ctx, &p, &f, now);
+	}
+	return ipv6 ? relay_slowly_ipv6(ctx) : relay_slowly_ipv4(ctx);
+}
+
+SEC("xdp")
+int turnpike(struct xdp_md *ctx)
+{
+	enum reason reason;
+	__be16 family = family_of(ctx, &reason);
+
+	if (family == bpf_htons(ETH_P_IP))
+		return relay(ctx, 0);
+	if (family == bpf_htons(ETH_P_IPV6))
+		return relay(ctx, 1);
+	return leave(reason, XDP_PASS);
 }

@@ -78,9 +78,6 @@ func (s *stage) build(ctx context.Context) error {
 	} else {
 		s.lab = l
 		s.server, s.peer = netip.MustParseAddrPort("198.18.0.1:3478"), l.PeerAddrs.V4[0]
-		if err := errors.Join(receiveRedirected(l.Client), receiveRedirected(l.Peer)); err != nil {
-			return err
-		}
 	}
 	if err := s.startNode(ctx); err != nil {
 		return err

@@ -1,5 +1,3 @@
-//go:build prometheus
-
 // Package metrics shows a node to Prometheus.
 //
 // It exists so that the names, units and labels of what is measured stand in one

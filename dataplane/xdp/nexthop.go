@@ -126,21 +126,19 @@ func (r *router) describe(l netlink.Link) device {
 	return d
 }
 
-// takesRedirects reports whether a device sends frames that XDP redirects to it.
+// takesRedirects reports whether a device sends frames that XDP redirects to it. The
+// kernel throws them away where it does not.
 func (r *router) takesRedirects(l netlink.Link) (bool, string) {
-	if l.Type() == "veth" {
-		// It depends on the other end, and the kernel's flag for it is stale when that
-		// end got GRO before it came up.
-		return true, ""
-	}
 	f, err := features(r.family, l.Attrs().Index)
 	switch {
 	case err != nil:
 		return false, err.Error()
-	case f&featureXmit == 0:
-		return false, "the driver cannot send redirected frames"
+	case f&featureXmit != 0:
+		return true, ""
+	case l.Type() == "veth":
+		return false, "the veth's other end took neither GRO (ethtool -K PEER gro off, then on) nor an XDP program while it was up"
 	}
-	return true, ""
+	return false, "the driver cannot send redirected frames"
 }
 
 func (r *router) loadNeighbours() error {

@@ -16,7 +16,7 @@ const (
 	settle = 20 * time.Millisecond
 	// recheck is how often the devices are looked at all the same: whether one takes
 	// redirected frames is not announced.
-	recheck = 2 * time.Second
+	recheck = 500 * time.Millisecond
 
 	receiveBuffer = 4 << 20
 )

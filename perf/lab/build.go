@@ -46,6 +46,14 @@ func connect(o Options, node *Host, near string, nodeAddrs Addrs, far *Host, far
 	if err := node.nl.LinkAdd(veth); err != nil {
 		return fmt.Errorf("add link %s – %s: %w", near, farName, err)
 	}
+	// Both ends before either is up: an end learns when it comes up whether the other
+	// takes redirected frames, and a later change of GRO while down would be missed.
+	err := errors.Join(
+		node.Do(func() error { return wireLike(near) }),
+		far.Do(func() error { return wireLike(farName) }))
+	if err != nil {
+		return fmt.Errorf("set the features of %s and %s: %w", near, farName, err)
+	}
 	if err := node.addLink(near, nodeAddrs.all()); err != nil {
 		return err
 	}
@@ -58,11 +66,8 @@ func connect(o Options, node *Host, near string, nodeAddrs Addrs, far *Host, far
 	return far.defaultRoutes(farName, nodeAddrs)
 }
 
-// addLink gives a link its features and addresses and sets it up.
+// addLink gives a link its addresses and sets it up.
 func (h *Host) addLink(name string, prefixes []netip.Prefix) error {
-	if err := h.Do(func() error { return wireLike(name) }); err != nil {
-		return err
-	}
 	link, err := h.nl.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find link %s in %s: %w", name, h.Name, err)
