@@ -29,7 +29,7 @@ func (b *bench) latencies(ctx context.Context, s *site) error {
 
 func (b *bench) latency(ctx context.Context, s *site, direction string, rate float64, note string) error {
 	d := b.base(direction)
-	d.rate, d.duration = rate, b.plan.trial
+	d.rate, d.duration = rate, b.plan.latency
 	o, err := s.trial(ctx, d)
 	if err != nil {
 		return err

@@ -51,9 +51,10 @@ type plan struct {
 	payloads    []int // besides basePayload
 	directions  []string
 	quiet       []string      // directions in which no-drop rate and latency are measured
-	trial       time.Duration // of a no-drop search, and for latency
-	precision   float64       // of a no-drop search
-	confirm     int           // trials that must pass
+	trial       time.Duration // of a no-drop search
+	latency     time.Duration
+	precision   float64 // of a no-drop search
+	confirm     int     // trials that must pass
 	oneCore     time.Duration
 	churn       time.Duration
 	setups      int // rounds of making all relays
