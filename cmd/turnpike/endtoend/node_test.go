@@ -130,7 +130,7 @@ func (n *node) launch(t *testing.T) {
 	t.Helper()
 	n.cmd = n.lab.Node.Command(context.Background(), n.program, "serve", "-c", n.file())
 	n.cmd.Stdout, n.cmd.Stderr = n.said, n.said
-	n.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	n.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL} // when the test crashes
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,9 @@ package endtoend_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,15 +112,16 @@ func (s *site) arrived(t *testing.T) []uint64 {
 	return all
 }
 
-// traffic is media through some sites, from one generator: it spins on a CPU of its own.
+// traffic is media through some sites, from one generator.
 type traffic struct {
-	sites []*site
-	order []place // of each of the generator's flows
-	gen   *gen.Generator
-	stop  context.CancelFunc
-	ended chan struct{}
-	err   error
-	sent  gen.Result
+	sites   []*site
+	order   []place // of each of the generator's flows
+	gen     *gen.Generator
+	stop    context.CancelFunc
+	ended   chan struct{}
+	err     error
+	sent    uint64
+	elapsed time.Duration
 }
 
 // place is where one of the generator's flows belongs.
@@ -140,7 +140,7 @@ func startTraffic(t *testing.T, rate float64, sites ...*site) *traffic {
 	ctx, tr.stop = context.WithCancel(context.Background())
 	go func() {
 		defer close(tr.ended)
-		tr.sent, tr.err = tr.gen.Run(ctx, gen.Load{Rate: rate * float64(len(sites)), Nice: -20, CPU: 1})
+		tr.err = tr.send(ctx, rate*float64(len(sites)))
 	}()
 	t.Cleanup(func() {
 		tr.stop()
@@ -148,6 +148,40 @@ func startTraffic(t *testing.T, rate float64, sites ...*site) *traffic {
 		_ = tr.gen.Close()
 	})
 	return tr
+}
+
+// rate is how many packets per second were sent.
+func (tr *traffic) rate() float64 { return float64(tr.sent) / tr.elapsed.Seconds() }
+
+const (
+	// pulseRate is how fast the generator sends when it does. It spins on a CPU while
+	// it runs, so it does its work in a part of the time and leaves the rest.
+	pulseRate = 1_000_000
+	pulse     = 40 * time.Millisecond // at most
+	// forgiven is how much of a delay is not made up for.
+	forgiven = time.Second
+)
+
+// send keeps up a rate with pulses. Each takes about 25 ms more than it says, in which
+// the kernel waits.
+func (tr *traffic) send(ctx context.Context, rate float64) error {
+	begun := time.Now()
+	due := begun // the time up to which everything is sent
+	for ctx.Err() == nil {
+		now := time.Now()
+		if now.Sub(due) > forgiven {
+			due = now.Add(-forgiven)
+		}
+		length := min(time.Duration(float64(now.Sub(due))*rate/pulseRate), pulse)
+		r, err := tr.gen.Run(ctx, gen.Load{Rate: pulseRate, Duration: max(length, time.Millisecond), CPU: 1})
+		if err != nil {
+			return err
+		}
+		tr.sent += r.Sent
+		due = due.Add(time.Duration(float64(r.Sent) / rate * float64(time.Second)))
+	}
+	tr.elapsed = time.Since(begun)
+	return nil
 }
 
 // mix has the sites take turns: the generator's frames come in bunches.
@@ -180,8 +214,8 @@ func (tr *traffic) end(t *testing.T) [][]uint64 {
 	}
 	sent := make([][]uint64, len(tr.sites))
 	for i, p := range tr.order {
-		n := tr.sent.Sent / uint64(len(tr.order))
-		if uint64(i) < tr.sent.Sent%uint64(len(tr.order)) {
+		n := tr.sent / uint64(len(tr.order))
+		if uint64(i) < tr.sent%uint64(len(tr.order)) {
 			n++
 		}
 		sent[p.site] = append(sent[p.site], n)
@@ -210,7 +244,28 @@ func (s *site) noLoss(t *testing.T, sent []uint64) {
 			return
 		}
 	}
-	t.Errorf("packets lost: %v", missing)
+	t.Errorf("packets lost: %v\n%s", missing, s.whereabouts(t))
+}
+
+// whereabouts tells what may have become of packets.
+func (s *site) whereabouts(t *testing.T) string {
+	var text strings.Builder
+	reasons, err := s.api.Reasons(t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	for _, r := range reasons {
+		if r.Packets > 0 {
+			fmt.Fprintf(&text, "%s %s %d\n", r.Path, r.Reason, r.Packets)
+		}
+	}
+	for _, h := range []*lab.Host{s.lab.Client, s.lab.Node, s.lab.Peer} {
+		for _, l := range h.Links {
+			out, _ := h.Command(t.Context(), "sh", "-c", "ip -s link show "+l.Name+"; ethtool -S "+l.Name+" | grep -v ': 0$'").CombinedOutput()
+			text.Write(out)
+		}
+	}
+	return text.String()
 }
 
 func sum(list []uint64) (total uint64) {
@@ -220,20 +275,14 @@ func sum(list []uint64) (total uint64) {
 	return total
 }
 
-var errNothing = errors.New("nothing arrives")
-
-// flowing waits until packets of every flow of the site arrive.
+// flowing waits until more packets of every flow of the site have arrived.
 func (s *site) flowing(t *testing.T) {
 	t.Helper()
 	before := s.arrived(t)
 	eventually(t, 10*time.Second, "media", func() error {
-		now := s.arrived(t)
-		if slices.ContainsFunc(now, func(uint64) bool { return false }) || len(now) == 0 {
-			return errNothing
-		}
-		for i := range now {
-			if now[i] == before[i] {
-				return fmt.Errorf("flow %d: %w", i, errNothing)
+		for i, n := range s.arrived(t) {
+			if n == before[i] {
+				return fmt.Errorf("nothing arrives of flow %d", i)
 			}
 		}
 		return nil
