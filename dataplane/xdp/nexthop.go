@@ -173,11 +173,19 @@ func (r *router) learn(n *netlink.Neigh) bool {
 		mac:   [6]byte(n.HardwareAddr),
 		fixed: n.State&(netlink.NUD_PERMANENT|netlink.NUD_NOARP) != 0 || n.Flags&netlink.NTF_EXT_LEARNED != 0,
 	}
+	if is.fixed {
+		delete(r.managed, key)
+	}
 	r.neighbours[key] = is
 	return !had || is.mac != old.mac
 }
 
+// forget takes in that the kernel deleted a neighbour, and with it our request to
+// manage it.
 func (r *router) forget(n *netlink.Neigh) bool {
+	if ip, ok := netip.AddrFromSlice(n.IP); ok {
+		delete(r.managed, neighbourKey{n.LinkIndex, ip.Unmap()})
+	}
 	n.State = netlink.NUD_NONE
 	return r.learn(n)
 }
