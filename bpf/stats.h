@@ -69,6 +69,12 @@ static __always_inline void count_sequence(struct rtp_source *r, __u16 seq)
 {
 	__u16 ahead = seq - r->max_seq;
 
+	if (ahead == 1 && seq) { /* what nearly every packet is */
+		r->max_seq = seq;
+		r->bad_seq = seq + 1;
+		r->received++;
+		return;
+	}
 	if (ahead < MAX_DROPOUT) {
 		if (seq < r->max_seq)
 			r->cycles++;

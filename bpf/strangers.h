@@ -27,12 +27,46 @@ static __always_inline __u64 owner_age(__u64 now)
 	return now > beat ? now - beat : 0;
 }
 
-/* A closed port's ICMP error would make clients give up while the process restarts. */
-static __always_inline int owner_is_down(__u64 now)
+/* has_socket tells whether a UDP packet that is passed finds a socket. */
+static __always_inline int has_socket(struct xdp_md *ctx)
+{
+	const void *end = (void *)(long)ctx->data_end;
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct ipv6hdr *ip6 = (const void *)(eth + 1);
+	const struct iphdr *ip4 = (const void *)(eth + 1);
+	struct bpf_sock_tuple t = {};
+	__u32 size = sizeof(t.ipv4);
+	struct bpf_sock *sk;
+
+	if ((const void *)(ip4 + 1) + sizeof(struct udphdr) > end)
+		return 1;
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		t.ipv4.saddr = ip4->saddr;
+		t.ipv4.daddr = ip4->daddr;
+		__builtin_memcpy(&t.ipv4.sport, ip4 + 1, 4); /* and dport */
+	} else {
+		size = sizeof(t.ipv6);
+		if ((const void *)(ip6 + 1) + sizeof(struct udphdr) > end)
+			return 1;
+		__builtin_memcpy(t.ipv6.saddr, &ip6->saddr, 32); /* and daddr */
+		__builtin_memcpy(&t.ipv6.sport, ip6 + 1, 4);
+	}
+	sk = bpf_sk_lookup_udp(ctx, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	bpf_sk_release(sk);
+	return 1;
+}
+
+/*
+ * A closed port's ICMP error would make clients give up while the process restarts. Its
+ * sockets go with it, before its heartbeat is stale; its next one has them before it beats.
+ */
+static __always_inline int owner_is_down(struct xdp_md *ctx, __u64 now)
 {
 	__u64 age = owner_age(now);
 
-	return age > OWNER_STALE_NS && age <= LEASE_NS;
+	return age <= LEASE_NS && (age > OWNER_STALE_NS || !has_socket(ctx));
 }
 
 static __always_inline enum reason without_flow(const struct flow_key *key, __u8 kind, __u64 now)

@@ -36,10 +36,13 @@ static __always_inline int verdict_of(enum reason reason)
 	return reason < REASON_STRANGER ? XDP_PASS : XDP_DROP;
 }
 
-/* left_over is for what only the process can do something about. */
-static __noinline int left_over(enum reason reason, __u64 now)
+/*
+ * left_over is for what only the process can do something about. A global function:
+ * the verifier goes through it once, and not for each call.
+ */
+__noinline int left_over(struct xdp_md *ctx, enum reason reason, __u64 now)
 {
-	if (verdict_of(reason) == XDP_PASS && owner_is_down(now))
+	if (verdict_of(reason) == XDP_PASS && owner_is_down(ctx, now))
 		reason = REASON_OWNER_DOWN;
 	return leave(reason, verdict_of(reason));
 }
@@ -88,7 +91,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	__be16 check;
 
 	if (!st)
-		return left_over(REASON_FLOW_CHANGING, now);
+		return left_over(ctx, REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
 		return leave(REASON_HOP_LIMIT, XDP_DROP);
 	if (s->flags & OUT_IPV6)
@@ -101,16 +104,16 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		return leave(REASON_POLICED, XDP_DROP);
 	}
 	if (!*(volatile __u32 *)&h->usable)
-		return left_over(REASON_NO_NEIGHBOUR, now);
+		return left_over(ctx, REASON_NO_NEIGHBOUR, now);
 	if (header_length(s6 != 0) + new_udp_len(p, s) > h->mtu)
-		return left_over(REASON_TOO_BIG, now);
+		return left_over(ctx, REASON_TOO_BIG, now);
 	if (!p->udp_check && p->payload_len > SUM_MAX && s6)
-		return left_over(REASON_TOO_BIG, now);
+		return left_over(ctx, REASON_TOO_BIG, now);
 	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
 		count_rtp(st, index, rtp, now, s->rtp_mult);
 	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
-		return left_over(REASON_NO_HEADROOM, now);
+		return left_over(ctx, REASON_NO_HEADROOM, now);
 	count(st, p->payload_len, now);
 	if (rewrite(ctx, p, s, s6, h, check))
 		return XDP_ABORTED;
@@ -121,9 +124,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
  * find_slowly is for a packet that no hint led to a live flow for. When it finds none
  * it has counted the reason, and *verdict is what becomes of the packet.
  */
-static __always_inline int find_slowly(struct packet *p, const void *end, struct found *f,
+static __always_inline int find_slowly(struct xdp_md *ctx, struct packet *p, struct found *f,
 				       __u64 now, int *verdict)
 {
+	const void *end = (void *)(long)ctx->data_end;
 	__u8 kind = port_kind(p);
 	enum reason reason = REASON_NOT_OURS;
 	struct flow_key key;
@@ -149,13 +153,12 @@ static __always_inline int find_slowly(struct packet *p, const void *end, struct
 	if (expired && verdict_of(reason) == XDP_PASS)
 		reason = REASON_LEASE_EXPIRED;
 out:
-	*verdict = reason == REASON_NOT_OURS ? leave(reason, XDP_PASS) : left_over(reason, now);
+	*verdict = reason == REASON_NOT_OURS ? leave(reason, XDP_PASS) : left_over(ctx, reason, now);
 	return 0;
 }
 
 static __always_inline int relay_slowly(struct xdp_md *ctx, int ipv6)
 {
-	const void *end = (void *)(long)ctx->data_end;
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct found f = {};
 	struct packet p;
@@ -165,7 +168,7 @@ static __always_inline int relay_slowly(struct xdp_md *ctx, int ipv6)
 	reason = parse(ctx, ipv6, &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
-	if (!find_slowly(&p, end, &f, now, &verdict))
+	if (!find_slowly(ctx, &p, &f, now, &verdict))
 		return verdict;
 	return forward(ctx, &p, &f, now);
 }

@@ -81,7 +81,7 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, err
 	}
 	if err := b.load(); err != nil {
-		b.router.netlink.Close()
+		b.router.close()
 		return nil, err
 	}
 	b.findTx()
@@ -342,7 +342,7 @@ func (b *Backend) Close() error {
 		p.close()
 	}
 	b.memory.unmap()
-	b.router.netlink.Close()
+	b.router.close()
 	return errors.Join(b.prog.Close(), b.maps.Close())
 }
 

@@ -19,8 +19,9 @@ const (
 )
 
 // features asks for the XDP features of a device.
-func features(family uint16, ifindex int) (uint64, error) {
-	req := nl.NewNetlinkRequest(int(family), unix.NLM_F_ACK)
+func (r *router) features(ifindex int) (uint64, error) {
+	req := nl.NewNetlinkRequest(int(r.family), unix.NLM_F_ACK)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: r.generic}
 	req.AddData(&nl.Genlmsg{Command: netdevCmdDevGet, Version: 1})
 	req.AddData(nl.NewRtAttr(netdevAttrIfindex, nl.Uint32Attr(uint32(ifindex))))
 	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/bpf"
@@ -57,7 +59,8 @@ type neighbour struct {
 // neighbours that it told, and the devices. Changes empty what they may have changed.
 type router struct {
 	netlink    *netlink.Handle
-	family     uint16 // of netlink's netdev
+	generic    *nl.SocketHandle // for what the handle does not know
+	family     uint16           // of netlink's netdev
 	devices    map[int]device
 	ways       map[routeKey]way
 	neighbours map[neighbourKey]neighbour
@@ -74,7 +77,20 @@ func newRouter() (*router, error) {
 		h.Close()
 		return nil, fmt.Errorf("find netlink family netdev: %w", err)
 	}
-	return &router{netlink: h, family: family.ID, ways: map[routeKey]way{}, managed: map[neighbourKey]bool{}}, nil
+	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	return &router{
+		netlink: h, generic: &nl.SocketHandle{Socket: s}, family: family.ID,
+		ways: map[routeKey]way{}, managed: map[neighbourKey]bool{},
+	}, nil
+}
+
+func (r *router) close() {
+	r.netlink.Close()
+	r.generic.Close()
 }
 
 // maxWays bounds the cache of routes.
@@ -129,7 +145,7 @@ func (r *router) describe(l netlink.Link) device {
 // takesRedirects reports whether a device sends frames that XDP redirects to it. The
 // kernel throws them away where it does not.
 func (r *router) takesRedirects(l netlink.Link) (bool, string) {
-	f, err := features(r.family, l.Attrs().Index)
+	f, err := r.features(l.Attrs().Index)
 	switch {
 	case err != nil:
 		return false, err.Error()
