@@ -140,6 +140,7 @@ func TestLocalAddressesFull(t *testing.T) {
 	if err := r.OpenPort(last, relay.PortLearning); err != nil {
 		t.Errorf("after one was closed: %v", err)
 	}
+	listen(t, netip.AddrPortFrom(netip.IPv4Unspecified(), last.Port()))
 	if got := r.reason(t, d4.to(last.String())); got != bpf.ReasonNoFlow {
 		t.Errorf("a packet to it is %s", got)
 	}

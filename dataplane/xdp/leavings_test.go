@@ -112,6 +112,10 @@ var leavings = []leaving{
 	{reason: bpf.ReasonOwnerDown, name: "listener", frame: of(stun, nil), set: age(2 * time.Second)},
 	{reason: bpf.ReasonOwnerDown, name: "permitted peer", frame: of(d4, nil), set: both(permit(relay4, peer4, time.Now().Add(time.Hour)), age(29*time.Second)), s1: true},
 	{reason: bpf.ReasonOwnerDown, name: "flow has ended", frame: of(u4, nil), set: both(with(up(4, 4), endLease), age(29*time.Second))},
+	// The sockets go with the process, before its heartbeat is stale.
+	{reason: bpf.ReasonOwnerDown, name: "no socket", frame: of(d4.to("198.18.1.1:24004"), nil), set: closed(addr("198.18.1.1:24004"), relay.PortLearning), s1: true},
+	{reason: bpf.ReasonOwnerDown, name: "no socket, IPv6", frame: of(d6.to("[fd00:0:0:2::1]:24004"), nil), set: closed(addr("[fd00:0:0:2::1]:24004"), relay.PortLearning), s1: true},
+	{reason: bpf.ReasonOwnerDown, name: "no socket on a listener", frame: of(stun.to("198.18.0.1:3479"), nil), set: closed(addr("198.18.0.1:3479"), relay.PortListener)},
 	// What only the process could send on would meet a closed port.
 	{reason: bpf.ReasonOwnerDown, name: "flow is changing", frame: of(u4, nil), set: both(with(up(4, 4), kill), age(2*time.Second))},
 	{reason: bpf.ReasonOwnerDown, name: "bad ChannelData", frame: of(u4, put16(udp4+8+2, 21)), set: age(2 * time.Second)},

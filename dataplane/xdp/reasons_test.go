@@ -219,6 +219,14 @@ func permit(port, peer netip.AddrPort, until time.Time) func(*testing.T, *rig) f
 
 func open(port netip.AddrPort, kind relay.PortKind) func(*testing.T, *rig) func() {
 	return func(t *testing.T, r *rig) func() {
+		listen(t, port)
+		return closed(port, kind)(t, r)
+	}
+}
+
+// closed is a port whose socket went with the process.
+func closed(port netip.AddrPort, kind relay.PortKind) func(*testing.T, *rig) func() {
+	return func(t *testing.T, r *rig) func() {
 		if err := r.OpenPort(port, kind); err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,8 @@ var (
 // wire carried. Clients are behind s0 and peers behind s1.
 type rig struct {
 	*Backend
-	s0, s1 netlink.Link
+	s0, s1  netlink.Link
+	sockets []*net.UDPConn // of its ports
 }
 
 // The rig's addresses, as in lab.ThreeNodes.
@@ -89,7 +90,20 @@ func (r *rig) mustOpenPorts(t testing.TB) {
 		if err := r.OpenPort(port, kind); err != nil {
 			t.Fatal(err)
 		}
+		r.sockets = append(r.sockets, listen(t, port))
 	}
+}
+
+// listen opens the socket that a process has on a port of its own: without one, what
+// the program leaves to the process is dropped.
+func listen(t testing.TB, port netip.AddrPort) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // a test may have closed it
+	return conn
 }
 
 // pinDir is a directory for pins that goes with the test.

@@ -28,6 +28,9 @@ func TestFlowsOutliveTheNextStart(t *testing.T) { // ME-06
 	}
 	forwards("at first")
 	r.stopHeartbeat()
+	for _, s := range r.sockets {
+		_ = s.Close()
+	}
 	next, err := Open(r.cfg)
 	if err != nil {
 		t.Fatal(err)
