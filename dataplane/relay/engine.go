@@ -14,8 +14,11 @@ import (
 const (
 	// LeaseTime is how long the kernel relays on without the process (ME-06).
 	LeaseTime = 30 * time.Second
-	// renewEvery leaves a lease five chances.
-	renewEvery = 5 * time.Second
+	// renewEvery is how much of a lease may be over already when the process ends: the
+	// next one has the rest of the time to come.
+	renewEvery = time.Second
+	// estimateEvery is how far apart two looks at the RTP clocks are.
+	estimateEvery = 5 * time.Second
 	// reconcileEvery is how often the kernel's tables are compared with this one.
 	reconcileEvery = time.Minute
 )
@@ -88,8 +91,9 @@ func NewEngine(kernel Kernel, whyNot string, process Process) *Engine {
 // Run renews leases and compares the tables until ctx ends. Then flows are left as
 // they are: media goes on under its lease.
 func (e *Engine) Run(ctx context.Context) error {
-	renew, reconcile := time.NewTicker(renewEvery), time.NewTicker(reconcileEvery)
+	renew, estimate, reconcile := time.NewTicker(renewEvery), time.NewTicker(estimateEvery), time.NewTicker(reconcileEvery)
 	defer renew.Stop()
+	defer estimate.Stop()
 	defer reconcile.Stop()
 	clocks := newClocks()
 	for {
@@ -98,6 +102,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil
 		case <-renew.C:
 			e.renewAll()
+		case <-estimate.C:
 			e.estimateClocks(clocks)
 		case <-reconcile.C:
 			// An error is of the moment; the next minute tries again.
