@@ -3,6 +3,8 @@ package turn
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -130,12 +132,13 @@ func (j *journal) close() { _ = j.file.Close() }
 
 // appendLine appends "crc json\n".
 func appendLine(b []byte, r record) []byte {
-	body, err := json.Marshal(r)
-	if err != nil {
-		panic("turn: journal record: " + err.Error()) // its types always marshal
-	}
-	b = fmt.Appendf(b, "%08x ", crc32.ChecksumIEEE(body))
-	b = append(b, body...)
+	const sum = "00000000 "
+	start := len(b) + len(sum)
+	b = append(b, sum...)
+	b = r.appendJSON(b)
+	var crc [4]byte
+	binary.BigEndian.PutUint32(crc[:], crc32.ChecksumIEEE(b[start:]))
+	hex.Encode(b[start-len(sum):], crc[:])
 	return append(b, '\n')
 }
 

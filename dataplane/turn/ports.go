@@ -106,5 +106,5 @@ func (p *ports) wake(now time.Time, atLeast int) {
 		p.push(p.resting[n].port)
 		n++
 	}
-	p.resting = p.resting[:copy(p.resting, p.resting[n:])]
+	p.resting = p.resting[n:]
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -214,21 +215,40 @@ func (b *Backend) beatUntil(ctx context.Context) {
 }
 
 // reload reads the system anew: devices, routes and neighbours.
-func (b *Backend) reload() { b.readSystem(b.router.reload) }
-
-// recheck reads the devices anew; routes are as they were.
-func (b *Backend) recheck() { b.readSystem(b.router.loadDevices) }
-
-func (b *Backend) readSystem(read func() error) {
-	b.mu.Lock()
-	err := read()
-	if err == nil && b.active {
-		b.attachAll()
-	}
-	b.mu.Unlock()
-	if err == nil { // else the next look brings it
+func (b *Backend) reload() {
+	if b.readSystem(b.router.reload) {
 		b.refresh()
 	}
+}
+
+// recheck reads the devices anew; routes are as they were. Flows are gone through when
+// a device or, as the caller says, a neighbour is not as it was.
+func (b *Backend) recheck(neighbours bool) {
+	b.mu.Lock()
+	before := b.router.devices
+	b.mu.Unlock()
+	if !b.readSystem(b.router.loadDevices) {
+		return
+	}
+	b.mu.Lock()
+	same := maps.EqualFunc(before, b.router.devices, device.equal)
+	b.mu.Unlock()
+	if neighbours || !same {
+		b.refresh()
+	}
+}
+
+// readSystem reports whether the system could be read; else the next look brings it.
+func (b *Backend) readSystem(read func() error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := read(); err != nil {
+		return false
+	}
+	if b.active {
+		b.attachAll()
+	}
+	return true
 }
 
 // attachAll attaches where the program is not attached: it was refused, somebody took

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -33,6 +34,12 @@ type device struct {
 	sendsWhy  string
 	program   uint32 // number of the XDP program on it
 	addresses []netip.Addr
+}
+
+func (d device) equal(e device) bool {
+	addresses := slices.Equal(d.addresses, e.addresses)
+	d.addresses, e.addresses = nil, nil
+	return addresses && reflect.DeepEqual(d, e)
 }
 
 type routeKey struct{ src, dst netip.Addr }

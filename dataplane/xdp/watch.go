@@ -117,7 +117,7 @@ func (b *Backend) apply(ctx context.Context, news <-chan announcement) {
 			if all {
 				b.reload()
 			} else {
-				b.recheck()
+				b.recheck(due)
 			}
 			all, due = false, false
 			timer.Reset(recheck)
