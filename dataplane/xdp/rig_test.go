@@ -81,16 +81,28 @@ func newRig(t testing.TB, cfg Config) *rig {
 	return r
 }
 
+// ports are those of the rig.
+var ports = map[netip.AddrPort]relay.PortKind{
+	listener4: relay.PortListener, listener6: relay.PortListener,
+	relay4: relay.PortRelay, relay6: relay.PortRelay,
+}
+
+// mustOpenPorts opens the rig's ports and their sockets.
 func (r *rig) mustOpenPorts(t testing.TB) {
 	t.Helper()
-	for port, kind := range map[netip.AddrPort]relay.PortKind{
-		listener4: relay.PortListener, listener6: relay.PortListener,
-		relay4: relay.PortRelay, relay6: relay.PortRelay,
-	} {
+	r.mustTellPorts(t)
+	for port := range ports {
+		r.sockets = append(r.sockets, listen(t, port))
+	}
+}
+
+// mustTellPorts opens ports whose sockets are there.
+func (r *rig) mustTellPorts(t testing.TB) {
+	t.Helper()
+	for port, kind := range ports {
 		if err := r.OpenPort(port, kind); err != nil {
 			t.Fatal(err)
 		}
-		r.sockets = append(r.sockets, listen(t, port))
 	}
 }
 
