@@ -126,7 +126,7 @@ func (s *site) checkNewRelays(t *testing.T) {
 	t.Helper()
 	const relays = 50
 	began := time.Now()
-	report, err := s.newFleet(t, relays, laterPeer).Setup(t.Context(), load.Pace{})
+	report, err := s.newFleet(t, clients{number: relays, firstPeer: laterPeer}).Setup(t.Context(), load.Pace{})
 	if err != nil || report.Repeated > 0 {
 		t.Errorf("new relays: %d requests repeated, %v", report.Repeated, err)
 	}

@@ -21,17 +21,20 @@ type site struct {
 	relays []load.Relay
 	toPeer *count.Counter
 	toUser *count.Counter
+	others []gen.Flow // that are sent as well
 }
 
 // newSite gives a node some relays, each with a peer of its own.
 func newSite(t *testing.T, n *node, relays int) *site {
 	t.Helper()
-	s := &site{node: n}
-	s.toPeer = attach(t, n.lab.Peer, "p0")
-	s.toUser = attach(t, n.lab.Client, "c0")
-	s.fleet = n.newFleet(t, relays, firstPeer)
-	s.setUp(t)
+	s := emptySite(t, n)
+	s.fleet = s.add(t, clients{number: relays})
 	return s
+}
+
+func emptySite(t *testing.T, n *node) *site {
+	t.Helper()
+	return &site{node: n, toPeer: attach(t, n.lab.Peer, "p0"), toUser: attach(t, n.lab.Client, "c0")}
 }
 
 func attach(t *testing.T, h *lab.Host, link string) *count.Counter {
@@ -44,23 +47,59 @@ func attach(t *testing.T, h *lab.Host, link string) *count.Counter {
 	return c
 }
 
+// add makes more relays, with peers of their own.
+func (s *site) add(t *testing.T, c clients) *load.Fleet {
+	t.Helper()
+	c.firstPeer = firstPeer + uint16(len(s.relays))
+	f := s.newFleet(t, c)
+	if _, err := f.Setup(t.Context(), load.Pace{}); err != nil {
+		t.Fatal(err)
+	}
+	s.relays = append(s.relays, f.Relays()...)
+	return f
+}
+
 // Ports of the peers of a site's relays, and of those that come later.
 const (
 	firstPeer = 10000
 	laterPeer = 20000
 )
 
-// newFleet makes clients, each with a peer from the port on.
-func (n *node) newFleet(t *testing.T, relays int, peerPort uint16) *load.Fleet {
+// clients are some clients that do the same.
+type clients struct {
+	number         int
+	user, password string // empty: the usual
+	servers        []netip.AddrPort
+	from, to       []netip.Addr // clients and peers; empty: the lab's first of IPv4
+	firstPeer      uint16       // port of the first one's peer
+	tries          int          // 0: patient
+}
+
+func (n *node) newFleet(t *testing.T, c clients) *load.Fleet {
 	t.Helper()
-	f, err := load.New(load.Config{
-		Host: n.lab.Client, Clients: n.lab.ClientAddrs.V4[:1], Servers: []netip.AddrPort{n.server()},
-		User: user, Password: password,
+	cfg := load.Config{
+		Host: n.lab.Client, Clients: c.from, Servers: c.servers, User: c.user, Password: c.password,
 		Peers: func(relay int) []netip.AddrPort {
-			return []netip.AddrPort{netip.AddrPortFrom(n.lab.PeerAddrs.V4[0], peerPort+uint16(relay))}
+			return []netip.AddrPort{netip.AddrPortFrom(c.to[relay%len(c.to)], c.firstPeer+uint16(relay))}
 		},
-		Tries: 100,
-	}, relays)
+		Tries: c.tries,
+	}
+	if cfg.User == "" {
+		cfg.User, cfg.Password = user, password
+	}
+	if cfg.Servers == nil {
+		cfg.Servers = []netip.AddrPort{n.server()}
+	}
+	if cfg.Clients == nil {
+		cfg.Clients = n.lab.ClientAddrs.V4[:1]
+	}
+	if c.to == nil {
+		c.to = n.lab.PeerAddrs.V4[:1]
+	}
+	if cfg.Tries == 0 {
+		cfg.Tries = 100
+	}
+	f, err := load.New(cfg, c.number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,30 +107,34 @@ func (n *node) newFleet(t *testing.T, relays int, peerPort uint16) *load.Fleet {
 	return f
 }
 
-func (s *site) setUp(t *testing.T) {
-	t.Helper()
-	if _, err := s.fleet.Setup(t.Context(), load.Pace{}); err != nil {
-		t.Fatal(err)
-	}
-	s.relays = s.fleet.Relays()
-}
-
-// flows are the site's streams: up and down of each relay, by its number.
+// flows are the site's streams: up and down of each relay, by its number, and others.
 func (s *site) flows() []gen.Flow {
 	var flows []gen.Flow
 	for i, r := range s.relays {
 		c := r.Channels[0]
-		flows = append(flows, gen.Flow{
-			Link:   gen.Link{Host: s.lab.Client, Name: "c0"},
-			SrcMAC: s.lab.Client.Link("c0").MAC, DstMAC: s.lab.Node.Link("s0").MAC,
-			Src: r.Client, Dst: r.Server, Channel: c.Number, ID: uint32(i),
-		}, gen.Flow{
-			Link:   gen.Link{Host: s.lab.Peer, Name: "p0"},
-			SrcMAC: s.lab.Peer.Link("p0").MAC, DstMAC: s.lab.Node.Link("s1").MAC,
-			Src: c.Peer, Dst: r.Relayed, ID: uint32(i),
-		})
+		flows = append(flows,
+			s.fromClient(r.Client, r.Server, c.Number, i),
+			s.fromPeer(c.Peer, r.Relayed, i))
 	}
-	return flows
+	return append(flows, s.others...)
+}
+
+func (s *site) fromClient(src, dst netip.AddrPort, channel uint16, id int) gen.Flow {
+	near := s.lab.Node.Links[0]
+	return gen.Flow{
+		Link:   gen.Link{Host: s.lab.Client, Name: "c0"},
+		SrcMAC: s.lab.Client.Link("c0").MAC, DstMAC: near.MAC,
+		Src: src, Dst: dst, Channel: channel, ID: uint32(id),
+	}
+}
+
+func (s *site) fromPeer(src, dst netip.AddrPort, id int) gen.Flow {
+	far := s.lab.Node.Links[len(s.lab.Node.Links)-1]
+	return gen.Flow{
+		Link:   gen.Link{Host: s.lab.Peer, Name: "p0"},
+		SrcMAC: s.lab.Peer.Link("p0").MAC, DstMAC: far.MAC,
+		Src: src, Dst: dst, ID: uint32(id),
+	}
 }
 
 // arrived is what the counters have of each of the site's flows, in their order.
@@ -226,11 +269,16 @@ func (tr *traffic) end(t *testing.T) [][]uint64 {
 // noLoss checks that everything sent arrived, flow by flow.
 func (s *site) noLoss(t *testing.T, sent []uint64) {
 	t.Helper()
+	s.noLossIn(t, part{0, len(s.relays)}, sent)
+}
+
+func (s *site) noLossIn(t *testing.T, p part, sent []uint64) {
+	t.Helper()
 	var missing error
 	look := func() error {
 		var lost []string
 		for i, n := range s.arrived(t) {
-			if n != sent[i] {
+			if p.has(i) && n != sent[i] {
 				lost = append(lost, fmt.Sprintf("relay %d %s: %d of %d", i/2, [2]string{"up", "down"}[i%2], n, sent[i]))
 			}
 		}
@@ -278,10 +326,15 @@ func sum(list []uint64) (total uint64) {
 // flowing waits until more packets of every flow of the site have arrived.
 func (s *site) flowing(t *testing.T) {
 	t.Helper()
+	s.flowingIn(t, part{0, len(s.relays)})
+}
+
+func (s *site) flowingIn(t *testing.T, p part) {
+	t.Helper()
 	before := s.arrived(t)
 	eventually(t, 10*time.Second, "media", func() error {
 		for i, n := range s.arrived(t) {
-			if n == before[i] {
+			if p.has(i) && n == before[i] {
 				return fmt.Errorf("nothing arrives of flow %d", i)
 			}
 		}

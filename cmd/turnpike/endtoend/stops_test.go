@@ -1,0 +1,190 @@
+package endtoend_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/perf/gen"
+	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/load"
+)
+
+// part is some of a site's relays.
+type part struct{ from, to int }
+
+func (p part) has(flow int) bool { return flow/2 >= p.from && flow/2 < p.to }
+
+// Times end in the kernel: also when nobody says so, because the process is held up.
+// ME-06, ME-07
+func TestTimesEndInTheKernel(t *testing.T) {
+	binary(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{}), 40)
+	s.end(t, unix.SIGKILL)
+	end := time.Now().Add(10 * time.Second)
+	at := monotonic(t) + int64(time.Until(end))
+	ends := map[string]part{"permissions": {0, 10}, "channels": {10, 20}, "allocations": {20, 30}}
+	s.age(t, func(i int, r *aged) {
+		switch x := &r.Relays[0]; {
+		case ends["permissions"].has(2 * i):
+			x.Permissions[0].Expires = at
+		case ends["channels"].has(2 * i):
+			x.Channels[0].Expires = at
+		case ends["allocations"].has(2 * i):
+			x.Expires = at
+		}
+	})
+	s.start(t)
+	startTraffic(t, 8000, s)
+	s.flowing(t)
+	s.signal(t, unix.SIGSTOP)
+	defer s.signal(t, unix.SIGCONT)
+
+	last := s.lastArrivals(t, end.Add(time.Second))
+	for what, p := range ends {
+		for i, when := range last {
+			// Leases are in steps of 17 ms.
+			if off := when.Sub(end); p.has(i) && (off > 50*time.Millisecond || off < -500*time.Millisecond) {
+				t.Errorf("%s: flow %d ended %s late", what, i, off)
+			}
+		}
+	}
+	for i, when := range last {
+		if rest := (part{30, 40}); rest.has(i) && when.Before(end.Add(500*time.Millisecond)) {
+			t.Errorf("flow %d ended, though its time is not over", i)
+		}
+	}
+}
+
+// lastArrivals is when the last packet of each flow was seen to have arrived until then.
+func (s *site) lastArrivals(t *testing.T, until time.Time) []time.Time {
+	t.Helper()
+	seen := s.arrived(t)
+	last := make([]time.Time, len(seen))
+	for now := time.Now(); now.Before(until); now = time.Now() {
+		for i, n := range s.arrived(t) {
+			if n != seen[i] {
+				seen[i], last[i] = n, now
+			}
+		}
+		wait(t, 5*time.Millisecond)
+	}
+	return last
+}
+
+// What is ended ends at once, in the kernel as well, and nothing else does.
+func TestEndedRelaysStopAtOnce(t *testing.T) {
+	binary(t)
+	t.Parallel()
+	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
+	s := emptySite(t, newNode(t, lab.Options{}, file{users: both}))
+	const each = 10
+	s.add(t, clients{number: each}) // these go on
+	released := s.add(t, clients{number: each})
+	s.add(t, clients{number: each, user: "other", password: "other"})
+	s.add(t, clients{number: each})
+	traffic := startTraffic(t, 8000, s)
+	s.flowing(t)
+
+	for _, tt := range []struct {
+		name string
+		part part
+		end  func()
+	}{
+		{"given back by the client", part{each, 2 * each}, func() {
+			if _, err := released.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"of a revoked user", part{2 * each, 3 * each}, func() {
+			s.configure(t, file{})
+			s.command(t, 0, "reload")
+		}},
+		{"killed by the operator", part{3 * each, 4 * each}, func() {
+			s.command(t, 0, append([]string{"relay", "kill"}, s.ids(t, s.relays[3*each:])...)...)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.end()
+			before := s.arrived(t)
+			for range 3 {
+				s.flowingIn(t, part{0, each})
+			}
+			for i, n := range s.arrived(t) {
+				if tt.part.has(i) && n != before[i] {
+					t.Errorf("flow %d goes on: %d packets more", i, n-before[i])
+				}
+			}
+		})
+	}
+	if n := len(s.list(t)); n != each {
+		t.Errorf("%d relays, want %d", n, each)
+	}
+	sent := traffic.end(t)[0]
+	s.noLossIn(t, part{0, each}, sent)
+}
+
+// ids are the node's numbers of relays.
+func (n *node) ids(t *testing.T, relays []load.Relay) []string {
+	t.Helper()
+	number := map[string]uint64{}
+	for _, r := range n.list(t) {
+		number[r.Client] = r.ID
+	}
+	var ids []string
+	for _, r := range relays {
+		ids = append(ids, strconv.FormatUint(number[r.Client.String()], 10))
+	}
+	return ids
+}
+
+// ME-07: knowing addresses, ports and channel of a relay is not enough to use it.
+func TestThirdPartiesDoNotPass(t *testing.T) {
+	binary(t)
+	t.Parallel()
+	n := newNode(t, lab.Options{Clients: 2, Peers: 2}, file{})
+	s := newSite(t, n, 4)
+	r := s.relays[0]
+	channel, peer := r.Channels[0].Number, r.Channels[0].Peer
+	port := func(a netip.AddrPort, p uint16) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), p) }
+	addr := func(a netip.AddrPort, to netip.Addr) netip.AddrPort { return netip.AddrPortFrom(to, a.Port()) }
+	const first = 100
+	for i, f := range []gen.Flow{
+		s.fromClient(port(r.Client, 1111), r.Server, channel, 0),
+		s.fromClient(addr(r.Client, n.lab.ClientAddrs.V4[1]), r.Server, channel, 0),
+		s.fromClient(r.Client, r.Server, channel+1, 0),
+		s.fromClient(r.Client, r.Relayed, 0, 0),
+		s.fromPeer(addr(peer, n.lab.PeerAddrs.V4[1]), r.Relayed, 0),
+		s.fromPeer(peer, port(r.Relayed, r.Relayed.Port()^1), 0),
+		s.fromPeer(r.Client, r.Relayed, 0),
+	} {
+		f.ID = uint32(first + i)
+		s.others = append(s.others, f)
+	}
+	traffic := startTraffic(t, 8000, s)
+	s.flowing(t)
+	wait(t, 2*time.Second)
+	sent := traffic.end(t)[0]
+	s.noLossIn(t, part{0, 4}, sent)
+	for _, c := range []interface {
+		Flows(int) ([]countFlow, error)
+	}{s.toPeer, s.toUser} {
+		flows, err := c.Flows(first + len(s.others))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range s.others {
+			if got := flows[first+i].Packets; got != 0 {
+				t.Errorf("%d packets from %s to %s channel %#x passed", got, f.Src, f.Dst, f.Channel)
+			}
+		}
+	}
+	if s.left(t, "stranger") < sent[len(sent)-3] {
+		t.Errorf("fewer strangers than sent: %s", s.whereabouts(t))
+	}
+}
