@@ -1,10 +1,12 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -22,17 +24,37 @@ func (l *Lab) build(o Options) (err error) {
 	if o.Shape == SingleInterface {
 		l.Peer = l.Client
 		l.PeerAddrs = addrs(0, peerHostShared, o.Peers)
-		both := append(l.ClientAddrs.all(), l.PeerAddrs.all()...)
-		return connect(o, l.Node, "s0", addrs(0, nodeHost, 1), l.Client, "c0", both)
+		return l.Plug("s0")
 	}
 	if l.Peer, err = newHost(o.Name + "-peer"); err != nil {
 		return err
 	}
 	l.PeerAddrs = addrs(1, peerHost, o.Peers)
-	if err := connect(o, l.Node, "s0", addrs(0, nodeHost, 1), l.Client, "c0", l.ClientAddrs.all()); err != nil {
-		return err
+	return errors.Join(l.Plug("s0"), l.Plug("s1"))
+}
+
+// Plug connects an interface of the node with its far host: again, after Unplug. It
+// has its addresses; its number and link address are new.
+func (l *Lab) Plug(name string) error {
+	switch {
+	case name == "s1":
+		return connect(l.opts, l.Node, "s1", addrs(1, nodeHost, 1), l.Peer, "p0", l.PeerAddrs.all())
+	case l.opts.Shape == SingleInterface:
+		both := append(l.ClientAddrs.all(), l.PeerAddrs.all()...)
+		return connect(l.opts, l.Node, "s0", addrs(0, nodeHost, 1), l.Client, "c0", both)
+	default:
+		return connect(l.opts, l.Node, "s0", addrs(0, nodeHost, 1), l.Client, "c0", l.ClientAddrs.all())
 	}
-	return connect(o, l.Node, "s1", addrs(1, nodeHost, 1), l.Peer, "p0", l.PeerAddrs.all())
+}
+
+// Unplug takes an interface of the node away, with all that hangs on it; the far end
+// goes as well.
+func (l *Lab) Unplug(name string) error {
+	link := l.Node.Link(name)
+	if err := l.Node.nl.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: name, Index: link.Index}}); err != nil {
+		return fmt.Errorf("remove %s from %s: %w", name, l.Node.Name, err)
+	}
+	return nil
 }
 
 // connect makes a link from the node to a far host, whose default route it becomes.
@@ -80,7 +102,9 @@ func (h *Host) addLink(name string, prefixes []netip.Prefix) error {
 	if err := h.nl.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up in %s: %w", name, h.Name, err)
 	}
+	h.Links = slices.DeleteFunc(h.Links, func(old Link) bool { return old.Name == name })
 	h.Links = append(h.Links, Link{Name: name, Index: link.Attrs().Index, MAC: link.Attrs().HardwareAddr, Prefixes: prefixes})
+	slices.SortFunc(h.Links, func(a, b Link) int { return cmp.Compare(a.Name, b.Name) })
 	return nil
 }
 

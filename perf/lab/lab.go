@@ -58,6 +58,8 @@ type Lab struct {
 	// ClientAddrs and PeerAddrs are the addresses to use as client and as peer:
 	// Options.Clients (Peers) of IPv4, and as many of IPv6.
 	ClientAddrs, PeerAddrs Addrs
+
+	opts Options
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -75,7 +77,7 @@ func New(opts Options) (*Lab, error) {
 	if err := removeNamed(opts.Name); err != nil {
 		return nil, fmt.Errorf("remove the old lab %s: %w", opts.Name, err)
 	}
-	l := &Lab{Name: opts.Name}
+	l := &Lab{Name: opts.Name, opts: opts}
 	if err := l.build(opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("make lab %s: %w", opts.Name, err), l.Close())
 	}

@@ -62,6 +62,24 @@ func TestClientDoesNotReachPeer(t *testing.T) {
 	}
 }
 
+func TestUnplugAndPlug(t *testing.T) {
+	l := labtest.New(t, lab.Options{})
+	before := l.Node.Link("s1")
+	if err := l.Unplug("s1"); err != nil {
+		t.Fatal(err)
+	}
+	if link, err := l.Peer.Netlink().LinkByName("p0"); err == nil {
+		t.Errorf("the far end is left: %v", link)
+	}
+	if err := l.Plug("s1"); err != nil {
+		t.Fatal(err)
+	}
+	if after := l.Node.Link("s1"); after.Index == before.Index || len(l.Node.Links) != 2 || len(l.Peer.Links) != 1 {
+		t.Errorf("before %+v, after %+v of %d links", before, after, len(l.Node.Links))
+	}
+	ping(t, listen(t, l.Node, "198.18.1.1"), listen(t, l.Peer, "198.18.1.2"))
+}
+
 func TestCommandRunsInsideWithMachinesFiles(t *testing.T) {
 	l := labtest.New(t, lab.Options{})
 	out, err := l.Node.Command(context.Background(), "sh", "-c", "readlink /proc/$$/ns/mnt; ls /sys/class/net >/dev/null; cat /proc/net/dev").Output()
