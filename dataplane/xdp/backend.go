@@ -175,6 +175,7 @@ func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
 	spec.Maps[variables].Name = "tables" // bpffs takes no dots
 	spec.Maps[variables].Flags |= unix.BPF_F_MMAPABLE
+	spec.Maps[variables].Contents = nil // zeroes: the kernel has them, 20 MiB
 	for name, m := range spec.Maps {
 		if name[0] != '.' || name == variables { // constants belong to one program
 			m.Pinning = ebpf.PinByName
