@@ -61,6 +61,9 @@ func openPins(dir string, flows, cpus int) (pins, error) {
 	if err := mountBPF(); err != nil {
 		return pins{}, err
 	}
+	if err := rename(dir); err != nil {
+		return pins{}, err
+	}
 	p := pins{dir: dir, maps: filepath.Join(dir, fmt.Sprintf("v%d-%dx%d", schema, flows, cpus))}
 	for _, d := range []string{p.maps, p.links()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -68,6 +71,23 @@ func openPins(dir string, flows, cpus int) (pins, error) {
 		}
 	}
 	return p, nil
+}
+
+// rename takes over the directory of a node that had another name: the program in it is
+// on the interfaces still, and nobody else's.
+func rename(dir string) error {
+	const hash = "-01234567"
+	if _, err := os.Stat(dir); err == nil || len(filepath.Base(dir)) <= len(hash) {
+		return nil
+	}
+	earlier, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "*"+dir[len(dir)-len(hash):]))
+	if len(earlier) == 0 {
+		return nil
+	}
+	if err := os.Rename(earlier[0], dir); err != nil {
+		return fmt.Errorf("take over the pins of the node's earlier name: %w", err)
+	}
+	return nil
 }
 
 func (p pins) links() string             { return filepath.Join(p.dir, "links") }
