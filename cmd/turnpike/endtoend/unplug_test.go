@@ -1,0 +1,91 @@
+package endtoend_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/perf/lab"
+)
+
+// ME-03: an interface goes and comes back under a running node. Relays say that they
+// are not on XDP, and why, and then go on as before.
+func TestInterfaceGoesAndComesBack(t *testing.T) {
+	binary(t)
+	t.Parallel()
+	for _, name := range []string{"s0", "s1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, newNode(t, lab.Options{}, file{}), 5)
+			before := s.list(t)
+			if err := s.lab.Unplug(name); err != nil {
+				t.Fatal(err)
+			}
+			s.awaitPath(t, "userspace", "198.18.") // the address that is gone with it
+			s.checkDegraded(t, name)
+			if err := s.lab.Plug(name); err != nil {
+				t.Fatal(err)
+			}
+			s.awaitPath(t, "xdp", "")
+			s.checkSame(t, before, s.list(t), true)
+			if st, err := s.api.Status(t.Context()); err != nil || len(st.Degraded) > 0 {
+				t.Errorf("still degraded: %v, %v", st.Degraded, err)
+			}
+
+			if name == "s0" {
+				s.toUser = attach(t, s.lab.Client, "c0")
+			} else {
+				s.toPeer = attach(t, s.lab.Peer, "p0")
+			}
+			traffic := startTraffic(t, 4000, s)
+			s.flowing(t)
+			s.noLoss(t, traffic.end(t)[0])
+			s.checkNewRelays(t)
+		})
+	}
+}
+
+// awaitPath waits until all relays have a path, with a reason that has some words.
+func (s *site) awaitPath(t *testing.T, path, words string) {
+	t.Helper()
+	eventually(t, 10*time.Second, "path="+path, func() error {
+		for _, r := range s.list(t) {
+			if r.Path != path && !(path == "userspace" && r.Path == "mixed") || !strings.Contains(r.Reason, words) {
+				return fmt.Errorf("relay %d: path=%s (%s)", r.ID, r.Path, r.Reason)
+			}
+		}
+		return nil
+	})
+	t.Logf("path=%s: %s", path, s.list(t)[0].Reason)
+}
+
+func (s *site) checkDegraded(t *testing.T, name string) {
+	t.Helper()
+	st, err := s.api.Status(t.Context())
+	if err != nil || len(st.Degraded) == 0 || !strings.Contains(st.Degraded[0], name) {
+		t.Errorf("status does not say what is wrong: %v, %v", st.Degraded, err)
+	}
+}
+
+// The pinned program went with the interface; the next process puts its own on the new one.
+func TestInterfaceIsAnotherAfterARestart(t *testing.T) {
+	binary(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{}), 5)
+	before := s.list(t)
+	s.end(t, unix.SIGKILL)
+	if err := errors.Join(s.lab.Unplug("s0"), s.lab.Plug("s0")); err != nil {
+		t.Fatal(err)
+	}
+	s.start(t)
+	s.awaitPath(t, "xdp", "")
+	s.checkSame(t, before, s.list(t), true)
+	s.toUser = attach(t, s.lab.Client, "c0")
+	traffic := startTraffic(t, 4000, s)
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+}
