@@ -21,9 +21,11 @@ func inNode(t *testing.T, opts lab.Options) bool {
 	if os.Getenv(inside) != "" {
 		return true
 	}
+	t.Parallel() // each has a lab of its own
 	l := labtest.New(t, opts)
 	cmd := l.Node.Command(context.Background(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
-	cmd.Env = append(os.Environ(), inside+"="+l.Name)
+	// The race detector's second of waiting at the end is worth nothing to so many.
+	cmd.Env = append(os.Environ(), inside+"="+l.Name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("in the node's namespace: %v\n%s", err, out)
