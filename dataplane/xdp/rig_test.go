@@ -165,6 +165,14 @@ func (r *rig) run(t testing.TB, dev netlink.Link, frame []byte) (verdict uint32,
 // runMeta puts metadata in front of the frame, which takes room from the headroom.
 func (r *rig) runMeta(t testing.TB, dev netlink.Link, frame []byte, meta int) (uint32, []byte) {
 	t.Helper()
+	verdict, out, err := r.tryRun(dev, frame, meta)
+	if err != nil {
+		t.Fatalf("run the program: %v", err)
+	}
+	return verdict, out
+}
+
+func (r *rig) tryRun(dev netlink.Link, frame []byte, meta int) (uint32, []byte, error) {
 	in := append(make([]byte, meta), frame...)
 	opts := &ebpf.RunOptions{
 		Data: in, DataOut: make([]byte, len(in)+64), Repeat: 1,
@@ -174,9 +182,9 @@ func (r *rig) runMeta(t testing.TB, dev netlink.Link, frame []byte, meta int) (u
 	}
 	verdict, err := r.prog.Run(opts)
 	if err != nil {
-		t.Fatalf("run the program: %v", err)
+		return 0, nil, err
 	}
-	return verdict, opts.DataOut[meta:]
+	return verdict, opts.DataOut[meta:], nil
 }
 
 // xdpContext is struct xdp_md.
