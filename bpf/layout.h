@@ -94,7 +94,7 @@ struct slot6 {
 /* Where flows go next. One that is not usable is not read further. */
 struct hop {
 	__u8 macs[12]; /* destination, source */
-	__u32 ifindex;
+	__u32 ifindex; /* where XDP_TX may send back what came by it; 0: nowhere */
 	__u16 mtu; /* from the IP header on */
 	__u16 tx;  /* index in tx_devices */
 	__u32 usable;

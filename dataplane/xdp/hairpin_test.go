@@ -65,7 +65,7 @@ func (e *table) reaches(when string, from, to relay.Pair) {
 	copy(want.macs[:6], clientMAC[:])
 	copy(want.macs[6:], e.r.s0.Attrs().HardwareAddr)
 	verdict, got := e.r.run(e.t, e.r.s0, d.frame(e.t))
-	if verdict != xdpTX || string(got) != string(want.frame(e.t)) {
+	if verdict != xdpRedirect || string(got) != string(want.frame(e.t)) {
 		e.t.Errorf("%s: verdict %d, %x, want %x", when, verdict, got, want.frame(e.t))
 	}
 }

@@ -31,6 +31,7 @@ type device struct {
 	ethernet  bool
 	up        bool
 	sends     bool // takes redirected frames
+	bounces   bool // takes frames back by XDP_TX
 	sendsWhy  string
 	program   uint32 // number of the XDP program on it
 	addresses []netip.Addr
@@ -146,6 +147,9 @@ func (r *router) describe(l netlink.Link) device {
 		d.program = a.Xdp.ProgId
 	}
 	d.sends, d.sendsWhy = r.takesRedirects(l)
+	// What veth's XDP_TX sends stays in the far end's ring when that has no XDP program
+	// itself: nobody is woken. A redirect to the same device does it.
+	d.bounces = l.Type() != "veth"
 	return d
 }
 
@@ -255,7 +259,9 @@ func (r *router) resolve(h hop) (bpf.RelayHop, string) {
 	if h.mtu > 0 {
 		mtu = min(mtu, h.mtu)
 	}
-	e.Ifindex = uint32(h.ifindex)
+	if d.bounces {
+		e.Ifindex = uint32(h.ifindex)
+	}
 	e.Mtu = uint16(min(mtu, 1<<16-1))
 	copy(e.Macs[:6], to.mac[:])
 	copy(e.Macs[6:], d.mac[:])

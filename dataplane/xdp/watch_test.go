@@ -103,7 +103,7 @@ func TestChangesAreFollowed(t *testing.T) { // ME-01, ME-03
 	w.leaves("they are too big for the new route", xdpPass, nil, nil)
 	route.MTU = 0
 	w.must(netlink.RouteReplace(route))
-	w.leaves("they take the new route", xdpTX, clientMAC[:], w.s0.Attrs().HardwareAddr)
+	w.leaves("they take the new route", xdpRedirect, clientMAC[:], w.s0.Attrs().HardwareAddr)
 	w.must(netlink.RouteDel(route))
 	w.leaves("they take the old route", xdpRedirect, peerMAC[:], nil)
 	w.because("")
