@@ -31,7 +31,7 @@ type restart struct {
 
 // ME-06
 func TestNoPacketIsLostInARestart(t *testing.T) {
-	bin := binary(t)
+	bin := built(t)
 	t.Parallel()
 	restarts := []restart{
 		{name: "killed", signal: unix.SIGKILL, keeps: true},

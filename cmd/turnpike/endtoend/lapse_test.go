@@ -16,7 +16,7 @@ import (
 // ME-06: nobody renews the leases any more, and the kernel ends by itself what it was
 // not told to go on with.
 func TestKernelStopsByItself(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 20)
 	startTraffic(t, 4000, s)

@@ -75,8 +75,8 @@ func build(name, overlay string) (string, error) {
 	return bin, nil
 }
 
-// binary is the program, for tests that may make namespaces.
-func binary(t *testing.T) string {
+// built is the program, for tests that may make namespaces.
+func built(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short")

@@ -16,7 +16,7 @@ import (
 // Two nodes with one name on one machine: they differ in their state directories, and
 // that is enough.
 func TestNodesDoNotCollide(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	same := file{name: "twin"}
 	a := newSite(t, newNode(t, lab.Options{}, same), 10)
@@ -45,7 +45,7 @@ func TestNodesDoNotCollide(t *testing.T) {
 
 // The same in one namespace, each with an interface of its own.
 func TestNodesShareANamespace(t *testing.T) {
-	bin := binary(t)
+	bin := built(t)
 	t.Parallel()
 	l := labtest.New(t, lab.Options{})
 	a, b := nodeIn(t, l, bin), nodeIn(t, l, bin)
@@ -68,7 +68,7 @@ func TestNodesShareANamespace(t *testing.T) {
 
 // A state directory is for one process at a time.
 func TestStateDirectoryIsForOneProcess(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 5)
 	second := s.lab.Node.Command(t.Context(), s.program, "serve", "-c", s.file())
@@ -85,7 +85,7 @@ func TestStateDirectoryIsForOneProcess(t *testing.T) {
 
 // ME-06: a node that is given another name goes on with what it had.
 func TestNodeIsRenamed(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{name: "before"}), 10)
 	old, before := s.pins(t), s.list(t)

@@ -76,7 +76,7 @@ type node struct {
 // cleaned up, and must leave nothing.
 func newNode(t *testing.T, opts lab.Options, f file) *node {
 	t.Helper()
-	bin := binary(t)
+	bin := built(t)
 	n := nodeIn(t, labtest.New(t, opts), bin)
 	n.configure(t, f)
 	n.start(t)

@@ -21,7 +21,7 @@ import (
 // ME-06: a hundred processes, one after the other, some of them killed; relays that
 // stay, and others that come and go. Nothing may pile up.
 func TestHundredRestartsLeaveNothing(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	const stay, restarts = 30, 100
 	s := newSite(t, newNode(t, lab.Options{}, file{}), stay)

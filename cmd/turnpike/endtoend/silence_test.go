@@ -17,7 +17,7 @@ import (
 // ME-06: what arrives for a process that is not there gets no ICMP error, by which
 // clients and peers would take the relay for dead.
 func TestSilenceWithoutProcess(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	for name, signal := range map[string]unix.Signal{"killed": unix.SIGKILL, "terminated": unix.SIGTERM} {
 		t.Run(name, func(t *testing.T) {

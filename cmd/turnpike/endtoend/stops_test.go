@@ -22,7 +22,7 @@ func (p part) has(flow int) bool { return flow/2 >= p.from && flow/2 < p.to }
 // Times end in the kernel: also when nobody says so, because the process is held up.
 // ME-06, ME-07
 func TestTimesEndInTheKernel(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 40)
 	s.end(t, unix.SIGKILL)
@@ -79,7 +79,7 @@ func (s *site) lastArrivals(t *testing.T, until time.Time) []time.Time {
 
 // What is ended ends at once, in the kernel as well, and nothing else does.
 func TestEndedRelaysStopAtOnce(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
 	s := emptySite(t, newNode(t, lab.Options{}, file{users: both}))
@@ -145,7 +145,7 @@ func (n *node) ids(t *testing.T, relays []load.Relay) []string {
 
 // ME-07: knowing addresses, ports and channel of a relay is not enough to use it.
 func TestThirdPartiesDoNotPass(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{Clients: 2, Peers: 2}, file{})
 	s := newSite(t, n, 4)

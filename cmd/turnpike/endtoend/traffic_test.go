@@ -34,7 +34,11 @@ func newSite(t *testing.T, n *node, relays int) *site {
 
 func emptySite(t *testing.T, n *node) *site {
 	t.Helper()
-	return &site{node: n, toPeer: attach(t, n.lab.Peer, "p0"), toUser: attach(t, n.lab.Client, "c0")}
+	s := &site{node: n, toUser: attach(t, n.lab.Client, "c0")}
+	if s.toPeer = s.toUser; n.lab.Peer != n.lab.Client {
+		s.toPeer = attach(t, n.lab.Peer, "p0")
+	}
+	return s
 }
 
 func attach(t *testing.T, h *lab.Host, link string) *count.Counter {
@@ -107,6 +111,10 @@ func (n *node) newFleet(t *testing.T, c clients) *load.Fleet {
 	return f
 }
 
+// downward is the number of the first relay's flow from its peer: with one interface
+// both directions meet one counter.
+const downward = 1000
+
 // flows are the site's streams: up and down of each relay, by its number, and others.
 func (s *site) flows() []gen.Flow {
 	var flows []gen.Flow
@@ -114,27 +122,25 @@ func (s *site) flows() []gen.Flow {
 		c := r.Channels[0]
 		flows = append(flows,
 			s.fromClient(r.Client, r.Server, c.Number, i),
-			s.fromPeer(c.Peer, r.Relayed, i))
+			s.fromPeer(c.Peer, r.Relayed, downward+i))
 	}
 	return append(flows, s.others...)
 }
 
 func (s *site) fromClient(src, dst netip.AddrPort, channel uint16, id int) gen.Flow {
-	near := s.lab.Node.Links[0]
-	return gen.Flow{
-		Link:   gen.Link{Host: s.lab.Client, Name: "c0"},
-		SrcMAC: s.lab.Client.Link("c0").MAC, DstMAC: near.MAC,
-		Src: src, Dst: dst, Channel: channel, ID: uint32(id),
-	}
+	f := flowBy(s.lab.Client, s.lab.Client.Links[0], s.lab.Node.Links[0])
+	f.Src, f.Dst, f.Channel, f.ID = src, dst, channel, uint32(id)
+	return f
 }
 
 func (s *site) fromPeer(src, dst netip.AddrPort, id int) gen.Flow {
-	far := s.lab.Node.Links[len(s.lab.Node.Links)-1]
-	return gen.Flow{
-		Link:   gen.Link{Host: s.lab.Peer, Name: "p0"},
-		SrcMAC: s.lab.Peer.Link("p0").MAC, DstMAC: far.MAC,
-		Src: src, Dst: dst, ID: uint32(id),
-	}
+	f := flowBy(s.lab.Peer, s.lab.Peer.Links[0], s.lab.Node.Links[len(s.lab.Node.Links)-1])
+	f.Src, f.Dst, f.ID = src, dst, uint32(id)
+	return f
+}
+
+func flowBy(h *lab.Host, from, to lab.Link) gen.Flow {
+	return gen.Flow{Link: gen.Link{Host: h, Name: from.Name}, SrcMAC: from.MAC, DstMAC: to.MAC}
 }
 
 // arrived is what the counters have of each of the site's flows, in their order.
@@ -144,13 +150,13 @@ func (s *site) arrived(t *testing.T) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	down, err := s.toUser.Flows(len(s.relays))
+	down, err := s.toUser.Flows(downward + len(s.relays))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []uint64
 	for i := range up {
-		all = append(all, up[i].Packets, down[i].Packets)
+		all = append(all, up[i].Packets, down[downward+i].Packets)
 	}
 	return all
 }
@@ -296,7 +302,7 @@ func (s *site) noLossIn(t *testing.T, p part, sent []uint64) {
 }
 
 // whereabouts tells what may have become of packets.
-func (s *site) whereabouts(t *testing.T) string {
+func (s *node) whereabouts(t *testing.T) string {
 	var text strings.Builder
 	reasons, err := s.api.Reasons(t.Context())
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // ME-03: an interface goes and comes back under a running node. Relays say that they
 // are not on XDP, and why, and then go on as before.
 func TestInterfaceGoesAndComesBack(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	for _, name := range []string{"s0", "s1"} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func (s *site) checkDegraded(t *testing.T, name string) {
 
 // The pinned program went with the interface; the next process puts its own on the new one.
 func TestInterfaceIsAnotherAfterARestart(t *testing.T) {
-	binary(t)
+	built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 5)
 	before := s.list(t)
