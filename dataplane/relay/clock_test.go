@@ -5,7 +5,8 @@ import "testing"
 // ticks is a time in the unit of RTP.Arrival.
 func ticks(ms float64) uint32 { return uint32(ms * 1e6 / 1024) }
 
-func TestClockRate(t *testing.T) { // ME-05
+// ME-05
+func TestClockRate(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		units uint32  // of the RTP clock
@@ -35,7 +36,8 @@ func TestClockRate(t *testing.T) { // ME-05
 }
 
 // The clock is estimated where nobody said it, and both back ends measure by it.
-func TestClockIsEstimated(t *testing.T) { // ME-05
+// ME-05
+func TestClockIsEstimated(t *testing.T) {
 	e := newTable()
 	a, b, pairA, pairB := e.hairpin(t)
 	clocks := newClocks()

@@ -11,7 +11,8 @@ import (
 
 // Several CPUs and back ends see parts of one sequence at the same time: put together,
 // their counts are those of one who saw it all.
-func TestCountersAddParts(t *testing.T) { // ME-05
+// ME-05
+func TestCountersAddParts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seq := rapid.Uint32Range(0, cycle-1).Draw(t, "first sequence number")
 		base := seq
@@ -34,7 +35,8 @@ func TestCountersAddParts(t *testing.T) { // ME-05
 
 // A stream goes from one CPU to another now and then. Whatever was lost is lost, and
 // nothing else.
-func TestCountersAddHandedOver(t *testing.T) { // ME-05
+// ME-05
+func TestCountersAddHandedOver(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seq := rapid.Uint32Range(0, cycle-1).Draw(t, "first sequence number")
 		arrival := rapid.Uint32().Draw(t, "time")
@@ -92,7 +94,8 @@ func (r *RTP) see(seq, arrival uint32) *RTP {
 	return r
 }
 
-func TestCountersAdd(t *testing.T) { // ME-05
+// ME-05
+func TestCountersAdd(t *testing.T) {
 	now := time.Now()
 	for _, tt := range []struct {
 		name       string
@@ -153,7 +156,8 @@ func TestCountersAdd(t *testing.T) { // ME-05
 	}
 }
 
-func TestCountersSince(t *testing.T) { // ME-05
+// ME-05
+func TestCountersSince(t *testing.T) {
 	before := Counters{Packets: 5, Bytes: 50, Policed: 1, RTP: []RTP{{SSRC: 1, First: 10, Last: 14, Received: 5}, {SSRC: 3, First: 1, Last: 1, Received: 1}}}
 	after := Counters{Packets: 9, Bytes: 90, Policed: 2, RTP: []RTP{
 		{SSRC: 1, First: 10, Last: 18, Received: 8},
@@ -169,7 +173,8 @@ func TestCountersSince(t *testing.T) { // ME-05
 	}
 }
 
-func TestJitterInMilliseconds(t *testing.T) { // ME-05
+// ME-05
+func TestJitterInMilliseconds(t *testing.T) {
 	c := Counters{RTP: []RTP{{SSRC: 1, First: 1, Last: 1, Received: 1, Jitter: 16 * 80}}}
 	c.Finish(8000)
 	if got := c.RTP[0]; got.JitterMs != 10 || got.ClockHz != 8000 {

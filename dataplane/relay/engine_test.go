@@ -65,7 +65,8 @@ func (e *table) mustRemove(t *testing.T, id ID) [2]FlowStats {
 	return stats
 }
 
-func TestAddInstallsInBoth(t *testing.T) { // ME-01, ME-03
+// ME-01, ME-03
+func TestAddInstallsInBoth(t *testing.T) {
 	e := newTable()
 	pair := binding(clientA, relayA, peer, 0x4001)
 	id := e.mustAdd(t, pair)
@@ -106,7 +107,8 @@ func TestAddLeavesNothingHalf(t *testing.T) {
 }
 
 // What the kernel has no room for is relayed by the process until there is room.
-func TestKernelFull(t *testing.T) { // ME-03
+// ME-03
+func TestKernelFull(t *testing.T) {
 	e := newTable()
 	e.kernel.refuseInstall = true
 	id := e.mustAdd(t, binding(clientA, relayA, peer, 0x4001))
@@ -132,7 +134,8 @@ func TestKernelFull(t *testing.T) { // ME-03
 	}
 }
 
-func TestWithoutKernel(t *testing.T) { // ME-03
+// ME-03
+func TestWithoutKernel(t *testing.T) {
 	e := NewEngine(nil, "no XDP here", newFakeProcess())
 	id, err := e.Add(binding(clientA, relayA, peer, 0x4001))
 	if err != nil {
@@ -214,7 +217,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-func TestGateForgetsWhatTheKernelRefused(t *testing.T) { // ME-07
+// ME-07
+func TestGateForgetsWhatTheKernelRefused(t *testing.T) {
 	e := newTable()
 	e.kernel.refuse = true
 	if err := e.OpenPort(relayA, PortRelay); !errors.Is(err, errRefused) {
@@ -229,7 +233,8 @@ func TestGateForgetsWhatTheKernelRefused(t *testing.T) { // ME-07
 }
 
 // Leases are renewed as long as the engine runs, and never past the pair's own end.
-func TestLeases(t *testing.T) { // ME-06
+// ME-06
+func TestLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newTable()
 		ctx, cancel := context.WithCancel(context.Background())

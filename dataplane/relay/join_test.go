@@ -38,7 +38,8 @@ func (e *table) wantPackets(t *testing.T, id ID, up, down uint64) {
 
 // Two relays of this node that talk to each other are one flow in the kernel, from
 // channel to channel; both count its packets, and each is by itself when the other ends.
-func TestHairpin(t *testing.T) { // ME-01, ME-05
+// ME-01, ME-05
+func TestHairpin(t *testing.T) {
 	e := newTable()
 	a, b, pairA, pairB := e.hairpin(t)
 	up := e.kernel.with(pairA.Flows[Up].Key)
@@ -104,7 +105,8 @@ func TestHairpinFollowsUpdate(t *testing.T) {
 }
 
 // What the kernel refuses to lead back from an ended relay it must give up.
-func TestHairpinEndsThoughTheKernelRefuses(t *testing.T) { // ME-07
+// ME-07
+func TestHairpinEndsThoughTheKernelRefuses(t *testing.T) {
 	e := newTable()
 	a, b, pairA, _ := e.hairpin(t)
 	e.count(pairA, Up, 5)
@@ -120,7 +122,8 @@ func TestHairpinEndsThoughTheKernelRefuses(t *testing.T) { // ME-07
 }
 
 // After a restart both relays go on with what the kernel counted.
-func TestHairpinAfterRestart(t *testing.T) { // ME-06
+// ME-06
+func TestHairpinAfterRestart(t *testing.T) {
 	e := newTable()
 	pairA, pairB := binding(clientA, relayA, relayB, 0x4001), binding(clientB, relayB, relayA, 0x4002)
 	e.kernel.inherited[pairA.Flows[Up].Key] = Counters{Packets: 5}

@@ -50,7 +50,8 @@ func activated(t *testing.T, cfg Config) *Backend {
 
 // Generic XDP is never silent: it is chosen only where it is allowed, shown, and not
 // taken over by a process that may not have it.
-func TestGenericMode(t *testing.T) { // ME-03
+// ME-03
+func TestGenericMode(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -77,7 +78,8 @@ func TestGenericMode(t *testing.T) { // ME-03
 	}
 }
 
-func TestInterfaceThatIsNotThere(t *testing.T) { // ME-03
+// ME-03
+func TestInterfaceThatIsNotThere(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -96,7 +98,8 @@ func TestInterfaceThatIsNotThere(t *testing.T) { // ME-03
 }
 
 // Another's program is not ours to replace; when it leaves, ours comes.
-func TestAnothersProgram(t *testing.T) { // ME-03
+// ME-03
+func TestAnothersProgram(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

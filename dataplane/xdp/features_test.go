@@ -6,7 +6,8 @@ import (
 	"turnpike.dev/turnpike/perf/lab"
 )
 
-func TestFeatures(t *testing.T) { // ME-03
+// ME-03
+func TestFeatures(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

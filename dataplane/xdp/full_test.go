@@ -13,7 +13,8 @@ import (
 )
 
 // A full table says so, and has nothing of what it refused.
-func TestFlowTableFull(t *testing.T) { // ME-03
+// ME-03
+func TestFlowTableFull(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -75,7 +76,8 @@ func (r *rig) wantFlows(t *testing.T, want int) {
 	}
 }
 
-func TestPermissionsFull(t *testing.T) { // ME-07
+// ME-07
+func TestPermissionsFull(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

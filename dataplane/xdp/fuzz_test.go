@@ -51,7 +51,8 @@ func (r *rig) mustInstallAll(t testing.TB, flows []relay.Flow) {
 
 // Whatever comes, what is passed is untouched, and what is sent is well formed and as
 // good as what came.
-func FuzzProgram(f *testing.F) { // ME-01
+// ME-01
+func FuzzProgram(f *testing.F) {
 	if !fuzzInNode(f) {
 		return
 	}
@@ -63,7 +64,8 @@ func FuzzProgram(f *testing.F) { // ME-01
 }
 
 // As many packets as a test has time for.
-func TestProgramOnRandomPackets(t *testing.T) { // ME-01
+// ME-01
+func TestProgramOnRandomPackets(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

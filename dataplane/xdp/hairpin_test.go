@@ -87,7 +87,8 @@ func (e *table) wantPackets(id relay.ID, up, down uint64) {
 }
 
 // Two relays of this node that talk to each other are one flow in the kernel.
-func TestHairpin(t *testing.T) { // ME-01, ME-05
+// ME-01, ME-05
+func TestHairpin(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -145,7 +146,8 @@ func TestHairpin(t *testing.T) { // ME-01, ME-05
 }
 
 // A restart does not part two relays that talk to each other, not for a packet.
-func TestHairpinOutlivesTheNextStart(t *testing.T) { // ME-06
+// ME-06
+func TestHairpinOutlivesTheNextStart(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -26,7 +26,8 @@ func (r *rig) reason(t *testing.T, d datagram) bpf.Reason {
 }
 
 // What ends stops in the kernel by itself, also when nobody says so.
-func TestLifetimes(t *testing.T) { // ME-06, ME-07
+// ME-06, ME-07
+func TestLifetimes(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -70,7 +71,8 @@ func (r *rig) lasting(f relay.Flow) func(*testing.T) {
 	}
 }
 
-func TestLeaseIsRenewed(t *testing.T) { // ME-06
+// ME-06
+func TestLeaseIsRenewed(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -105,7 +107,8 @@ func TestLeaseIsRenewed(t *testing.T) { // ME-06
 }
 
 // While the process is away flows go on, and what has none is dropped in silence.
-func TestHeartbeat(t *testing.T) { // ME-06
+// ME-06
+func TestHeartbeat(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -126,7 +129,8 @@ func TestHeartbeat(t *testing.T) { // ME-06
 	}
 }
 
-func TestPorts(t *testing.T) { // ME-07
+// ME-07
+func TestPorts(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -28,7 +28,8 @@ func (r *rig) granted(t *testing.T, d datagram, counts int, while func() bool) (
 }
 
 // The policer grants a rate, and what was not used of it for a time.
-func TestPolicer(t *testing.T) { // ME-01
+// ME-01
+func TestPolicer(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -72,7 +73,8 @@ func TestPolicer(t *testing.T) { // ME-01
 }
 
 // Each flow has a bucket of its own, which a change of the flow does not fill.
-func TestPolicerIsOfOneFlow(t *testing.T) { // ME-01
+// ME-01
+func TestPolicerIsOfOneFlow(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -28,7 +28,8 @@ type leaving struct {
 
 // Every reason that the program has is reached, moves its counter by one and gives the
 // packet the verdict that the enum says; a packet that is passed is as it came.
-func TestReasons(t *testing.T) { // ME-01, ME-06
+// ME-01, ME-06
+func TestReasons(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

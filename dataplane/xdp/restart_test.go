@@ -45,7 +45,8 @@ func (r *rig) mustSweep(t *testing.T, want int) {
 
 // Counters of flows and of reasons go on in the next process, and so does what a bucket
 // holds.
-func TestCountersOutliveTheNextStart(t *testing.T) { // ME-05, ME-06
+// ME-05, ME-06
+func TestCountersOutliveTheNextStart(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -105,7 +106,8 @@ func (r *rig) mustAdd(t *testing.T, f relay.Flow) relay.FlowID {
 }
 
 // The sweep removes what the next process does not know, and puts back what is missing.
-func TestSweep(t *testing.T) { // ME-06
+// ME-06
+func TestSweep(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -162,7 +164,8 @@ func TestSweep(t *testing.T) { // ME-06
 
 // Tables of other sizes are other tables: the program changes with them, and the old
 // ones go.
-func TestOtherTables(t *testing.T) { // ME-06
+// ME-06
+func TestOtherTables(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -192,7 +195,8 @@ func TestOtherTables(t *testing.T) { // ME-06
 }
 
 // A hundred restarts leave no flow, port, file descriptor, goroutine or pin.
-func TestRestartsLeaveNothing(t *testing.T) { // ME-06
+// ME-06
+func TestRestartsLeaveNothing(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -189,7 +189,8 @@ func (m *model) compare(t *rapid.T, got relay.Counters) {
 
 // Jitter is that of RFC 3550 A.8, by the times at which the program saw the packets
 // that it timed.
-func TestJitter(t *testing.T) { // ME-05
+// ME-05
+func TestJitter(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -230,7 +231,8 @@ func TestJitter(t *testing.T) { // ME-05
 }
 
 // Without a clock there is no jitter; with one it begins, and only then.
-func TestClockIsSet(t *testing.T) { // ME-05
+// ME-05
+func TestClockIsSet(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -22,7 +22,8 @@ var layouts = map[int]string{
 
 // A process that takes over tables must understand them: another layout is another
 // schema.
-func TestSchemaChangesWithTheLayout(t *testing.T) { // ME-06
+// ME-06
+func TestSchemaChangesWithTheLayout(t *testing.T) {
 	spec, err := bpf.LoadRelay()
 	if err != nil {
 		t.Fatal(err)

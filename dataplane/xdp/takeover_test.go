@@ -11,7 +11,8 @@ import (
 
 // The next process disturbs no flow: neither by opening what is pinned, before it knows
 // what to take over, nor by activating its own program.
-func TestFlowsOutliveTheNextStart(t *testing.T) { // ME-06
+// ME-06
+func TestFlowsOutliveTheNextStart(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

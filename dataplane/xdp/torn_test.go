@@ -106,7 +106,8 @@ func (r *rig) race(t *testing.T, racers []racer, change func(i int)) {
 }
 
 // A packet is relayed by one version of its flow, whenever that changes.
-func TestFlowsChangeWhole(t *testing.T) { // ME-01
+// ME-01
+func TestFlowsChangeWhole(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -130,7 +131,8 @@ func TestFlowsChangeWhole(t *testing.T) { // ME-01
 
 // A flow's number goes to another only when no packet can be under way by it, and
 // packets of a flow that is gone are nobody else's.
-func TestNumbersAreUsedAgain(t *testing.T) { // ME-01
+// ME-01
+func TestNumbersAreUsedAgain(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -166,7 +168,8 @@ func TestNumbersAreUsedAgain(t *testing.T) { // ME-01
 }
 
 // Next hops change under packets that go there: a frame has the old address or the new.
-func TestNextHopsChangeWhole(t *testing.T) { // ME-01
+// ME-01
+func TestNextHopsChangeWhole(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}

@@ -71,7 +71,8 @@ func (w *watched) must(err error) {
 }
 
 // What changes in the system changes in the kernel's relay.
-func TestChangesAreFollowed(t *testing.T) { // ME-01, ME-03
+// ME-01, ME-03
+func TestChangesAreFollowed(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -131,7 +132,8 @@ func TestChangesAreFollowed(t *testing.T) { // ME-01, ME-03
 }
 
 // Who has no link address yet is asked for it, and the process relays until it is known.
-func TestNeighbourIsAskedFor(t *testing.T) { // ME-03
+// ME-03
+func TestNeighbourIsAskedFor(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -175,7 +177,8 @@ func isManaged(t *testing.T, key neighbourKey) bool {
 }
 
 // An interface that was removed and made again is the node's again.
-func TestInterfaceComesBack(t *testing.T) { // ME-06
+// ME-06
+func TestInterfaceComesBack(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
@@ -226,7 +229,8 @@ func attachPass(t *testing.T, name string) link.Link {
 }
 
 // A device's route to a local address is the process's, and so is one without Ethernet.
-func TestWaysThatXDPHasNot(t *testing.T) { // ME-03
+// ME-03
+func TestWaysThatXDPHasNot(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
 	}
