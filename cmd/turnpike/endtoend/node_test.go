@@ -252,3 +252,13 @@ func eventually(t *testing.T, patience time.Duration, what string, check func() 
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// log is the event log.
+func (n *node) log(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.state, "event.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
