@@ -294,6 +294,11 @@ func (b *Backend) txIndex(ifindex int) (uint32, error) {
 			delete(b.tx, old) // an interface that is gone leaves its place
 		}
 	}
+	for _, u := range b.hops.byHop {
+		if u.entry.Usable != 0 { // packets still go by it
+			used[uint32(u.entry.Tx)] = true
+		}
+	}
 	free := uint32(0)
 	for used[free] {
 		free++
