@@ -222,6 +222,8 @@ func (t *stream) queue(message []byte, limit int) {
 func (t *stream) write() {
 	defer t.close()
 	out := bufio.NewWriterSize(t.conn, 4096)
+	// No TLS record has two messages: coturn's client, for one, takes a record for a message.
+	alone := t.tuple.transport == TLS
 	for {
 		select {
 		case <-t.gone:
@@ -230,7 +232,7 @@ func (t *stream) write() {
 			_ = t.conn.SetWriteDeadline(time.Now().Add(writeTime))
 			_, err := out.Write(b.bytes)
 			t.server.buffers.put(b)
-			if err == nil && len(t.out) == 0 {
+			if err == nil && (alone || len(t.out) == 0) {
 				err = out.Flush()
 			}
 			if err != nil {

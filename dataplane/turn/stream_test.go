@@ -206,6 +206,45 @@ func TestSlowStreamLosesMedia(t *testing.T) {
 	})
 }
 
+// records is the inside of a connection that keeps what is written in one go.
+type records struct {
+	net.Conn
+	written [][]byte
+}
+
+func (r *records) Write(b []byte) (int, error) {
+	r.written = append(r.written, bytes.Clone(b))
+	return len(b), nil
+}
+
+// What waits for a TCP client goes out together; to a TLS client each message is a
+// record of its own.
+func TestWhatIsWrittenTogether(t *testing.T) {
+	for transport, want := range map[Transport]int{TCP: 1, TLS: 3} {
+		t.Run(string(transport), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer func() { _ = far.Close() }()
+				r := &records{Conn: near}
+				s := &stream{
+					server: new(Server), tuple: fiveTuple{transport: transport}, raw: near, conn: r,
+					out: make(chan *buffer, queueLength), gone: make(chan struct{}),
+				}
+				for range 3 {
+					s.media([]byte("\x40\x00\x00\x01a"))
+				}
+				go s.write()
+				synctest.Wait()
+				s.close()
+				synctest.Wait()
+				if len(r.written) != want || len(bytes.Join(r.written, nil)) != 3*8 {
+					t.Errorf("written %q, want it in %d pieces", r.written, want)
+				}
+			})
+		})
+	}
+}
+
 func TestTooManyStreams(t *testing.T) {
 	w := newWorld(t, nil)
 	w.server.cfg.MaxRelays = 1 - spareStreams
