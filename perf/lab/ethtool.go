@@ -21,7 +21,8 @@ type ethtoolValue struct {
 
 // wireLike makes a link of the calling thread's namespace carry frames as a wire
 // would: with whole checksums and one datagram in each frame. GRO is what makes
-// veth take frames that an XDP program redirects to it.
+// veth take frames that an XDP program redirects to it. Each command that sets has the
+// one that gets before it.
 func wireLike(name string) error {
 	for _, s := range []struct {
 		what       string
@@ -32,6 +33,10 @@ func wireLike(name string) error {
 		{"gso off", unix.ETHTOOL_SGSO, 0},
 		{"gro on", unix.ETHTOOL_SGRO, 1},
 	} {
+		// What is so already may not be settable: a program at the other end does that.
+		if is, err := ethtoolGet(name, s.cmd-1); err == nil && is == s.value {
+			continue
+		}
 		if err := ethtool(name, &ethtoolValue{cmd: s.cmd, data: s.value}); err != nil {
 			return fmt.Errorf("ethtool %s %s: %w", name, s.what, err)
 		}
