@@ -52,8 +52,10 @@ var coturnRuns = []coturnRun{
 	{name: "Send indications", args: []string{"-c", "-s"}, transport: "udp"},
 	{name: "client to client", args: []string{"-c", "-y"}, path: "xdp", transport: "udp"},
 	{name: "client to client, one interface", shape: lab.SingleInterface, args: []string{"-c", "-y"}, path: "xdp", transport: "udp"},
-	{name: "client to client, static NAT", args: []string{"-c", "-y"}, path: "xdp", transport: "udp",
-		file: file{interfaces: "internal: {name: s0}, external: {name: s1, static_nat: 203.0.113.7}"}},
+	{
+		name: "client to client, static NAT", args: []string{"-c", "-y"}, path: "xdp", transport: "udp",
+		file: file{interfaces: "internal: {name: s0}, external: {name: s1, static_nat: 203.0.113.7}"},
+	},
 	{name: "client to client, IPv6 relays", args: []string{"-c", "-y", "-x"}, path: "xdp", transport: "udp"},
 	{name: "client to client, Send indications", args: []string{"-c", "-y", "-s"}, transport: "udp"},
 	{name: "client to client over TCP", args: []string{"-c", "-y", "-t"}, path: "userspace", reason: "TCP", transport: "tcp"},
@@ -73,9 +75,12 @@ var coturnRuns = []coturnRun{
 func TestCoturnClient(t *testing.T) {
 	built(t)
 	t.Parallel()
+	atATime := make(chan struct{}, 6)
 	for _, r := range coturnRuns {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
+			atATime <- struct{}{}
+			defer func() { <-atATime }()
 			r.do(t)
 		})
 	}

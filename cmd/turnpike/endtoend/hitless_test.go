@@ -29,10 +29,10 @@ type restart struct {
 	keeps bool
 }
 
-// ME-06
+// ME-06. Not at the same time as the other tests: they would take the processors from
+// what sends 100,000 packets/s through each of the nodes.
 func TestNoPacketIsLostInARestart(t *testing.T) {
 	bin := built(t)
-	t.Parallel()
 	restarts := []restart{
 		{name: "killed", signal: unix.SIGKILL, keeps: true},
 		{name: "terminated", signal: unix.SIGTERM, keeps: true},

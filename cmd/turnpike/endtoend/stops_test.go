@@ -48,17 +48,13 @@ func TestTimesEndInTheKernel(t *testing.T) {
 	last := s.lastArrivals(t, end.Add(time.Second))
 	for what, p := range ends {
 		for i, when := range last {
-			// Leases are in steps of 17 ms.
-			if off := when.Sub(end); p.has(i) && (off > 50*time.Millisecond || off < -500*time.Millisecond) {
+			// Leases are in steps of 17 ms. It may be earlier, when nothing was sent.
+			if off := when.Sub(end); p.has(i) && (off > 50*time.Millisecond || off < -3*time.Second) {
 				t.Errorf("%s: flow %d ended %s late", what, i, off)
 			}
 		}
 	}
-	for i, when := range last {
-		if rest := (part{30, 40}); rest.has(i) && when.Before(end.Add(500*time.Millisecond)) {
-			t.Errorf("flow %d ended, though its time is not over", i)
-		}
-	}
+	s.flowingIn(t, part{30, 40}) // their time is not over
 }
 
 // lastArrivals is when the last packet of each flow was seen to have arrived until then.

@@ -1,0 +1,91 @@
+package endtoend_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/load"
+)
+
+// ME-06: a process may be killed at any moment of its start. What it has not taken over
+// yet goes on, and the next one takes it over.
+func TestKilledWhileStarting(t *testing.T) {
+	built(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{}), 50)
+	before := s.list(t)
+	traffic := startTraffic(t, 20_000, s)
+	s.flowing(t)
+	s.end(t, unix.SIGKILL)
+	const longest = 400 * time.Millisecond // a start is over by then, or nearly
+	for range 30 {
+		s.launch(t)
+		wait(t, rand.N(longest))
+		s.end(t, []unix.Signal{unix.SIGKILL, unix.SIGTERM}[rand.N(2)])
+	}
+	s.start(t)
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+	s.checkSame(t, before, s.list(t), true)
+	s.checkNewRelays(t)
+}
+
+// ME-06: what was granted is there after a kill, and what was given back is not: the
+// journal is written before the answer leaves. A request that got no answer is
+// repeated and ends well.
+func TestKilledWhileGranting(t *testing.T) {
+	built(t)
+	t.Parallel()
+	const relays = 1000
+	n := newNode(t, lab.Options{}, file{})
+	f := n.newFleet(t, clients{number: relays, firstPeer: firstPeer})
+	report, err := whileKilled(t, n, 300*time.Millisecond, func() (load.Report, error) {
+		return f.Setup(t.Context(), load.Pace{Rate: 300})
+	})
+	if err != nil || report.Repeated == 0 {
+		t.Errorf("%d requests repeated, %v", report.Repeated, err)
+	}
+	if got := len(n.list(t)); got != relays {
+		t.Errorf("%d relays, %d were granted", got, relays)
+	}
+	s := emptySite(t, n)
+	s.relays = f.Relays()
+	traffic := startTraffic(t, 20_000, s)
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+
+	_, err = whileKilled(t, n, 50*time.Millisecond, func() (load.Report, error) { return f.Release(t.Context()) })
+	// Who asks again for an end that was granted without an answer is told so.
+	if err != nil && !strings.Contains(err.Error(), "refused: 437") {
+		t.Error(err)
+	}
+	if got := len(n.list(t)); got != 0 {
+		t.Errorf("%d relays are there again", got)
+	}
+}
+
+// whileKilled has clients at work while the process is killed a few times, each time
+// some moments after it was there.
+func whileKilled(t *testing.T, n *node, moments time.Duration, work func() (load.Report, error)) (load.Report, error) {
+	t.Helper()
+	var report load.Report
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		report, err = work()
+		done <- err
+	}()
+	for range 5 {
+		wait(t, rand.N(moments))
+		n.end(t, unix.SIGKILL)
+		n.start(t)
+	}
+	err := <-done
+	t.Logf("%d clients, %d requests repeated, %v", report.Done, report.Repeated, err)
+	return report, err
+}
