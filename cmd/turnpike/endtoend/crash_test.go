@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,60 @@ func TestKilledWhileStarting(t *testing.T) {
 	s.flowing(t)
 	s.noLoss(t, traffic.end(t)[0])
 	s.checkSame(t, before, s.list(t), true)
+	s.checkNewRelays(t)
+}
+
+// ME-06: a start that fails leaves media as it was.
+func TestStartFails(t *testing.T) {
+	built(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{}), 50)
+	before := s.list(t)
+	traffic := startTraffic(t, 20_000, s)
+	s.flowing(t)
+	s.end(t, unix.SIGTERM)
+	var other net.Listener
+	if err := s.lab.Node.Do(func() (err error) {
+		other, err = net.Listen("tcp", s.server().String())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.launch(t)
+	select {
+	case <-s.gone:
+	case <-time.After(20 * time.Second):
+		t.Errorf("the node runs without its port\n%s", s.tail())
+	}
+	if !strings.Contains(s.tail(), "listen on tcp "+s.server().String()) {
+		t.Errorf("the node does not say why it ended\n%s", s.tail())
+	}
+	s.flowing(t)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.start(t)
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+	s.checkSame(t, before, s.list(t), true)
+	s.checkNewRelays(t)
+}
+
+// ME-03, ME-06: without XDP nothing is relayed while no process lives; what was granted
+// is there again after it.
+func TestRestartInTheProcess(t *testing.T) {
+	built(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{more: "dataplane: {mode: userspace}"}), 20)
+	before := s.list(t)
+	startTraffic(t, 2000, s)
+	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
+		s.flowing(t)
+		s.end(t, signal)
+		s.start(t)
+	}
+	s.flowing(t)
+	checkTimeLeft(t, before, s.list(t))
 	s.checkNewRelays(t)
 }
 

@@ -47,6 +47,27 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
+// ME-04: the peer is on the clients' side of a node whose relays are on the other, and
+// the other way round.
+func TestClientsAndPeersOnOneSide(t *testing.T) {
+	built(t)
+	t.Parallel()
+	n := newNode(t, lab.Options{Clients: 2}, file{})
+	s := &site{node: n, toUser: attach(t, n.lab.Client, "c0")}
+	s.toPeer = s.toUser
+	s.add(t, clients{number: 5, to: n.lab.ClientAddrs.V4[1:]})
+	s.add(t, clients{number: 5, to: n.lab.ClientAddrs.V6[1:]})
+	s.peersBeside = true
+	traffic := startTraffic(t, 8000, s)
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+	for _, r := range s.list(t) {
+		if r.Path != "xdp" {
+			t.Errorf("%s to %s: path=%s (%s)", r.Client, r.Relay, r.Path, r.Reason)
+		}
+	}
+}
+
 func family(t *testing.T, addr string) string {
 	t.Helper()
 	a, err := netip.ParseAddrPort(addr)

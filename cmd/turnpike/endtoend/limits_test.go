@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/load"
@@ -40,6 +43,15 @@ func TestSixPortsOfAThousand(t *testing.T) {
 	for i, f := range fleets {
 		if report, err := f.Renew(t.Context()); err != nil || report.Done != each {
 			t.Errorf("port %d: renewed %d, %v", port+i, report.Done, err)
+		}
+	}
+	n.end(t, unix.SIGKILL)
+	began := time.Now()
+	n.start(t)
+	t.Logf("ready with %d relays after %s", ports*each, time.Since(began))
+	for i, f := range fleets {
+		if report, err := f.Renew(t.Context()); err != nil || report.Done != each {
+			t.Errorf("port %d after a kill: renewed %d, %v", port+i, report.Done, err)
 		}
 	}
 	if _, err := fleets[2].Release(t.Context()); err != nil {

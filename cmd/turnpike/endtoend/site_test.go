@@ -18,6 +18,8 @@ type site struct {
 	toPeer *count.Counter
 	toUser *count.Counter
 	others []gen.Flow // that are sent as well
+	// peersBeside: the peers are where the clients are.
+	peersBeside bool
 }
 
 // newSite gives a node some relays, each with a peer of its own.
@@ -131,6 +133,9 @@ func (s *site) fromClient(src, dst netip.AddrPort, channel uint16, id int) gen.F
 
 func (s *site) fromPeer(src, dst netip.AddrPort, id int) gen.Flow {
 	f := flowBy(s.lab.Peer, s.lab.Peer.Links[0], s.lab.Node.Links[len(s.lab.Node.Links)-1])
+	if s.peersBeside {
+		f = flowBy(s.lab.Client, s.lab.Client.Links[0], s.lab.Node.Links[0])
+	}
 	f.Src, f.Dst, f.ID = src, dst, uint32(id)
 	return f
 }

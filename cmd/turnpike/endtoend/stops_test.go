@@ -78,12 +78,13 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 	built(t)
 	t.Parallel()
 	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
-	s := emptySite(t, newNode(t, lab.Options{}, file{users: both}))
+	s := emptySite(t, newNode(t, lab.Options{Peers: 2}, file{users: both}))
 	const each = 10
 	s.add(t, clients{number: each}) // these go on
 	released := s.add(t, clients{number: each})
 	s.add(t, clients{number: each, user: "other", password: "other"})
 	s.add(t, clients{number: each})
+	s.add(t, clients{number: each, to: s.lab.PeerAddrs.V4[1:]})
 	traffic := startTraffic(t, 8000, s)
 	s.flowing(t)
 
@@ -102,7 +103,11 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 			s.command(t, 0, "reload")
 		}},
 		{"killed by the operator", part{3 * each, 4 * each}, func() {
-			s.command(t, 0, append([]string{"relay", "kill"}, s.ids(t, s.relays[3*each:])...)...)
+			s.command(t, 0, append([]string{"relay", "kill"}, s.ids(t, s.relays[3*each:4*each])...)...)
+		}},
+		{"to a peer that is denied", part{4 * each, 5 * each}, func() {
+			s.configure(t, file{turn: fmt.Sprintf("deny: [%s]", s.lab.PeerAddrs.V4[1])})
+			s.command(t, 0, "reload")
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,11 +123,41 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 			}
 		})
 	}
-	if n := len(s.list(t)); n != each {
-		t.Errorf("%d relays, want %d", n, each)
+	if n := len(s.list(t)); n != 2*each { // a denied peer costs nobody the relay
+		t.Errorf("%d relays, want %d", n, 2*each)
 	}
 	sent := traffic.end(t)[0]
 	s.noLossIn(t, part{0, each}, sent)
+}
+
+// What the next process does not take over ends with its start.
+func TestUserIsRevokedWhileNobodyLooks(t *testing.T) {
+	built(t)
+	t.Parallel()
+	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
+	s := emptySite(t, newNode(t, lab.Options{}, file{users: both}))
+	const each = 10
+	s.add(t, clients{number: each})
+	s.add(t, clients{number: each, user: "other", password: "other"})
+	traffic := startTraffic(t, 8000, s)
+	s.flowing(t)
+	s.end(t, unix.SIGTERM)
+	s.flowing(t)
+	s.configure(t, file{})
+	s.start(t)
+	before := s.arrived(t)
+	for range 3 {
+		s.flowingIn(t, part{0, each})
+	}
+	for i, n := range s.arrived(t) {
+		if (part{each, 2 * each}).has(i) && n != before[i] {
+			t.Errorf("flow %d goes on: %d packets more", i, n-before[i])
+		}
+	}
+	if relays, flows := len(s.list(t)), s.entries(t, "flows"); relays != each || flows != 2*each {
+		t.Errorf("%d relays and %d flows in the kernel, want %d", relays, flows, each)
+	}
+	s.noLossIn(t, part{0, each}, traffic.end(t)[0])
 }
 
 // ids are the node's numbers of relays.

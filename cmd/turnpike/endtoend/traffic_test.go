@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ type traffic struct {
 	stop    context.CancelFunc
 	ended   chan struct{}
 	err     error
-	sent    uint64
+	sent    atomic.Uint64
 	elapsed time.Duration
 }
 
@@ -47,7 +48,7 @@ func startTraffic(t *testing.T, rate float64, sites ...*site) *traffic {
 }
 
 // rate is how many packets per second were sent.
-func (tr *traffic) rate() float64 { return float64(tr.sent) / tr.elapsed.Seconds() }
+func (tr *traffic) rate() float64 { return float64(tr.sent.Load()) / tr.elapsed.Seconds() }
 
 const (
 	// pulseRate is how fast the generator sends when it does. It spins on a CPU while
@@ -73,7 +74,7 @@ func (tr *traffic) send(ctx context.Context, rate float64) error {
 		if err != nil {
 			return err
 		}
-		tr.sent += r.Sent
+		tr.sent.Add(r.Sent)
 		due = due.Add(time.Duration(float64(r.Sent) / rate * float64(time.Second)))
 	}
 	tr.elapsed = time.Since(begun)
@@ -108,10 +109,10 @@ func (tr *traffic) end(t *testing.T) [][]uint64 {
 	if tr.err != nil {
 		t.Fatal(tr.err)
 	}
-	sent := make([][]uint64, len(tr.sites))
+	sent, total := make([][]uint64, len(tr.sites)), tr.sent.Load()
 	for i, p := range tr.order {
-		n := tr.sent / uint64(len(tr.order))
-		if uint64(i) < tr.sent%uint64(len(tr.order)) {
+		n := total / uint64(len(tr.order))
+		if uint64(i) < total%uint64(len(tr.order)) {
 			n++
 		}
 		sent[p.site] = append(sent[p.site], n)
