@@ -16,7 +16,7 @@ import (
 // What every node of these tests carries.
 const (
 	hitlessRelays = 200
-	hitlessRate   = 100_000 // packets per second of each node
+	hitlessRate   = 110_000 // packets per second of each node, some less with pauses
 	absence       = 20 * time.Second
 )
 

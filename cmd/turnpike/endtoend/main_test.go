@@ -1,7 +1,6 @@
 package endtoend_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,10 +19,7 @@ const program = "turnpike.dev/turnpike/cmd/turnpike"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests wait more than they work: as many as CPUs at a time would take minutes.
-	if err := flag.Set("test.parallel", "32"); err != nil {
-		panic(err) // the flag is the testing package's
-	}
+	waitTogether()
 	code := m.Run()
 	removeBuilds()
 	if code == 0 {
@@ -33,6 +29,19 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// waitTogether has many tests run at the same time, unless the command line says how
+// many: they wait more than they work, and one for each CPU would take minutes.
+func waitTogether() {
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return
+	}
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err) // the testing package has this flag
+	}
 }
 
 // builds is where the tests' programs are.
@@ -90,5 +99,3 @@ func built(t *testing.T) string {
 	}
 	return bin
 }
-
-var errTimeout = errors.New("time is over")

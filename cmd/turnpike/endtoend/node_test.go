@@ -107,6 +107,8 @@ func (n *node) configure(t *testing.T, f file) {
 	}
 }
 
+var errTimeout = errors.New("time is over")
+
 // start starts the process and returns when the node is ready.
 func (n *node) start(t *testing.T) {
 	t.Helper()
