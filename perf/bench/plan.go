@@ -65,7 +65,7 @@ var full = plan{
 	relays: []int{1, 10, 100, 1000, 3000}, payloads: []int{64, 600, 1200},
 	directions: []string{up, down, both}, quiet: []string{up, down, both},
 	trial: 2 * time.Second, precision: .03, confirm: 2,
-	oneCore: 10 * time.Second, churn: 10 * time.Second, setups: 5,
+	latency: 5 * time.Second, oneCore: 10 * time.Second, churn: 10 * time.Second, setups: 5,
 }
 
 var brief = plan{
@@ -73,5 +73,5 @@ var brief = plan{
 	relays: []int{1}, payloads: []int{1200},
 	directions: []string{up, down}, quiet: []string{up},
 	trial: 500 * time.Millisecond, precision: .06, confirm: 2,
-	oneCore: 3 * time.Second, churn: 2 * time.Second, setups: 2,
+	latency: time.Second, oneCore: 3 * time.Second, churn: 2 * time.Second, setups: 2,
 }
