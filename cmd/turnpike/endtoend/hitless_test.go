@@ -124,11 +124,14 @@ func (s *site) renewMeanwhile(t *testing.T) func(*testing.T) {
 // checkNewRelays makes relays with a process that has just come.
 func (s *site) checkNewRelays(t *testing.T) {
 	t.Helper()
-	const relays = 50
+	const (
+		relays = 50
+		atOnce = 3 * time.Second // on a busy machine
+	)
 	began := time.Now()
 	report, err := s.newFleet(t, clients{number: relays, firstPeer: laterPeer}).Setup(t.Context(), load.Pace{})
-	if err != nil || report.Repeated > 0 {
-		t.Errorf("new relays: %d requests repeated, %v", report.Repeated, err)
+	if err != nil || report.Elapsed > atOnce {
+		t.Errorf("new relays after %s, %d requests repeated, %v", report.Elapsed, report.Repeated, err)
 	}
 	t.Logf("%d new relays after %s", report.Done, time.Since(began))
 }

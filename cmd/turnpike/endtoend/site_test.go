@@ -1,8 +1,11 @@
 package endtoend_test
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"turnpike.dev/turnpike/perf/count"
 	"turnpike.dev/turnpike/perf/gen"
@@ -58,7 +61,31 @@ func (s *site) add(t *testing.T, c clients) *load.Fleet {
 		t.Fatal(err)
 	}
 	s.relays = append(s.relays, f.Relays()...)
+	s.awaitKernel(t)
 	return f
+}
+
+// awaitKernel waits until the kernel carries every relay of a node with XDP: until the link
+// address of a first peer is known the process does, and a restart loses what it carries.
+func (s *site) awaitKernel(t *testing.T) {
+	t.Helper()
+	if st, err := s.api.Status(t.Context()); err != nil || st.Path != "xdp" {
+		return
+	}
+	s.awaitPath(t, "xdp", "")
+}
+
+// awaitPath waits until all relays have a path, with a reason that has some words.
+func (s *site) awaitPath(t *testing.T, path, words string) {
+	t.Helper()
+	eventually(t, 20*time.Second, "path="+path, func() error {
+		for _, r := range s.list(t) {
+			if r.Path != path && !(path == "userspace" && r.Path == "mixed") || !strings.Contains(r.Reason, words) {
+				return fmt.Errorf("relay %d: path=%s (%s)", r.ID, r.Path, r.Reason)
+			}
+		}
+		return nil
+	})
 }
 
 // Ports of the peers of a site's relays, and of those that come later.

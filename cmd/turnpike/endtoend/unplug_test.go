@@ -2,10 +2,8 @@ package endtoend_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,20 +45,6 @@ func TestInterfaceGoesAndComesBack(t *testing.T) {
 			s.checkNewRelays(t)
 		})
 	}
-}
-
-// awaitPath waits until all relays have a path, with a reason that has some words.
-func (s *site) awaitPath(t *testing.T, path, words string) {
-	t.Helper()
-	eventually(t, 10*time.Second, "path="+path, func() error {
-		for _, r := range s.list(t) {
-			if r.Path != path && !(path == "userspace" && r.Path == "mixed") || !strings.Contains(r.Reason, words) {
-				return fmt.Errorf("relay %d: path=%s (%s)", r.ID, r.Path, r.Reason)
-			}
-		}
-		return nil
-	})
-	t.Logf("path=%s: %s", path, s.list(t)[0].Reason)
 }
 
 func (s *site) checkDegraded(t *testing.T, name string) {
