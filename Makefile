@@ -9,7 +9,7 @@ GO       ?= go
 BIN      := $(CURDIR)/bin
 GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
-PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make
+PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make openssl
 SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 
