@@ -40,9 +40,9 @@ func reservePorts(r config.PortRange) error {
 	return nil
 }
 
-// spareFiles is what a node opens besides a socket for each relay: listeners, maps,
-// connections of clients.
-const spareFiles = 1000
+// spareFiles is what a node opens besides a socket for each relay: 1000 connections of
+// clients that have no relay yet, listeners, maps.
+const spareFiles = 2000
 
 // enoughFiles reports whether the process may open a socket for each relay.
 func enoughFiles(relays int) error {

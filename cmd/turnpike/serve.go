@@ -200,6 +200,8 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		MaxPerPort:   n.MaxPerPort(),
 		QuotaPerUser: n.TURN.QuotaPerUser,
 
+		GuestsPerSource: n.TURN.Connections,
+
 		Users:   n.TURN.Passwords(),
 		Secrets: n.TURN.SharedSecrets(),
 

@@ -172,6 +172,9 @@ func (c checker) platform() {
 	if t.Mode && c.n.System.Role != RoleEdge {
 		c.wrong("turn.mode", "turn.mode is on, but the node's role is C", "TURN is an edge's work: write system.role: E, or turn.mode: off")
 	}
+	if t.Connections < 1 || t.Connections > 1000 {
+		c.wrong("turn.connections_per_source", fmt.Sprintf("turn.connections_per_source cannot be %d", t.Connections), "write a number from 1 to 1000")
+	}
 	switch {
 	case custom && (t.MaxRelays < 1 || t.MaxRelays > 65536):
 		c.wrong("turn.max_relays", "platform custom needs turn.max_relays", "write a number from 1 to 65536")

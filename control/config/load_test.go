@@ -81,6 +81,7 @@ turn:
   max_relays: 12
   quota_per_user: 3
   rate_kbps: 4096
+  connections_per_source: 50
   deny:
   - 10.0.0.0/8
   - 192.0.2.1
@@ -109,7 +110,7 @@ log: {level: debug, file: off}
 				Users:      []User{{Name: "alice", Password: "12345"}},
 				Secrets:    []Secret{"s3cret", "0x10"},
 				MediaPorts: PortRange{30000, 30099},
-				MaxRelays:  12, QuotaPerUser: 3, RateKbps: 4096,
+				MaxRelays:  12, QuotaPerUser: 3, RateKbps: 4096, Connections: 50,
 				Deny: []AddrPrefix{
 					{netip.MustParsePrefix("10.0.0.0/8")},
 					{netip.MustParsePrefix("192.0.2.1/32")},

@@ -62,6 +62,7 @@ type TURN struct {
 	MaxRelays    int          `yaml:"max_relays"`
 	QuotaPerUser int          `yaml:"quota_per_user"`
 	RateKbps     uint32       `yaml:"rate_kbps"`
+	Connections  int          `yaml:"connections_per_source"`
 	Deny         []AddrPrefix `yaml:"deny"`
 	Loopback     Switch       `yaml:"allow_loopback"`
 }
@@ -113,6 +114,7 @@ func Default() *Node {
 			TCP:          true,
 			Realm:        "turnpike",
 			MediaPorts:   PortRange{Start: 24000, End: 29999},
+			Connections:  200,
 		},
 		Dataplane: Dataplane{Mode: PathAuto},
 		Admin:     Admin{Metrics: Listen{AddrPort: netip.MustParseAddrPort("127.0.0.1:9464")}, Pprof: true},

@@ -40,6 +40,7 @@ func Schema() []Item {
 		{Path: "turn.max_relays", Type: "1–65536", Default: "required for custom", Text: "Relay limit of platform custom; the other platforms bring their own."},
 		{Path: "turn.quota_per_user", Type: "relays, 0: none", Default: "0", Text: "Relays that one user may have at a time."},
 		{Path: "turn.rate_kbps", Type: "kbit/s, 0: none", Default: "0", Text: "What each flow of a relay may send, counted as media payload."},
+		{Path: "turn.connections_per_source", Type: "1–1000", Default: "200", Text: "TCP and TLS connections without a relay that one address (IPv6: one /64) may have. In all there are at most 1000; then the oldest goes."},
 		{Path: "turn.deny", Type: "list of prefixes", Default: "none", Live: true, Text: "Addresses that nobody may relay to, besides those that are always refused (loopback, link-local, multicast, reserved, the node's own)."},
 		{Path: "turn.allow_loopback", Type: "`on` or `off`", Default: "off", Text: "Allow peers in 127.0.0.0/8. For trying things out on one machine only."},
 

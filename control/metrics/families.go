@@ -70,6 +70,11 @@ func describeTURN() []metric {
 		gauge("turn_relays", "Relayed addresses in use.", func(s Snapshot) float64 { return float64(s.TURN.Relays) }),
 		gauge("turn_relays_limit", "Relayed addresses that the platform allows.", func(s Snapshot) float64 { return float64(s.RelayLimit) }),
 		gauge("turn_connections", "TCP and TLS connections of clients.", func(s Snapshot) float64 { return float64(s.TURN.Streams) }),
+		gauge("turn_connections_without_relay", "Of these, connections that hold no relay.", func(s Snapshot) float64 { return float64(s.TURN.Guests) }),
+		family(prometheus.CounterValue, "turn_connections_refused_total", "Connections not taken, or closed by the node: their source has too many without a relay (source_full) or opens too many (source_rate), room was needed (crowded_out), a failed TLS handshake (handshake), no relay asked for (idle), a message that began did not arrive (slow), neither STUN nor ChannelData (garbage).",
+			func(s Snapshot, e emit) { each(s.TURN.ConnectionsRefused, e) }, "reason"),
+		counter("turn_accept_errors_total", "TCP connections that the system could not hand over, mostly for want of file descriptors.",
+			func(s Snapshot) uint64 { return s.TURN.AcceptErrors }),
 		family(prometheus.CounterValue, "turn_requests_total", "Requests by method.",
 			func(s Snapshot, e emit) { each(s.TURN.Requests, e) }, "method"),
 		family(prometheus.CounterValue, "turn_answers_total", "Answers by STUN error code; 0 is success.", func(s Snapshot, e emit) {

@@ -22,7 +22,7 @@ func full() snapshot {
 		Version: "v1", Go: "go1", Started: time.Unix(1, 0), Ready: true, Degraded: 2,
 		TURN: turn.Stats{
 			Requests: map[string]uint64{"allocate": 5}, Answers: map[int]uint64{0: 4, 401: 1},
-			Garbage: 9, Relays: 3,
+			Garbage: 9, Relays: 3, ConnectionsRefused: map[string]uint64{"source_full": 1},
 		},
 		RelayLimit: 6000, Allocations: map[string]int{"udp": 2, "tcp": 1},
 		Flows: map[string]int{"xdp": 4}, Up: Traffic{1, 2, 3}, Down: Traffic{4, 5, 6},

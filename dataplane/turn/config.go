@@ -41,6 +41,10 @@ type Config struct {
 	MaxChannels    int // per relayed address; 0: 128
 	QuotaPerUser   int // allocations; 0: no limit
 
+	// GuestsPerSource is how many TCP and TLS connections without an allocation one
+	// address (IPv6: one /64) may have; 0: 200. In all there are at most 1000.
+	GuestsPerSource int
+
 	Users   map[string]string // long-term passwords by name
 	Secrets []string          // shared secrets of time-limited credentials
 
@@ -138,6 +142,9 @@ func (c *Config) defaults() {
 	}
 	if c.MaxChannels == 0 {
 		c.MaxChannels = 128
+	}
+	if c.GuestsPerSource == 0 {
+		c.GuestsPerSource = guestsPerSource
 	}
 	if c.MaxRelays == 0 {
 		c.MaxRelays = len(c.RelayAddrs) * (int(c.PortMax) - int(c.PortMin) + 1)

@@ -18,6 +18,7 @@ func (s *Server) enter(a *allocation, now time.Time) {
 	s.allocations[a.tuple] = a
 	s.byID[a.id] = a
 	s.held[a.account.person]++
+	s.seated(a.conn)
 	a.wake = a.nextWake(now)
 	heap.Push(&s.wakes, a)
 	s.rearm(a.wake)
@@ -56,6 +57,7 @@ func (s *Server) forget(a *allocation, why string) {
 	if s.held[a.account.person]--; s.held[a.account.person] == 0 {
 		delete(s.held, a.account.person)
 	}
+	s.left(a.conn)
 	heap.Remove(&s.wakes, a.heapSlot)
 	s.recordGone(a)
 	s.event("TURN allocation ended", append(a.fields(), "Detail", why)...)

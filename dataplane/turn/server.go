@@ -23,6 +23,7 @@ type Server struct {
 	creds      atomic.Pointer[credentials]
 	answers    answerLimiter
 	guesses    guessLimiter
+	arrivals   answerLimiter // of TCP and TLS connections
 	relayAddrs [families]RelayAddr
 	buffers    bufferPool
 	requests   sync.Pool
@@ -49,6 +50,7 @@ type Server struct {
 	sleepsUntil  time.Time
 	journal      *journal
 	streams      map[*stream]struct{}
+	guests       *guests
 	warnings     map[string]*warning // by event name, which are few
 
 	// What unlock does outside the lock.
@@ -72,6 +74,8 @@ func New(cfg Config, table relay.Table, gate relay.Gate, sockets relay.Sockets, 
 		nonces:       newNonces(cfg.NonceKey),
 		answers:      answerLimiter{newLimiter(answerBurst, answerPerSecond)},
 		guesses:      guessLimiter{newLimiter(guessBurst, guessPerSecond)},
+		arrivals:     answerLimiter{newLimiter(arrivalBurst, arrivalPerSecond)},
+		guests:       newGuests(cfg.GuestsPerSource),
 		listening:    make(chan struct{}),
 		mono:         monotonic,
 		woken:        make(chan struct{}, 1),

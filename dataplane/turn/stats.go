@@ -23,10 +23,13 @@ type Stats struct {
 	StreamDropped  uint64 `json:"stream_dropped"` // datagrams to a TCP or TLS client that reads too slowly
 
 	AcceptErrors uint64 `json:"accept_errors"` // TCP connections that could not be taken
+	// ConnectionsRefused counts those that were not taken, or were closed by us, by reason.
+	ConnectionsRefused map[string]uint64 `json:"connections_refused"`
 
 	Allocations int `json:"allocations"`
 	Relays      int `json:"relays"`
 	Streams     int `json:"streams"` // TCP and TLS connections
+	Guests      int `json:"guests"`  // of these, without an allocation
 }
 
 const (
@@ -40,6 +43,8 @@ type counters struct {
 
 	limited, guessesLimited, garbage, badIndications, refusedSends,
 	strangers, unpaired, sendErrors, streamDropped, acceptErrors atomic.Uint64
+
+	refused [refusalReasons]atomic.Uint64
 }
 
 func (c *counters) request(m stun.Method) {
@@ -64,7 +69,7 @@ func (c *counters) sent(err error) {
 func (s *Server) Stats() Stats {
 	c := &s.stats
 	out := Stats{
-		Requests: make(map[string]uint64), Answers: make(map[int]uint64),
+		Requests: make(map[string]uint64), Answers: make(map[int]uint64), ConnectionsRefused: make(map[string]uint64),
 		AnswersLimited: c.limited.Load(), GuessesLimited: c.guessesLimited.Load(),
 		Garbage: c.garbage.Load(), BadIndications: c.badIndications.Load(),
 		RefusedSends: c.refusedSends.Load(), Strangers: c.strangers.Load(),
@@ -81,9 +86,13 @@ func (s *Server) Stats() Stats {
 			out.Answers[i] = n
 		}
 	}
+	for why, name := range refusalNames {
+		out.ConnectionsRefused[name] = c.refused[why].Load()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Allocations, out.Relays, out.Streams = len(s.allocations), s.relays, len(s.streams)
+	out.Guests = s.guests.waiting.Len()
 	return out
 }
 

@@ -2,12 +2,15 @@ package turn
 
 import (
 	"bufio"
+	"container/list"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -22,7 +25,6 @@ const (
 	writeTime     = 15 * time.Second // for the client to take what is sent
 	queueLength   = 64               // messages on their way to the client
 	queueReserve  = 16               // of these, kept for answers
-	spareStreams  = 1000             // connections beyond those that relays can use
 )
 
 // stream is the connection of one TCP or TLS client. A goroutine reads, another one
@@ -35,6 +37,7 @@ type stream struct {
 	out    chan *buffer
 	gone   chan struct{}
 	once   sync.Once
+	guest  *list.Element // while it holds no allocation; see guests
 }
 
 // listenStreams opens the TCP and TLS listeners.
@@ -92,8 +95,14 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// startStream serves the connection, if there is room for one more.
+// startStream serves the connection, if its source may have one more. One that is
+// refused is reset: it is to cost us nothing more.
 func (s *Server) startStream(running *sync.WaitGroup, c net.Conn, transport Transport, conf *tls.Config) {
+	if !s.arrivals.spend(addrPort(c.RemoteAddr()).Addr(), time.Now()) {
+		s.stats.refused[refusedRate].Add(1)
+		reset(c)
+		return
+	}
 	t := &stream{
 		server: s, raw: c, conn: c,
 		tuple: fiveTuple{
@@ -105,18 +114,19 @@ func (s *Server) startStream(running *sync.WaitGroup, c net.Conn, transport Tran
 	if conf != nil {
 		t.conn = tls.Server(c, conf)
 	}
-	s.mu.Lock()
-	full := s.closed || len(s.streams) >= s.cfg.MaxRelays+spareStreams
-	if !full {
-		s.streams[t] = struct{}{}
-	}
-	s.mu.Unlock()
-	if full {
-		t.close()
+	if !s.welcome(t) {
+		reset(c)
 		return
 	}
 	running.Go(t.write)
 	running.Go(t.serve)
+}
+
+func reset(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // it is closed either way
+	}
+	_ = c.Close()
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -132,7 +142,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (t *stream) serve() {
 	defer t.server.dropStream(t)
 	defer t.close()
-	if t.handshake() != nil {
+	if err := t.handshake(); err != nil {
+		t.failed(err, refusedHandshake)
 		return
 	}
 	in := bufio.NewReaderSize(t.conn, 4096)
@@ -140,6 +151,7 @@ func (t *stream) serve() {
 	for {
 		frame, grown, err := t.next(in, buf)
 		if err != nil {
+			t.failed(err, refusedIdle)
 			return
 		}
 		t.received(frame)
@@ -173,7 +185,32 @@ func (t *stream) next(in *bufio.Reader, buf []byte) (frame, grown []byte, err er
 		}
 	}
 	_ = t.conn.SetReadDeadline(time.Now().Add(frameTime))
-	return readFrame(in, buf)
+	frame, grown, err = readFrame(in, buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errSlow
+	}
+	return frame, grown, err
+}
+
+var errSlow = errors.New("a message that began did not arrive")
+
+// failed counts why a connection is closed by us; late says what a deadline means that
+// is over. The client's own close is no failure.
+func (t *stream) failed(err error, late refusal) {
+	select {
+	case <-t.gone:
+		return // closed already, for a reason that is known
+	default:
+	}
+	count := &t.server.stats.refused
+	switch {
+	case errors.Is(err, errSlow):
+		count[refusedSlow].Add(1)
+	case errors.Is(err, errFrame):
+		count[refusedFraming].Add(1)
+	case late == refusedHandshake, errors.Is(err, os.ErrDeadlineExceeded):
+		count[late].Add(1)
+	}
 }
 
 func (s *Server) holdsAllocation(t fiveTuple) bool {
@@ -254,6 +291,7 @@ func (s *Server) dropStream(t *stream) {
 	s.mu.Lock()
 	defer s.unlock()
 	delete(s.streams, t)
+	s.guests.remove(t)
 	if a := s.allocations[t.tuple]; a != nil && a.conn == t {
 		s.end(a, "connection closed")
 	}
