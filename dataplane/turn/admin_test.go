@@ -83,7 +83,11 @@ func TestAllocationsAndStats(t *testing.T) {
 	stats := w.server.Stats()
 	wantStats := Stats{
 		Requests: map[string]uint64{"Allocate": 2, "ChannelBind": 1}, Answers: map[int]uint64{0: 2, 401: 1},
-		Allocations: 1, Relays: 1,
+		ConnectionsRefused: map[string]uint64{},
+		Allocations:        1, Relays: 1,
+	}
+	for _, why := range refusalNames {
+		wantStats.ConnectionsRefused[why] = 0 // each is there before it happens
 	}
 	if diff := cmp.Diff(wantStats, stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
