@@ -104,9 +104,13 @@ func (b *Backend) forwarded() uint64 {
 
 func (b *Backend) packets(id uint32) (sum uint64) {
 	for cpu := range b.cpus {
-		sum += atomic.LoadUint64(&b.memory.stats[b.statsIndex(id, cpu)].Packets)
+		sum += b.packetsOn(id, cpu)
 	}
 	return sum
+}
+
+func (b *Backend) packetsOn(id uint32, cpu int) uint64 {
+	return atomic.LoadUint64(&b.memory.stats[b.statsIndex(id, cpu)].Packets)
 }
 
 // beat is how often the process says that it lives.
