@@ -9,7 +9,7 @@ GO       ?= go
 BIN      := $(CURDIR)/bin
 GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
-PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make openssl
+PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make openssl rsyslog rsyslog-gnutls
 SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 

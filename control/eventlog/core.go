@@ -10,8 +10,9 @@ import (
 
 // core is a zapcore.Core that writes AL-02 records.
 type core struct {
-	zapcore.LevelEnabler
+	*levels
 	out    zapcore.WriteSyncer
+	remote *Syslog
 	fields []zapcore.Field
 }
 
@@ -27,7 +28,7 @@ func (c *core) With(fields []zapcore.Field) zapcore.Core {
 
 // Check implements zapcore.Core.
 func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.of(e.LoggerName, e.Level) {
 		return ce.AddCore(e, c)
 	}
 	return ce
@@ -35,7 +36,9 @@ func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core: one record, one write.
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	_, err := c.out.Write(append(encode(e, slices.Concat(c.fields, fields)), '\n'))
+	record := encode(e, slices.Concat(c.fields, fields))
+	c.remote.send(e, record)
+	_, err := c.out.Write(append(record, '\n'))
 	return err
 }
 

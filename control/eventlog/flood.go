@@ -22,7 +22,8 @@ const (
 // times becomes two lines, and is still told.
 type flood struct {
 	zapcore.Core
-	state *floodState
+	levels *levels
+	state  *floodState
 }
 
 type floodState struct {
@@ -36,18 +37,18 @@ type window struct {
 	held  int
 }
 
-func newFlood(next zapcore.Core) *flood {
-	return &flood{Core: next, state: &floodState{seen: map[string]*window{}}}
+func newFlood(next *core) *flood {
+	return &flood{Core: next, levels: next.levels, state: &floodState{seen: map[string]*window{}}}
 }
 
 // With implements zapcore.Core.
 func (f *flood) With(fields []zapcore.Field) zapcore.Core {
-	return &flood{Core: f.Core.With(fields), state: f.state}
+	return &flood{Core: f.Core.With(fields), levels: f.levels, state: f.state}
 }
 
 // Check implements zapcore.Core.
 func (f *flood) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if f.Enabled(e.Level) {
+	if f.levels.of(e.LoggerName, e.Level) {
 		return ce.AddCore(e, f)
 	}
 	return ce

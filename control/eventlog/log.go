@@ -4,7 +4,8 @@
 // It exists because a log is read by machines and under attack: user names and
 // other text from the wire cannot break out of their value, the same event many
 // times a second becomes a count, and no value grows without bound. Records go
-// to standard output and to a file that is kept from filling the disk.
+// to standard output, to a file that is kept from filling the disk, and to remote
+// syslog servers.
 package eventlog
 
 import (
@@ -21,20 +22,23 @@ type Config struct {
 	Out   io.Writer // besides the file; nil: nowhere
 	File  string    // empty: no file
 	Level string    // debug, info, warn or error
-	Node  string    // added to each record as Node; empty: not
+	// Modules has the levels of parts of the program that differ from Level.
+	Modules map[string]string
+	Syslog  *Syslog // remote servers; nil: none
+	Node    string  // added to each record as Node; empty: not
 }
 
 // Log is a node's event log. The zero value and nil log nothing.
 type Log struct {
-	zap   *zap.Logger
-	level zap.AtomicLevel
-	close func() error
+	zap    *zap.Logger
+	levels *levels
+	close  func() error
 }
 
-// New opens the log.
+// New opens the log. Close does not close the remote servers.
 func New(cfg Config) (*Log, error) {
-	l := &Log{level: zap.NewAtomicLevel(), close: func() error { return nil }}
-	if err := l.SetLevel(cfg.Level); err != nil {
+	l := &Log{levels: &levels{}, close: func() error { return nil }}
+	if err := l.levels.set(cfg.Level, cfg.Modules); err != nil {
 		return nil, err
 	}
 	var outs []zapcore.WriteSyncer
@@ -48,23 +52,12 @@ func New(cfg Config) (*Log, error) {
 		}
 		outs, l.close = append(outs, f), f.Close
 	}
-	c := &core{LevelEnabler: l.level, out: zapcore.Lock(zapcore.NewMultiWriteSyncer(outs...))}
+	c := &core{levels: l.levels, remote: cfg.Syslog, out: zapcore.Lock(zapcore.NewMultiWriteSyncer(outs...))}
 	l.zap = zap.New(newFlood(c), zap.ErrorOutput(zapcore.Lock(zapcore.AddSync(os.Stderr))))
 	if cfg.Node != "" {
 		l.zap = l.zap.With(zap.String("Node", cfg.Node))
 	}
 	return l, nil
-}
-
-// SetLevel changes the least severe level that is written.
-func (l *Log) SetLevel(level string) error {
-	if level == "" {
-		level = "info"
-	}
-	if err := l.level.UnmarshalText([]byte(level)); err != nil {
-		return fmt.Errorf("log level: %w", err)
-	}
-	return nil
 }
 
 // Close closes the file.
@@ -76,7 +69,7 @@ func (l *Log) Module(name string) *Log {
 	if l == nil || l.zap == nil {
 		return l
 	}
-	return &Log{zap: l.zap.Named(name), level: l.level, close: l.close}
+	return &Log{zap: l.zap.Named(name), levels: l.levels, close: l.close}
 }
 
 // Event writes a record at level INFO. kv are keys and values in turn; the key
