@@ -36,6 +36,9 @@ type node struct {
 	whyNot string       // there is no kernel back end
 	turn   *turn.Server // nil: off
 
+	records *eventlog.Queue // to standard output
+	spread  spread
+
 	certificate atomic.Pointer[tls.Certificate]
 	told        []string // what watch has told to be degraded
 
@@ -77,6 +80,7 @@ func (n *node) metricsAt(where string) {
 
 func (n *node) ready() {
 	n.become(api.Ready)
+	n.spread.since(n.kernel) // counts from now on
 	st := n.Status()
 	n.log.Event("System Ready", "Detail", "path="+st.Path, "Degraded", len(st.Degraded))
 }

@@ -219,7 +219,7 @@ func TestTotalsNeverFall(t *testing.T) {
 		var p relay.PairInfo
 		p.ID = id
 		p.Stats[relay.Up] = relay.FlowStats{Path: relay.PathXDP, Counters: relay.Counters{Packets: 2, Bytes: 3, Policed: 4}}
-		p.Stats[relay.Down] = relay.FlowStats{Path: relay.PathUserspace, Counters: relay.Counters{Packets: 1}}
+		p.Stats[relay.Down] = relay.FlowStats{Path: relay.PathUserspace, Counters: relay.Counters{Packets: 1}, Process: relay.Carried{Packets: 1}}
 		held.pairs[id] = p
 	}
 	all := &totals{Table: held}
@@ -232,14 +232,14 @@ func TestTotalsNeverFall(t *testing.T) {
 		}
 	})
 	for range 1000 {
-		carried, _ := all.sum()
-		if up := carried[relay.Up]; up.Packets != 200 || up.Bytes != 300 || up.Policed != 400 || carried[relay.Down].Packets != 100 {
+		carried := all.sum().carried
+		if up := carried[relay.Up].kernel; up.Packets != 200 || up.Bytes != 300 || up.Policed != 400 || carried[relay.Down].process.Packets != 100 {
 			t.Fatalf("carried %+v", carried)
 		}
 	}
 	removing.Wait()
-	if _, flows := all.sum(); flows[relay.PathXDP] != 0 {
-		t.Errorf("flows left: %v", flows)
+	if s := all.sum(); s.flows[relay.PathXDP] != 0 {
+		t.Errorf("flows left: %v", s.flows)
 	}
 }
 

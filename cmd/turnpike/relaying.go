@@ -122,7 +122,7 @@ func (n *node) Drain(on bool) {
 // Dataplane says how the data path is.
 func (n *node) Dataplane() api.Dataplane {
 	ifs := n.interfaces()
-	_, flows := n.totals.sum()
+	flows := n.totals.sum().flows
 	d := api.Dataplane{
 		Path: overall(ifs), Interfaces: ifs, Maps: n.maps(),
 		Flows: api.Flows{XDP: flows[relay.PathXDP], Userspace: flows[relay.PathUserspace], Strays: n.engine.Strays()},

@@ -81,6 +81,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	node := newNode(n, file, state, all, log.Module("control.node"))
+	node.records = records
 	node.certificate.Store(certificate)
 
 	// A node's heap is some 10 MiB: half the collections cost less than they save.
@@ -122,6 +123,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 			return err
 		}
 		log.Module("dataplane.turn").Event("TURN Relays Restored", "Count", restored)
+		node.totals.begin()
 		node.turn = server
 		run.Go(func() error { return server.Run(ctx) })
 	}

@@ -14,6 +14,7 @@ type core struct {
 	out    zapcore.WriteSyncer
 	remote *Syslog
 	fields []zapcore.Field
+	counts *counts
 }
 
 // timeFormat is UTCTime's: milliseconds behind a comma, always UTC.
@@ -39,6 +40,7 @@ func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	record := encode(e, slices.Concat(c.fields, fields))
 	c.remote.send(e, record)
 	_, err := c.out.Write(append(record, '\n'))
+	c.counts.count(e.Level, err)
 	return err
 }
 

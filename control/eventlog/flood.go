@@ -3,6 +3,7 @@ package eventlog
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,7 @@ type flood struct {
 type floodState struct {
 	mu   sync.Mutex
 	seen map[string]*window
+	held atomic.Uint64
 }
 
 // window is one event's current second.
@@ -81,6 +83,7 @@ func (f *flood) admit(e zapcore.Entry) bool {
 	w.count++
 	if w.count > burst {
 		w.held++
+		s.held.Add(1)
 		return false
 	}
 	return true

@@ -33,6 +33,7 @@ type Log struct {
 	zap    *zap.Logger
 	levels *levels
 	close  func() error
+	stats  func() Stats
 }
 
 // New opens the log. Close does not close the remote servers.
@@ -52,8 +53,10 @@ func New(cfg Config) (*Log, error) {
 		}
 		outs, l.close = append(outs, f), f.Close
 	}
-	c := &core{levels: l.levels, remote: cfg.Syslog, out: zapcore.Lock(zapcore.NewMultiWriteSyncer(outs...))}
-	l.zap = zap.New(newFlood(c), zap.ErrorOutput(zapcore.Lock(zapcore.AddSync(os.Stderr))))
+	c := &core{levels: l.levels, remote: cfg.Syslog, out: zapcore.Lock(zapcore.NewMultiWriteSyncer(outs...)), counts: &counts{}}
+	f := newFlood(c)
+	l.stats = func() Stats { return c.counts.stats(f.state.held.Load()) }
+	l.zap = zap.New(f, zap.ErrorOutput(zapcore.Lock(zapcore.AddSync(os.Stderr))))
 	if cfg.Node != "" {
 		l.zap = l.zap.With(zap.String("Node", cfg.Node))
 	}
@@ -69,7 +72,7 @@ func (l *Log) Module(name string) *Log {
 	if l == nil || l.zap == nil {
 		return l
 	}
-	return &Log{zap: l.zap.Named(name), levels: l.levels, close: l.close}
+	return &Log{zap: l.zap.Named(name), levels: l.levels, close: l.close, stats: l.stats}
 }
 
 // Event writes a record at level INFO. kv are keys and values in turn; the key

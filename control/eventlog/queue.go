@@ -19,7 +19,8 @@ const (
 // reads: it never blocks itself. What does not fit is lost, and counted in the output.
 type Queue struct {
 	records chan []byte
-	lost    atomic.Uint64
+	lost    atomic.Uint64 // since the output was last told
+	total   atomic.Uint64
 	done    chan struct{}
 	once    sync.Once
 }
@@ -47,9 +48,13 @@ func (q *Queue) Write(p []byte) (int, error) {
 	case q.records <- append([]byte(nil), p...):
 	default:
 		q.lost.Add(1)
+		q.total.Add(1)
 	}
 	return len(p), nil
 }
+
+// Lost is how many records were lost because the reader was too slow.
+func (q *Queue) Lost() uint64 { return q.total.Load() }
 
 // Close waits a moment for what is queued to be written. Nothing may be written after it.
 func (q *Queue) Close() {

@@ -6,46 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"turnpike.dev/turnpike/dataplane/turn"
+	"turnpike.dev/turnpike/control/machine"
 )
-
-// Snapshot is a node at the moment of a scrape.
-type Snapshot struct {
-	Version, Go     string
-	Started         time.Time
-	Ready, Draining bool
-	Degraded        int // reasons
-
-	TURN        turn.Stats
-	RelayLimit  int
-	Allocations map[string]int // by transport
-
-	Flows      map[string]int // by path
-	Strays     uint64
-	Up, Down   Traffic
-	Exits      []Exit
-	Interfaces []Interface
-	Maps       []Map
-}
-
-// Traffic is what all relays carried in one direction since the node's start, those
-// that ended included.
-type Traffic struct{ Packets, Bytes, Policed uint64 }
-
-// Exit is how many packets left the relay for one reason.
-type Exit struct {
-	Path, Reason, Verdict string
-	Packets               uint64
-}
-
-// Interface is who relays on one of the node's interfaces.
-type Interface struct{ Name, Path, Mode string }
-
-// Map is how full a kernel map is.
-type Map struct {
-	Name              string
-	Entries, Capacity int
-}
 
 // describe lists the families. The page docs/metrics.md is made from it.
 func describe() []metric {
@@ -60,7 +22,10 @@ func describe() []metric {
 			func(s Snapshot) float64 { return float64(s.Degraded) }),
 	}
 	families = append(families, describeTURN()...)
-	return append(families, describeDataplane()...)
+	families = append(families, describeDataplane()...)
+	families = append(families, describeKernel()...)
+	families = append(families, describeMachine()...)
+	return append(families, describeLog()...)
 }
 
 func describeTURN() []metric {
@@ -96,23 +61,42 @@ func describeTURN() []metric {
 		counter("turn_send_errors_total", "Messages that could not be sent.", func(s Snapshot) uint64 { return s.TURN.SendErrors }),
 		counter("turn_stream_dropped_datagrams_total", "Datagrams to a TCP or TLS client that reads too slowly.",
 			func(s Snapshot) uint64 { return s.TURN.StreamDropped }),
+		counter("turn_journal_errors_total", "Changes that could not be written to the journal: a restart would not know them.",
+			func(s Snapshot) uint64 { return s.TURN.JournalErrors }),
 	}
 }
 
 func describeDataplane() []metric {
 	return []metric{
-		family(prometheus.GaugeValue, "relay_flows", "Flows by who relays them.",
-			func(s Snapshot, e emit) { each(s.Flows, e) }, "path"),
+		family(prometheus.GaugeValue, "relay_flows", "Flows by who relays them and, where that is not XDP, the kind of reason.",
+			func(s Snapshot, e emit) {
+				for _, f := range s.Flows {
+					e(float64(f.Count), f.Path, f.Cause)
+				}
+			}, "path", "cause"),
 		counter("relay_strays_total", "Kernel entries found without an owner; must stay 0.", func(s Snapshot) uint64 { return s.Strays }),
-		traffic("relay_packets_total", "Packets relayed; up is from a client to its peer.", func(t Traffic) uint64 { return t.Packets }),
-		traffic("relay_bytes_total", "UDP payload relayed, without ChannelData headers.", func(t Traffic) uint64 { return t.Bytes }),
-		traffic("relay_policed_packets_total", "Packets dropped because a flow sent more than it was granted.", func(t Traffic) uint64 { return t.Policed }),
+		gauge("relay_lease_age_seconds", "Time since the kernel's leases were renewed; at 30 it stops relaying. -1: not renewed yet.", leaseAge),
+		carried("relay_packets_total", "Packets relayed since the node's start; up is from a client to its peer.",
+			func(c Carried) uint64 { return c.Packets }),
+		carried("relay_bytes_total", "UDP payload relayed since the node's start, without ChannelData headers.",
+			func(c Carried) uint64 { return c.Bytes }),
+		carried("relay_policed_packets_total", "Packets dropped because a flow sent more than it was granted.",
+			func(c Carried) uint64 { return c.Policed }),
+		rtp("relay_rtp_expected_packets_total", "RTP packets that senders numbered, as far as they were seen here.",
+			func(r RTP) uint64 { return r.Expected }),
+		rtp("relay_rtp_received_packets_total", "RTP packets of those that came; what is missing was lost on the way here.",
+			func(r RTP) uint64 { return r.Received }),
 		family(prometheus.CounterValue, "relay_exits_total", "Packets by the reason they left the relay; docs/reasons.md explains each.",
 			func(s Snapshot, e emit) {
 				for _, x := range s.Exits {
 					e(float64(x.Packets), x.Path, x.Reason, x.Verdict)
 				}
 			}, "path", "reason", "verdict"),
+	}
+}
+
+func describeKernel() []metric {
+	return []metric{
 		family(prometheus.GaugeValue, "interface_path", "Who relays on an interface; always 1.",
 			func(s Snapshot, e emit) {
 				for _, i := range s.Interfaces {
@@ -131,14 +115,78 @@ func describeDataplane() []metric {
 					e(float64(m.Capacity), m.Name)
 				}
 			}, "map"),
+		family(prometheus.CounterValue, "queue_packets_total",
+			"Packets of an interface since the node's start by receive queue or, where the driver does not count these, by CPU.",
+			func(s Snapshot, e emit) {
+				for _, q := range s.Queues {
+					for i, n := range q.Packets[:min(len(q.Packets), maxQueues)] {
+						e(float64(n), q.Interface, q.Over, strconv.Itoa(i))
+					}
+				}
+			}, "interface", "over", "queue"),
 	}
 }
 
-func traffic(name, help string, value func(Traffic) uint64) metric {
+func describeMachine() []metric {
+	return []metric{
+		link("interface_packets_total", "Packets of an interface as its driver counts them.", func(p machine.Side) uint64 { return p.Packets }),
+		link("interface_bytes_total", "Bytes of an interface as its driver counts them.", func(p machine.Side) uint64 { return p.Bytes }),
+		family(prometheus.CounterValue, "machine_losses_total", "Packets that the machine lost outside the relay since it started, of all programs; `turnpike dataplane drops` says what to do.",
+			func(s Snapshot, e emit) {
+				for _, l := range s.Losses {
+					e(float64(l.Packets), l.Reason, l.Interface)
+				}
+			}, "reason", "interface"),
+	}
+}
+
+func describeLog() []metric {
+	return []metric{
+		family(prometheus.CounterValue, "eventlog_records_total", "Records of the event log by level.",
+			func(s Snapshot, e emit) { each(s.Log.Written, e) }, "level"),
+		family(prometheus.CounterValue, "eventlog_dropped_records_total",
+			"Records that were not written: repeated (the same event too often, told as a count), queue (standard output is not read), error (disk).",
+			func(s Snapshot, e emit) {
+				e(float64(s.Log.Held), "repeated")
+				e(float64(s.Lost), "queue")
+				e(float64(s.Log.Failed), "error")
+			}, "why"),
+	}
+}
+
+// maxQueues bounds the queues of an interface that are shown.
+const maxQueues = 256
+
+func leaseAge(s Snapshot) float64 {
+	if s.LeasesRenewed.IsZero() {
+		return -1
+	}
+	return time.Since(s.LeasesRenewed).Seconds()
+}
+
+func carried(name, help string, value func(Carried) uint64) metric {
 	return family(prometheus.CounterValue, name, help, func(s Snapshot, e emit) {
-		e(float64(value(s.Up)), "up")
-		e(float64(value(s.Down)), "down")
+		for _, c := range s.Carried {
+			e(float64(value(c)), c.Path, c.Direction)
+		}
+	}, "path", "direction")
+}
+
+func rtp(name, help string, value func(RTP) uint64) metric {
+	return family(prometheus.CounterValue, name, help, func(s Snapshot, e emit) {
+		for _, r := range s.RTP {
+			e(float64(value(r)), r.Direction)
+		}
 	}, "direction")
+}
+
+func link(name, help string, value func(machine.Side) uint64) metric {
+	return family(prometheus.CounterValue, name, help, func(s Snapshot, e emit) {
+		for _, l := range s.Links {
+			e(float64(value(l.Receive)), l.Name, "receive")
+			e(float64(value(l.Transmit)), l.Name, "transmit")
+		}
+	}, "interface", "way")
 }
 
 func each[N int | uint64](m map[string]N, e emit) {

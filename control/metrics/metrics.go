@@ -61,18 +61,49 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// Family is a metric as an operator's page lists it.
+type Family struct {
+	Name, Help string
+	Kind       string // gauge or counter
+	Labels     []string
+}
+
+// Families lists what Handler gives out, without what is said of the process itself.
+func Families() []Family {
+	var list []Family
+	for _, m := range describe() {
+		list = append(list, m.family)
+	}
+	return list
+}
+
+// Labels returns the labels there may be, with the most values that each can have. None
+// of them grows with users, relays or peers.
+func Labels() map[string]int {
+	return map[string]int{
+		"version": 1, "go": 1, "transport": 3, "method": 16, "code": 64, "path": 2, "direction": 2, "way": 2,
+		"reason": 64, "cause": 8, "verdict": 3, "interface": 4, "mode": 3, "map": 16, "level": 4, "why": 3,
+		"over": 2, "queue": maxQueues,
+	}
+}
+
 // metric is one family and where its values come from.
 type metric struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(Snapshot, emit)
+	family Family
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	read   func(Snapshot, emit)
 }
 
 // emit gives out one sample with the values of the family's labels.
 type emit func(value float64, labels ...string)
 
 func family(kind prometheus.ValueType, name, help string, read func(Snapshot, emit), labels ...string) metric {
-	return metric{desc: prometheus.NewDesc("turnpike_"+name, help, labels, nil), kind: kind, read: read}
+	f := Family{Name: "turnpike_" + name, Help: help, Kind: "gauge", Labels: labels}
+	if kind == prometheus.CounterValue {
+		f.Kind = "counter"
+	}
+	return metric{family: f, desc: prometheus.NewDesc(f.Name, help, labels, nil), kind: kind, read: read}
 }
 
 func gauge(name, help string, value func(Snapshot) float64) metric {

@@ -46,7 +46,7 @@ func (e *Engine) estimateClock(c *clocks, h *half, seen map[*half]RTP) {
 	if h.flow().ClockHz != 0 {
 		return
 	}
-	counters := e.counters(h)
+	counters, _ := e.counters(h)
 	if len(counters.RTP) == 0 {
 		return
 	}

@@ -12,6 +12,28 @@ type Counters struct {
 	RTP      []RTP     `json:"rtp,omitempty"` // by SSRC, at most 3
 }
 
+// Carried is how much a flow relayed and dropped, without what RTP says about it.
+type Carried struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	Policed uint64 `json:"policed"`
+}
+
+// Carried returns the sums.
+func (c Counters) Carried() Carried { return Carried{c.Packets, c.Bytes, c.Policed} }
+
+// Add puts in what others carried.
+func (c *Carried) Add(d Carried) {
+	c.Packets += d.Packets
+	c.Bytes += d.Bytes
+	c.Policed += d.Policed
+}
+
+// Sub takes out what d counts and c has too; it never falls below zero.
+func (c Carried) Sub(d Carried) Carried {
+	return Carried{c.Packets - min(c.Packets, d.Packets), c.Bytes - min(c.Bytes, d.Bytes), c.Policed - min(c.Policed, d.Policed)}
+}
+
 // RTP is what one synchronisation source sent (RFC 3550 A.3 and A.8). Expected, Lost,
 // JitterMs and ClockHz are worked out from the rest by Counters.Finish.
 type RTP struct {

@@ -34,6 +34,7 @@ type Engine struct {
 	whyNot    string // there is no kernel back end
 	process   Process
 	strays    atomic.Uint64
+	renewed   atomic.Pointer[time.Time]
 	mu        sync.RWMutex
 	pairs     map[ID]*entry
 	byKey     map[tableKey]*half
@@ -253,6 +254,17 @@ func (e *Engine) renewAll() {
 	for _, en := range e.pairs {
 		e.renew(en)
 	}
+	now := time.Now()
+	e.renewed.Store(&now)
+}
+
+// Renewed is when Run last renewed the leases; zero before it first did. The kernel
+// stops relaying LeaseTime after it.
+func (e *Engine) Renewed() time.Time {
+	if at := e.renewed.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // Remove takes both flows out and returns their final counters.
@@ -282,10 +294,11 @@ func (e *Engine) remove(h *half) FlowStats {
 		e.leaveKernel(h, "")
 	}
 	total := e.process.Remove(h.process)
+	process := total.Carried()
 	total.Add(h.past)
 	total.Add(h.earlier)
 	total.Finish(h.flow().ClockHz)
-	return FlowStats{Counters: total, Path: path, Reason: reason}
+	return FlowStats{Counters: total, Process: process, Path: path, Reason: reason}
 }
 
 func (e *Engine) forgetForward(h *half) {

@@ -99,8 +99,10 @@ const (
 // FlowStats is a flow's counters and who relays it.
 type FlowStats struct {
 	Counters
-	Path   Path   `json:"path"`
-	Reason string `json:"reason,omitempty"` // why not on XDP
+	// Process is what of the counters went through the process; the rest is the kernel's.
+	Process Carried `json:"process,omitzero"`
+	Path    Path    `json:"path"`
+	Reason  string  `json:"reason,omitempty"` // why not on XDP
 }
 
 // PairInfo is a pair as it stands in the table.

@@ -45,13 +45,16 @@ func (e *Engine) info(en *entry) PairInfo {
 	info := PairInfo{ID: en.id, Pair: en.pair}
 	for d, h := range en.halfs {
 		path, reason := e.path(h)
-		info.Stats[d] = FlowStats{Counters: e.counters(h), Path: path, Reason: reason}
+		total, process := e.counters(h)
+		info.Stats[d] = FlowStats{Counters: total, Process: process, Path: path, Reason: reason}
 	}
 	return info
 }
 
-func (e *Engine) counters(h *half) Counters {
-	total := e.process.Counters(h.process)
+// counters returns a flow's counters, and what of them is the process's.
+func (e *Engine) counters(h *half) (total Counters, process Carried) {
+	total = e.process.Counters(h.process)
+	process = total.Carried()
 	if h.inKernel {
 		total.Add(e.kernel.Counters(h.kernel))
 	}
@@ -61,7 +64,7 @@ func (e *Engine) counters(h *half) Counters {
 		total.Add(e.kernel.Counters(earlier.kernel).since(earlier.nextBefore))
 	}
 	total.Finish(h.flow().ClockHz)
-	return total
+	return total, process
 }
 
 // Reasons counts packets by the reason they left the program, and the process's relay.

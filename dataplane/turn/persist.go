@@ -66,6 +66,7 @@ func (s *Server) write(a *allocation, r record) {
 	}
 	n, err := s.journal.append(r)
 	if err != nil {
+		s.stats.journalErrors.Add(1)
 		s.warn("TURN journal not written", "Detail", err.Error()+": free space, or a restart loses allocations")
 		return
 	}
@@ -76,6 +77,7 @@ func (s *Server) write(a *allocation, r record) {
 	a.logged = n
 	if s.journal.bloated() {
 		if err := s.rewriteJournal(); err != nil {
+			s.stats.journalErrors.Add(1)
 			s.warn("TURN journal not compacted", "Detail", err.Error())
 			s.journal.live = s.journal.size // try again when it has grown as much once more
 		}

@@ -9,16 +9,21 @@ import (
 )
 
 func TestPagesAreUpToDate(t *testing.T) {
-	want, err := configuration("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("run `make generate`:\n%s", diff)
+	for name, page := range map[string]func(string) ([]byte, error){
+		"configuration.md": configuration,
+		"metrics.md":       metricsPage,
+	} {
+		want, err := page("../..")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile("../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s: run `make generate`:\n%s", name, diff)
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 // Command gen makes the pages of docs that say what the code already says: the
-// reference of the node file from its schema, and the list of requirements with the
-// tests that show them from the comments above those tests.
+// reference of the node file from its schema, that of the metrics, and the list of
+// requirements with the tests that show them from the comments above those tests.
 package main
 
 //go:generate go run .
@@ -16,6 +16,7 @@ func main() {
 	root := "../.."
 	for name, page := range map[string]func(string) ([]byte, error){
 		"docs/configuration.md": configuration,
+		"docs/metrics.md":       metricsPage,
 		"docs/requirements.md":  requirements,
 	} {
 		text, err := page(root)
