@@ -97,6 +97,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer estimate.Stop()
 	defer reconcile.Stop()
 	clocks := newClocks()
+	e.renewAll()
 	for {
 		select {
 		case <-ctx.Done():
