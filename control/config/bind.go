@@ -1,10 +1,8 @@
 package config
 
 import (
-	"encoding"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,22 +26,16 @@ type binder struct {
 func (b *binder) bind(path string, n ast.Node, v reflect.Value) {
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
-		if d, ok := v.Interface().(interface{ setDefaults() }); ok {
-			d.setDefaults()
-		}
 		v = v.Elem()
+		setDefaults(itemOf(path), v)
 	}
-	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	switch {
+	case isScalar(v.Type()):
 		b.scalar(path, n, v)
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
+	case v.Kind() == reflect.Struct:
 		b.mapping(path, n, v)
-	case reflect.Slice:
-		b.sequence(path, n, v)
 	default:
-		b.scalar(path, n, v)
+		b.sequence(path, n, v)
 	}
 }
 
@@ -72,20 +64,12 @@ func (b *binder) mapping(path string, n ast.Node, v reflect.Value) {
 
 func (b *binder) unknown(path string, key *token.Token, fields map[string][]int) {
 	text := fmt.Sprintf("unknown key %q in %s", key.Value, orFile(path))
-	names := make([]string, 0, len(fields))
-	for _, item := range Schema() {
-		if rest, ok := strings.CutPrefix(item.Path, path); ok {
-			name, _, _ := strings.Cut(strings.TrimPrefix(rest, "."), ".")
-			if _, ok := fields[strings.TrimSuffix(name, "[]")]; ok {
-				names = append(names, strings.TrimSuffix(name, "[]"))
-			}
-		}
-	}
+	names := keysBelow(path)
 	if near := nearest(key.Value, names); near != "" {
 		b.problem(key, text, fmt.Sprintf("did you mean %s?", near))
 		return
 	}
-	for _, item := range Schema() {
+	for _, item := range declared().items {
 		if item.Path == key.Value || strings.HasSuffix(item.Path, "."+key.Value) {
 			b.problem(key, text, fmt.Sprintf("did you mean %s?", item.Path))
 			return
@@ -94,7 +78,23 @@ func (b *binder) unknown(path string, key *token.Token, fields map[string][]int)
 	b.problem(key, text, "known are "+exampleKeysOf(names))
 }
 
+// keysBelow returns the keys of a section in the order of the schema.
+func keysBelow(path string) []string {
+	if path = itemOf(path); path != "" {
+		path += "."
+	}
+	var names []string
+	for _, item := range declared().items {
+		if rest, ok := strings.CutPrefix(item.Path, path); ok {
+			name, _, _ := strings.Cut(rest, ".")
+			names = append(names, strings.TrimSuffix(name, "[]"))
+		}
+	}
+	return unique(names)
+}
+
 func (b *binder) sequence(path string, n ast.Node, v reflect.Value) {
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // naming a list without entries empties it
 	if n.Type() == ast.NullType {
 		return
 	}
@@ -103,10 +103,18 @@ func (b *binder) sequence(path string, n ast.Node, v reflect.Value) {
 		b.problem(start(n), path+" is not a list", "write it as [a, b], or one item a line behind a dash")
 		return
 	}
+	if item := declared().byPath[itemOf(path)]; len(s.Values) > item.Many {
+		b.problem(start(s.Values[item.Many]), fmt.Sprintf("%s has %d entries", path, len(s.Values)), fmt.Sprintf("keep at most %d", item.Many))
+		return
+	}
 	v.Set(reflect.MakeSlice(v.Type(), len(s.Values), len(s.Values)))
 	for i, item := range s.Values {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := fmt.Sprintf("%s[%d]", path, i+1)
 		b.keys[at] = start(item)
+		if isEntries(v.Type()) {
+			setDefaults(itemOf(path)+"[]", v.Index(i))
+			v.Index(i).FieldByName("Index").SetInt(int64(i + 1))
+		}
 		b.bind(at, item, v.Index(i))
 	}
 }
@@ -126,41 +134,17 @@ func (b *binder) scalar(path string, n ast.Node, v reflect.Value) {
 		b.problem(tok, path+" is not a single value", "")
 		return
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if err := u.UnmarshalText([]byte(tok.Value)); err != nil {
-			b.wrong(path, tok, readable(err, v.Type()))
-		}
-		return
+	if err := setValue(declared().byPath[itemOf(path)].Kind, tok.Value, v); err != nil {
+		b.wrong(path, tok, err.Error())
 	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(tok.Value)
-	case reflect.Int, reflect.Uint16, reflect.Uint32:
-		b.number(path, tok, v)
-	default:
-		panic("config: no way to read a " + v.Type().String())
-	}
-}
-
-func (b *binder) number(path string, tok *token.Token, v reflect.Value) {
-	n, err := strconv.ParseUint(tok.Value, 10, 31)
-	if v.CanUint() && err == nil && !v.OverflowUint(n) {
-		v.SetUint(n)
-		return
-	}
-	if v.CanInt() && err == nil {
-		v.SetInt(int64(n))
-		return
-	}
-	limit := uint64(1)<<31 - 1
-	if v.Kind() == reflect.Uint16 {
-		limit = 1<<16 - 1
-	}
-	b.wrong(path, tok, fmt.Sprintf("want a whole number from 0 to %d", limit))
 }
 
 // wrong reports a value that cannot be meant. Secrets are not repeated.
 func (b *binder) wrong(path string, tok *token.Token, advice string) {
+	if item := declared().byPath[itemOf(path)]; item != nil && item.Secret() {
+		b.problem(tok, path+" cannot be this", advice)
+		return
+	}
 	b.problem(tok, fmt.Sprintf("%s cannot be %q", path, tok.Value), advice)
 }
 
@@ -199,7 +183,9 @@ func start(n ast.Node) *token.Token {
 func fieldsOf(t reflect.Type) map[string][]int {
 	fields := make(map[string][]int, t.NumField())
 	for i := range t.NumField() {
-		fields[t.Field(i).Tag.Get("yaml")] = []int{i}
+		if key := keyOf(t.Field(i)); key != "" {
+			fields[key] = []int{i}
+		}
 	}
 	return fields
 }
@@ -207,7 +193,9 @@ func fieldsOf(t reflect.Type) map[string][]int {
 func exampleKeys(t reflect.Type) string {
 	var names []string
 	for i := range t.NumField() {
-		names = append(names, t.Field(i).Tag.Get("yaml"))
+		if key := keyOf(t.Field(i)); key != "" {
+			names = append(names, key)
+		}
 	}
 	return exampleKeysOf(names)
 }
@@ -222,14 +210,6 @@ func unique(names []string) []string {
 		}
 	}
 	return out
-}
-
-// readable turns errors of the standard library into what to write.
-func readable(err error, t reflect.Type) string {
-	if t.PkgPath() == "net/netip" {
-		return "want an IP address, for example 192.0.2.1"
-	}
-	return err.Error()
 }
 
 func join(path, name string) string {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -13,11 +14,19 @@ import (
 type checker struct {
 	b *binder
 	n *Node
+	// names returns the names in a list at the top.
+	names func(list string) []string
 }
 
 // check reports what a node file says that cannot work.
 func check(b *binder, n *Node) {
-	c := checker{b: b, n: n}
+	lists := map[string][]string{}
+	c := checker{b: b, n: n, names: func(list string) []string {
+		if _, ok := lists[list]; !ok {
+			lists[list] = namesIn(n, list)
+		}
+		return lists[list]
+	}}
 	c.system()
 	c.interfaces()
 	c.ports()
@@ -26,6 +35,13 @@ func check(b *binder, n *Node) {
 	c.platform()
 	c.admin()
 	c.log()
+	c.entries("", "", reflect.ValueOf(n).Elem())
+	c.network()
+	c.cluster()
+	c.signaling()
+	c.zones()
+	c.bandwidth()
+	c.rules()
 }
 
 // at returns where the value of a key stands, or else the nearest section around it.
@@ -49,14 +65,11 @@ func (c checker) wrong(path, text, advice string) {
 // set reports whether the file names the key.
 func (c checker) set(path string) bool { return c.b.keys[path] != nil }
 
-// name is a label as it may stand in file names and host names.
-var name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
-
 func (c checker) system() {
 	switch {
 	case c.n.System.Name == "":
 		c.wrong("system.name", "system.name is missing", "write system: {name: tp1}")
-	case !name.MatchString(c.n.System.Name):
+	case !label.MatchString(c.n.System.Name):
 		c.wrong("system.name", fmt.Sprintf("system.name cannot be %q", c.n.System.Name),
 			"use up to 63 letters, digits and hyphens, no hyphen first or last")
 	}
@@ -138,31 +151,14 @@ func (c checker) tls() {
 	}
 }
 
-// maxUsername is the longest USERNAME (RFC 8489 section 14.3).
-const maxUsername = 508
-
 func (c checker) users() {
 	t := c.n.TURN
 	if t.Mode && t.Realm == "" {
 		c.wrong("turn.realm", "turn.realm is empty", "write a realm, for example your domain")
 	}
-	seen := map[string]bool{}
-	for i, u := range t.Users {
-		path := fmt.Sprintf("turn.users[%d].", i)
-		switch {
-		case u.Name == "" || len(u.Name) > maxUsername:
-			c.wrong(path+"name", "a user's name is missing or too long", fmt.Sprintf("write name with 1 to %d bytes", maxUsername))
-		case seen[u.Name]:
-			c.wrong(path+"name", "this user is there twice", "keep one of them")
-		}
-		seen[u.Name] = true
-		if u.Password == "" {
-			c.wrong(path+"password", "a user's password is missing", "write {name: NAME, password: PASSWORD}")
-		}
-	}
 	for i, s := range t.Secrets {
 		if s == "" {
-			c.wrong(fmt.Sprintf("turn.secrets[%d]", i), "a shared secret is empty", "take it out, or write one")
+			c.wrong(fmt.Sprintf("turn.secrets[%d]", i+1), "a shared secret is empty", "take it out, or write one")
 		}
 	}
 }
@@ -171,9 +167,6 @@ func (c checker) platform() {
 	t, custom := c.n.TURN, c.n.System.Platform == PlatformCustom
 	if t.Mode && c.n.System.Role != RoleEdge {
 		c.wrong("turn.mode", "turn.mode is on, but the node's role is C", "TURN is an edge's work: write system.role: E, or turn.mode: off")
-	}
-	if t.Connections < 1 || t.Connections > 1000 {
-		c.wrong("turn.connections_per_source", fmt.Sprintf("turn.connections_per_source cannot be %d", t.Connections), "write a number from 1 to 1000")
 	}
 	switch {
 	case custom && (t.MaxRelays < 1 || t.MaxRelays > 65536):

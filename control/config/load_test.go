@@ -99,7 +99,7 @@ log: {level: debug, file: off}
 			n.System = System{Name: "tp1", Role: RoleEdge, Platform: PlatformCE1200, State: "/var/lib/turnpike"}
 			n.Interfaces = Interfaces{Internal: &Internal{Name: "s0"}, External: &External{Name: "s1"}}
 			n.TURN.Mode, n.TURN.Realm = true, "test"
-			n.TURN.Users = []User{{Name: "u", Password: "p"}}
+			n.TURN.Users = []User{{Index: 1, Name: "u", Password: "p"}}
 		}},
 		{"full", full, func(n *Node) {
 			n.System = System{Name: "tp-2", Role: RoleEdge, Platform: PlatformCustom, State: "/srv/tp"}
@@ -107,7 +107,7 @@ log: {level: debug, file: off}
 			n.TURN = TURN{
 				Mode: true, Port: 5000, Realm: "on",
 				TLS:        &TLS{Port: 5349, Certificate: "/c.pem", Key: "/k.pem"},
-				Users:      []User{{Name: "alice", Password: "12345"}},
+				Users:      []User{{Index: 1, Name: "alice", Password: "12345"}},
 				Secrets:    []Secret{"s3cret", "0x10"},
 				MediaPorts: PortRange{30000, 30099},
 				MaxRelays:  12, QuotaPerUser: 3, RateKbps: 4096, Connections: 50,
@@ -119,7 +119,7 @@ log: {level: debug, file: off}
 				Loopback: true,
 			}
 			n.Dataplane = Dataplane{Mode: PathUserspace, GenericXDP: true}
-			n.Admin = Admin{}
+			n.Admin.Metrics, n.Admin.Pprof = Listen{}, false
 			n.Log = Log{Level: "debug", File: "off"}
 		}},
 		{"least", "system: {name: a}\ninterfaces: {internal: {name: lo}}\nturn:\n", func(n *Node) {

@@ -1,128 +1,65 @@
-// Package config is the node file of `turnpike serve -c`: what may stand in it,
-// what it means when it does not, and errors that show the line and say what to
-// write instead.
+// Package config is a node's configuration: one typed tree with one declaration per
+// item, read from node files and changed through a store.
 //
 // It exists so that a typing error is found before the node changes anything: keys
 // that nobody knows, values out of range and sections that contradict each other
-// are all reported at once, each with file, line and column. Nothing in here opens a
-// socket or looks at the machine; a file is right or wrong wherever it is read.
+// are all reported at once, each with file, line and column. Everything that speaks
+// of configuration (node file, commands, xConfiguration, reference page, what is
+// replicated, what is secret) asks the same declaration, Schema. Nothing in here
+// opens a socket or looks at the machine; a document is right or wrong wherever it
+// is read.
 package config
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
-// Node is a node file. Zero values are what a file that does not name the key
-// means, except where Default says otherwise.
+// Node is the whole tree of one node. A Node that was handed out is never changed:
+// who holds one has a snapshot. Zero values are what a file that does not name
+// the key means, except where the schema has a default.
 type Node struct {
-	System     System     `yaml:"system"`
-	Interfaces Interfaces `yaml:"interfaces"`
-	TURN       TURN       `yaml:"turn"`
-	Dataplane  Dataplane  `yaml:"dataplane"`
-	Admin      Admin      `yaml:"admin"`
-	Log        Log        `yaml:"log"`
-}
+	System       System       `yaml:"system"`
+	Interfaces   Interfaces   `yaml:"interfaces"`
+	DNS          DNS          `yaml:"dns"`
+	NTP          NTP          `yaml:"ntp"`
+	Cluster      Cluster      `yaml:"cluster"`
+	ClusterTLS   ClusterTLS   `yaml:"cluster_tls"`
+	Mapping      Mapping      `yaml:"cluster_mapping"`
+	OptionKeys   []OptionKey  `yaml:"option_keys"`
+	Certificates Certificates `yaml:"certificates"`
 
-// System names the node and its size.
-type System struct {
-	Name     string       `yaml:"name"`
-	Role     Role         `yaml:"role"`
-	Platform PlatformName `yaml:"platform"`
-	State    string       `yaml:"state"`
-}
+	TURN      TURN      `yaml:"turn"`
+	Dataplane Dataplane `yaml:"dataplane"`
 
-// Interfaces are the node's sides. With one, it is both.
-type Interfaces struct {
-	Internal *Internal `yaml:"internal"`
-	External *External `yaml:"external"`
-}
+	SIP           SIP           `yaml:"sip"`
+	Domains       []string      `yaml:"domains"`
+	H323          H323          `yaml:"h323"`
+	Accounts      []Account     `yaml:"accounts"`
+	Registrations Registrations `yaml:"registrations"`
 
-// Internal is the interface towards the own network.
-type Internal struct {
-	Name string `yaml:"name"`
-}
+	Zones           []Zone           `yaml:"zones"`
+	DefaultZone     DefaultZone      `yaml:"default_zone"`
+	Subzones        []Subzone        `yaml:"subzones"`
+	DefaultSubzone  DefaultSubzone   `yaml:"default_subzone"`
+	Traversal       TraversalSubzone `yaml:"traversal_subzone"`
+	MembershipRules []MembershipRule `yaml:"membership_rules"`
+	Pipes           []Pipe           `yaml:"pipes"`
+	Links           []Link           `yaml:"links"`
+	Bandwidth       Bandwidth        `yaml:"bandwidth"`
 
-// External is the interface towards the internet; relays are on it (ME-04).
-type External struct {
-	Name      string     `yaml:"name"`
-	StaticNAT netip.Addr `yaml:"static_nat"`
-}
+	Transforms  []Transform  `yaml:"transforms"`
+	SearchRules []SearchRule `yaml:"search_rules"`
+	CallPolicy  CallPolicy   `yaml:"call_policy"`
+	Calls       Calls        `yaml:"calls"`
 
-// TURN is the TURN server (ME-01, CA-03).
-type TURN struct {
-	Mode         Switch       `yaml:"mode"`
-	Port         uint16       `yaml:"port"`
-	Multiplexing Switch       `yaml:"multiplexing"`
-	TCP          Switch       `yaml:"tcp"`
-	TLS          *TLS         `yaml:"tls"`
-	Realm        string       `yaml:"realm"`
-	Users        []User       `yaml:"users"`
-	Secrets      []Secret     `yaml:"secrets"`
-	MediaPorts   PortRange    `yaml:"media_ports"`
-	MaxRelays    int          `yaml:"max_relays"`
-	QuotaPerUser int          `yaml:"quota_per_user"`
-	RateKbps     uint32       `yaml:"rate_kbps"`
-	Connections  int          `yaml:"connections_per_source"`
-	Deny         []AddrPrefix `yaml:"deny"`
-	Loopback     Switch       `yaml:"allow_loopback"`
-}
-
-// TLS is the listener for TURN over TLS.
-type TLS struct {
-	Port        uint16 `yaml:"port"`
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
-}
-
-// User is a long-term credential (RFC 8489 section 9.2).
-type User struct {
-	Name     string `yaml:"name"`
-	Password Secret `yaml:"password"`
-}
-
-// PortRange is an inclusive range of UDP ports.
-type PortRange struct {
-	Start uint16 `yaml:"start"`
-	End   uint16 `yaml:"end"`
-}
-
-// Dataplane says who may relay media (ME-03).
-type Dataplane struct {
-	Mode       PathMode `yaml:"mode"`
-	GenericXDP Switch   `yaml:"generic_xdp"`
-}
-
-// Admin is what the node serves over TCP, on loopback only.
-type Admin struct {
-	Metrics Listen `yaml:"metrics"`
-	Pprof   Switch `yaml:"pprof"`
-}
-
-// Log says what is logged, and where besides standard output (AL-02).
-type Log struct {
-	Level Level  `yaml:"level"`
-	File  string `yaml:"file"`
+	Admin Admin `yaml:"admin"`
+	Log   Log   `yaml:"log"`
 }
 
 // Default returns what an empty file would mean.
 func Default() *Node {
-	return &Node{
-		System: System{Role: RoleEdge, Platform: PlatformLarge, State: "/var/lib/turnpike"},
-		TURN: TURN{
-			Port:         3478,
-			Multiplexing: true,
-			TCP:          true,
-			Realm:        "turnpike",
-			MediaPorts:   PortRange{Start: 24000, End: 29999},
-			Connections:  200,
-		},
-		Dataplane: Dataplane{Mode: PathAuto},
-		Admin:     Admin{Metrics: Listen{AddrPort: netip.MustParseAddrPort("127.0.0.1:9464")}, Pprof: true},
-		Log:       Log{Level: "info"},
-	}
+	n := newNode()
+	n.Links = defaultLinks()
+	return n
 }
-
-func (t *TLS) setDefaults() { t.Port = 5349 }
 
 // Names returns the names of the node's interfaces, internal first.
 func (i Interfaces) Names() []string {
@@ -155,61 +92,4 @@ func (i Interfaces) StaticNAT() netip.Addr {
 		return netip.Addr{}
 	}
 	return i.External.StaticNAT
-}
-
-// Ports returns the request ports: one, or six with multiplexing off on a
-// platform that has them (CA-03).
-func (n *Node) Ports() []uint16 {
-	count := 1
-	if !n.TURN.Multiplexing {
-		count = n.System.Platform.Limits().RequestPorts
-	}
-	ports := make([]uint16, count)
-	for i := range ports {
-		ports[i] = n.TURN.Port + uint16(i)
-	}
-	return ports
-}
-
-// MaxRelays returns the relay limit of the node (CA-01).
-func (n *Node) MaxRelays() int {
-	if n.System.Platform == PlatformCustom {
-		return n.TURN.MaxRelays
-	}
-	return n.System.Platform.Limits().Relays
-}
-
-// MaxPerPort returns how many relays one request port gives; 0: no limit of its own.
-func (n *Node) MaxPerPort() int {
-	if len(n.Ports()) == 1 {
-		return 0
-	}
-	return relaysPerPort
-}
-
-// Passwords returns the long-term credentials by user name.
-func (t TURN) Passwords() map[string]string {
-	m := make(map[string]string, len(t.Users))
-	for _, u := range t.Users {
-		m[u.Name] = string(u.Password)
-	}
-	return m
-}
-
-// SharedSecrets returns the secrets that time-limited credentials are made with.
-func (t TURN) SharedSecrets() []string {
-	s := make([]string, len(t.Secrets))
-	for i, secret := range t.Secrets {
-		s[i] = string(secret)
-	}
-	return s
-}
-
-// DenyList returns the prefixes that nobody may relay to.
-func (t TURN) DenyList() []netip.Prefix {
-	p := make([]netip.Prefix, len(t.Deny))
-	for i, d := range t.Deny {
-		p[i] = d.Prefix
-	}
-	return p
 }

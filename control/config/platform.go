@@ -43,8 +43,3 @@ func (p PlatformName) Limits() Limits {
 		return Limits{5000, 500, 500, 1000, 500, 2500, 6000, 6}
 	}
 }
-
-// UnmarshalText reads a platform.
-func (p *PlatformName) UnmarshalText(text []byte) error {
-	return oneOf(p, text, PlatformCE1200, PlatformLarge, PlatformMedium, PlatformSmall, PlatformCustom)
-}

@@ -14,14 +14,16 @@ func keysOf(path string, t reflect.Type) []string {
 	switch {
 	case t.Kind() == reflect.Pointer:
 		return keysOf(path, t.Elem())
-	case t == reflect.TypeFor[[]User]():
-		return keysOf(path+"[]", t.Elem())
-	case t.Kind() != reflect.Struct || isText(reflect.New(t).Elem()):
+	case isEntries(t):
+		return append([]string{path}, keysOf(path+"[]", t.Elem())...)
+	case t.Kind() == reflect.Slice || isScalar(t):
 		return []string{path}
 	}
 	var keys []string
 	for i := range t.NumField() {
-		keys = append(keys, keysOf(join(path, t.Field(i).Tag.Get("yaml")), t.Field(i).Type)...)
+		if key := keyOf(t.Field(i)); key != "" {
+			keys = append(keys, keysOf(join(path, key), t.Field(i).Type)...)
+		}
 	}
 	return keys
 }
@@ -36,19 +38,25 @@ func TestSchemaIsWhatIsRead(t *testing.T) {
 	}
 }
 
-func TestSchemaSaysTheDefaults(t *testing.T) {
-	defaults := flatten(Default())
+func TestSchemaIsWhole(t *testing.T) {
+	byX := map[string]string{}
 	for _, item := range Schema() {
-		got, ok := defaults[item.Path]
-		if !ok || strings.ContainsAny(item.Default, " ") || item.Default == "required" {
-			continue
+		if item.Text == "" || item.X == "" || item.Type == "" {
+			t.Errorf("%s lacks text, type or xConfiguration path", item.Path)
 		}
-		want := item.Default
-		if want == "none" {
-			want = map[string]string{"turn.secrets": "", "turn.deny": "[]"}[item.Path]
+		if other, ok := byX[strings.ToLower(item.X)]; ok {
+			t.Errorf("%s and %s are both %s in xConfiguration", item.Path, other, item.X)
 		}
-		if got.text != want {
-			t.Errorf("%s: the schema says %q, the code %q", item.Path, want, got.text)
+		byX[strings.ToLower(item.X)] = item.Path
+		if item.Type == TypeEntries {
+			if _, ok := Lookup(item.Path + "[].name"); !ok || item.Entry == "" {
+				t.Errorf("entries of %s have no name", item.Path)
+			}
+		}
+		for _, list := range item.Lists {
+			if l, ok := Lookup(list); !ok || l.Type != TypeEntries {
+				t.Errorf("%s refers to %s, which is no list", item.Path, list)
+			}
 		}
 	}
 }
@@ -107,7 +115,7 @@ func TestDiff(t *testing.T) {
 			{Path: "turn.users[u].password", From: "***", Live: true},
 		}},
 		{"password", "users: [{name: 'u].x', password: p}]", "users: [{name: 'u].x', password: q}]", []Change{
-			{Path: "turn.users[u].x].password", From: "***", To: "***", Live: true},
+			{Path: `turn.users["u].x"].password`, From: "***", To: "***", Live: true},
 		}},
 		{"secret", "secrets: [a]", "secrets: [a, b]", []Change{{Path: "turn.secrets", From: "[***]", To: "[*** ***]", Live: true}}},
 		{"deny and port", "port: 3478", "port: 3480, deny: [10.0.0.0/8]", []Change{

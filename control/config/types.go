@@ -2,9 +2,12 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Switch is a key that is on or off.
@@ -31,43 +34,33 @@ func (s Switch) String() string {
 	return "off"
 }
 
-// Role is a node's place: core or edge (CL-21).
-type Role string
+// Port is a port, or 0: off.
+type Port uint16
 
-// Roles.
-const (
-	RoleCore Role = "C"
-	RoleEdge Role = "E"
-)
-
-// UnmarshalText reads a role.
-func (r *Role) UnmarshalText(text []byte) error {
-	return oneOf(r, text, RoleCore, RoleEdge)
+// UnmarshalText reads a port or "off".
+func (p *Port) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*p = 0
+		return nil
+	}
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	*p = Port(n)
+	return err
 }
 
-// PathMode says which back end may relay.
-type PathMode string
-
-// Path modes: PathAuto takes XDP where it can; PathXDP refuses to start without
-// it; PathUserspace leaves the kernel alone.
-const (
-	PathAuto      PathMode = "auto"
-	PathXDP       PathMode = "xdp"
-	PathUserspace PathMode = "userspace"
-)
-
-// UnmarshalText reads a path mode.
-func (m *PathMode) UnmarshalText(text []byte) error {
-	return oneOf(m, text, PathAuto, PathXDP, PathUserspace)
+// String returns the port or "off".
+func (p Port) String() string {
+	if p == 0 {
+		return "off"
+	}
+	return strconv.Itoa(int(p))
 }
 
-// Level is the least severe level that is logged.
-type Level string
+// Seconds is a time in whole seconds.
+type Seconds int
 
-// UnmarshalText reads a level.
-func (l *Level) UnmarshalText(text []byte) error {
-	return oneOf(l, text, "debug", "info", "warn", "error")
-}
+// Duration returns the time.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
 
 // Secret is a password or a key: it never shows in text.
 type Secret string
@@ -128,21 +121,77 @@ func (p *AddrPrefix) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// oneOf reads one of a few words, exactly as they are written.
-func oneOf[T ~string](dst *T, text []byte, words ...T) error {
-	if slices.Contains(words, T(text)) {
-		*dst = T(text)
+// String returns the prefix; empty when there is none.
+func (p AddrPrefix) String() string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.Prefix.String()
+}
+
+// HostPort is another system: an address or DNS name, and a port or 0 when the
+// protocol's own is meant.
+type HostPort struct {
+	Host string
+	Port uint16
+}
+
+// UnmarshalText reads HOST, HOST:PORT, ADDRESS, or [ADDRESS]:PORT.
+func (h *HostPort) UnmarshalText(text []byte) error {
+	s := string(text)
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		*h = HostPort{Host: a.Unmap().String()}
 		return nil
 	}
-	names := make([]string, len(words))
-	for i, w := range words {
-		names[i] = string(w)
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = s, "0"
 	}
-	for _, w := range names {
-		if strings.EqualFold(w, string(text)) {
-			return fmt.Errorf("is written %s", w)
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || !isHost(host) || (n == 0) != (port == "0" && host == s) {
+		return fmt.Errorf("want an address or a name, with or without a port: 192.0.2.1:5060, sip.example.org")
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		host = a.Unmap().String()
+	}
+	*h = HostPort{Host: host, Port: uint16(n)}
+	return nil
+}
+
+// Addr returns the address; invalid when the host is a name.
+func (h HostPort) Addr() netip.Addr {
+	a, _ := netip.ParseAddr(h.Host)
+	return a
+}
+
+// String returns the host as it is written; empty when there is none.
+func (h HostPort) String() string {
+	if h.Port == 0 {
+		return h.Host
+	}
+	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
+}
+
+// label is a label as it may stand in file names and host names.
+var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// isHost reports whether s is an address or a DNS name.
+func isHost(s string) bool {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Zone() == ""
+	}
+	return isDomain(s)
+}
+
+// isDomain reports whether s is a DNS name: labels of letters, digits and hyphens,
+// the last of which begins with a letter (CL-11).
+func isDomain(s string) bool {
+	labels := strings.Split(s, ".")
+	for _, l := range labels {
+		if !label.MatchString(l) {
+			return false
 		}
 	}
-	last := len(names) - 1
-	return fmt.Errorf("want %s or %s", strings.Join(names[:last], ", "), names[last])
+	last := labels[len(labels)-1][0]
+	return len(s) <= 253 && (last < '0' || last > '9')
 }

@@ -9,7 +9,7 @@ import (
 
 const configurationHead = `# The node file
 
-Generated from ` + "`control/config/schema.go`" + `.
+Generated from the declarations in ` + "`control/config`" + `.
 
 ` + "`turnpike serve -c FILE`" + ` reads one YAML file. Keys that nobody knows are errors; ` + "`turnpike config check FILE`" + `
 says what is wrong with line, column and what to write instead. The smallest file that makes a TURN server:
@@ -31,20 +31,20 @@ func configuration(string) ([]byte, error) {
 	t.WriteString(configurationHead)
 	section := ""
 	for _, item := range config.Schema() {
-		if s, _, _ := strings.Cut(item.Path, "."); s != section {
+		if s := item.Section(); s != section {
 			section = s
 			fmt.Fprintf(&t, "## %s\n\n", section)
 			t.row("key", "value", "default", "", "meaning")
 			t.WriteString("|---|---|---|---|---|\n")
 		}
 		marks := ""
-		if item.Live {
+		if item.Live() {
 			marks = "live"
 		}
 		if item.Peer {
 			marks += " †"
 		}
-		t.row("`"+item.Path+"`", item.Type, item.Default, strings.TrimSpace(marks), item.Text)
+		t.row("`"+item.Path+"`", item.Kind.String(), item.DefaultText(), strings.TrimSpace(marks), item.Text)
 		if last(item) {
 			t.WriteString("\n")
 		}
@@ -55,11 +55,10 @@ func configuration(string) ([]byte, error) {
 
 // last reports whether an item ends its section.
 func last(item config.Item) bool {
-	section, _, _ := strings.Cut(item.Path, ".")
 	items := config.Schema()
 	for i := range items {
 		if items[i].Path == item.Path {
-			return i+1 < len(items) && !strings.HasPrefix(items[i+1].Path, section+".")
+			return i+1 < len(items) && items[i+1].Section() != item.Section()
 		}
 	}
 	return false

@@ -1,0 +1,56 @@
+package config
+
+// Pipe models an access line (BW-01).
+type Pipe struct {
+	Index   int    `yaml:"-"`
+	Name    string `yaml:"name"`
+	Total   Limit  `yaml:"total"`
+	PerCall Limit  `yaml:"per_call"`
+}
+
+// Link joins two zones or subzones, over up to two pipes in series.
+type Link struct {
+	Index int    `yaml:"-"`
+	Name  string `yaml:"name"`
+	Node1 string `yaml:"node1"`
+	Node2 string `yaml:"node2"`
+	Pipe1 string `yaml:"pipe1"`
+	Pipe2 string `yaml:"pipe2"`
+}
+
+// Bandwidth is how calls get their bandwidth (facts A1.4, A1.5).
+type Bandwidth struct {
+	DefaultKbps      int    `yaml:"default_kbps"`
+	DownspeedPerCall Switch `yaml:"downspeed_per_call"`
+	DownspeedTotal   Switch `yaml:"downspeed_total"`
+}
+
+func bandwidthItems() []Item {
+	items := live(
+		Item{Path: "pipes", X: "Bandwidth Pipe", Kind: entries("pipe", 1000), Text: "Access lines that links go over."},
+		Item{Path: "pipes[].name", X: "Bandwidth Pipe [] Name", Kind: text(1, 50), Required: true, Text: "Name of the pipe."},
+	)
+	items = append(items, limitItems("pipes[].total", "Bandwidth Pipe [] Bandwidth Total", defaultTotal, "Bandwidth of all calls over the pipe, in both directions and over all its links.")...)
+	items = append(items, limitItems("pipes[].per_call", "Bandwidth Pipe [] Bandwidth PerCall", defaultPerCall, "Bandwidth of one call over the pipe.")...)
+	ends := nameOf("subzones", "zones").or(DefaultSubzoneName, TraversalSubzoneName, ClusterSubzoneName, DefaultZoneName)
+	return append(items, live(
+		Item{Path: "links", X: "Bandwidth Link", Kind: entries("link", 3000), Unset: "the three that are shipped", Text: "Which zones and subzones calls may go between. A new zone or subzone without a link gets those it needs."},
+		Item{Path: "links[].name", X: "Bandwidth Link [] Name", Kind: text(1, 50), Required: true, Text: "Name of the link."},
+		Item{Path: "links[].node1", X: "Bandwidth Link [] Node1 Name", Kind: ends, Required: true, Text: "One end."},
+		Item{Path: "links[].node2", X: "Bandwidth Link [] Node2 Name", Kind: ends, Required: true, Text: "The other end."},
+		Item{Path: "links[].pipe1", X: "Bandwidth Link [] Pipe1 Name", Kind: nameOf("pipes"), Text: "First pipe of the link."},
+		Item{Path: "links[].pipe2", X: "Bandwidth Link [] Pipe2 Name", Kind: nameOf("pipes"), Text: "Second pipe of the link."},
+		Item{Path: "bandwidth.default_kbps", X: "Bandwidth Default", Kind: integer(64, 65535), Default: "384", Text: "Bandwidth of calls that ask for none, in kbit/s."},
+		Item{Path: "bandwidth.downspeed_per_call", X: "Bandwidth Downspeed PerCall Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than one call may have gets what it may have, instead of being refused."},
+		Item{Path: "bandwidth.downspeed_total", X: "Bandwidth Downspeed Total Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than is left gets what is left, instead of being refused."},
+	)...)
+}
+
+// defaultLinks are the links that are shipped (facts A1.3).
+func defaultLinks() []Link {
+	return []Link{
+		{Index: 1, Name: "DefaultSZtoTraversalSZ", Node1: DefaultSubzoneName, Node2: TraversalSubzoneName},
+		{Index: 2, Name: "DefaultSZtoDefaultZ", Node1: DefaultSubzoneName, Node2: DefaultZoneName},
+		{Index: 3, Name: "TraversalSZtoDefaultZ", Node1: TraversalSubzoneName, Node2: DefaultZoneName},
+	}
+}

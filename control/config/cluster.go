@@ -1,0 +1,72 @@
+package config
+
+import "net/netip"
+
+// maxPeers is the largest cluster (CL-01).
+const maxPeers = 6
+
+// Cluster is a node's idea of its cluster; it is set on each peer (CL-01).
+type Cluster struct {
+	Name    string    `yaml:"name"`
+	Primary int       `yaml:"primary"`
+	IP      IPVersion `yaml:"ip"`
+	Peers   []string  `yaml:"peers"`
+}
+
+// IPVersion is the version that peers speak to each other in.
+type IPVersion string
+
+// IP versions.
+const (
+	IPv4 IPVersion = "ipv4"
+	IPv6 IPVersion = "ipv6"
+)
+
+// ClusterTLS says whether peers check each other's certificates (CL-05).
+type ClusterTLS string
+
+// Cluster TLS modes.
+const (
+	TLSPermissive ClusterTLS = "permissive"
+	TLSEnforce    ClusterTLS = "enforce"
+)
+
+// Mapping answers for peer names before DNS does (CL-07).
+type Mapping struct {
+	Mode    Switch       `yaml:"mode"`
+	Entries []AddressMap `yaml:"entries"`
+}
+
+// AddressMap is one pair of a mapping.
+type AddressMap struct {
+	Index   int        `yaml:"-"`
+	Name    string     `yaml:"name"` // FQDN
+	Address netip.Addr `yaml:"address"`
+}
+
+// OptionKey is an installed licence or feature (LI-01).
+type OptionKey struct {
+	Index int    `yaml:"-"`
+	Name  string `yaml:"name"` // the key itself
+}
+
+func clusterItems() []Item {
+	own := peer(
+		Item{Path: "cluster.name", X: "Alternates Cluster Name", Kind: text(0, 128).shown("FQDN"), Text: "Name of the cluster, the same on all peers."},
+		Item{Path: "cluster.primary", X: "Alternates ConfigurationPrimary", Kind: integer(1, maxPeers), Default: "1", Text: "Which peer of the list owns the shared configuration."},
+		Item{Path: "cluster.ip", X: "Alternates IP Version", Kind: words("ipv4=IPv4", "ipv6=IPv6"), Default: "ipv4", Text: "IP version between peers."},
+		Item{Path: "cluster.peers", X: "Alternates Peer [] Address", Kind: one(TypeHost).many(maxPeers).shown("list of up to 6 addresses or FQDNs"), Text: "All peers in the same order on each of them, this node among them."},
+	)
+	shared := []Item{
+		{Path: "cluster_tls", X: "Alternates TLS Verify Mode", Kind: words("permissive", "enforce=Enforcing"), Default: "permissive", Text: "`enforce`: a peer's certificate must chain to a trusted CA and carry its FQDN. `permissive`: encrypted, certificates not checked."},
+		{Path: "cluster_mapping.mode", X: "Alternates AddressMapping Mode", Kind: onOff(), Default: "off", Restart: RestartNone, Text: "Look peer names up in the table below before DNS."},
+		{Path: "cluster_mapping.entries", X: "Alternates AddressMapping Entry", Kind: entries("mapping", maxPeers), Restart: RestartNone, Text: "The table: one pair for each peer."},
+		{Path: "cluster_mapping.entries[].name", X: "Alternates AddressMapping Entry [] Fqdn", Kind: text(1, 128).shown("FQDN"), Required: true, Restart: RestartNone, Text: "Name of the peer."},
+		{Path: "cluster_mapping.entries[].address", X: "Alternates AddressMapping Entry [] IpAddress", Kind: one(TypeAddress), Required: true, Restart: RestartNone, Text: "Its address."},
+	}
+	keys := peer(
+		Item{Path: "option_keys", X: "Option", Kind: entries("option key", 64), Kept: true, Restart: RestartNone, Text: "Licences and features that are installed on this node."},
+		Item{Path: "option_keys[].name", X: "Option [] Key", Kind: text(1, 90), Required: true, Kept: true, Restart: RestartNone, Text: "The key."},
+	)
+	return append(append(own, shared...), keys...)
+}

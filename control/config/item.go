@@ -1,0 +1,75 @@
+package config
+
+import "strings"
+
+// Restart says what a change of an item waits for.
+type Restart string
+
+// Restarts. The zero value is the careful one.
+const (
+	RestartNode      Restart = ""          // `turnpike serve` is started again
+	RestartSubsystem Restart = "subsystem" // the part takes it over by itself, and what runs on it ends
+	RestartNone      Restart = "none"      // applied at once
+)
+
+// Item declares one key of the tree, or one list of entries. Everything that is
+// said or checked about the key comes from it: decoding and its errors, help,
+// the reference page, JSON schema, xConfiguration, replication, redaction.
+type Item struct {
+	// Path as in the node file; [] stands for the entry of a list: zones[].name.
+	Path string
+	// X is its path in xConfiguration (facts A6); [] stands for an index.
+	X string
+	Kind
+	Default  string
+	Required bool
+	// Unset is what leaving it out means, where Default cannot say it.
+	Unset   string
+	Restart Restart
+	// Peer: the item belongs to this node and is never shared with a cluster (PS).
+	Peer bool
+	// Kept: a factory reset leaves it (CL-14).
+	Kept bool
+	Text string
+}
+
+// Live reports whether a change is applied while the node runs.
+func (i Item) Live() bool { return i.Restart != RestartNode }
+
+// Secret reports whether values must never be shown.
+func (i Item) Secret() bool { return i.Type == TypeSecret }
+
+// Section returns the first word of the path.
+func (i Item) Section() string {
+	s, _, _ := strings.Cut(i.Path, ".")
+	return strings.TrimSuffix(s, "[]")
+}
+
+// DefaultText says what leaving the item out means.
+func (i Item) DefaultText() string {
+	switch {
+	case i.Unset != "":
+		return i.Unset
+	case i.Required:
+		return "required"
+	case i.Default == "":
+		return "none"
+	}
+	return i.Default
+}
+
+// live marks items that are applied at once.
+func live(items ...Item) []Item {
+	for i := range items {
+		items[i].Restart = RestartNone
+	}
+	return items
+}
+
+// peer marks items that belong to one node (PS).
+func peer(items ...Item) []Item {
+	for i := range items {
+		items[i].Peer = true
+	}
+	return items
+}
