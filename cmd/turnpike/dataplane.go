@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/machine"
 )
 
 func dataplaneCommand(a *app) *cobra.Command {
@@ -63,7 +65,9 @@ func dataplaneDrops(a *app) *cobra.Command {
 		Short: "Show why packets were dropped or left to the system",
 		Long: `Show why packets left the relay, the most frequent first. Reasons that dropped a
 packet or passed it on; with --all also those that never happened and what was
-forwarded. docs/reasons.md explains each.`,
+forwarded. docs/reasons.md explains each. Path "machine" is what the machine lost
+outside the relay, of all programs, since it started: rings of network cards, queues
+of CPUs, buffers of sockets.`,
 		Example: `  turnpike dataplane drops
   turnpike dataplane drops --all -o json`,
 		Args: cobra.NoArgs,
@@ -72,6 +76,11 @@ forwarded. docs/reasons.md explains each.`,
 			if err != nil {
 				return err
 			}
+			losses, err := a.client().Losses(cmd.Context())
+			if err != nil {
+				return err
+			}
+			reasons = append(reasons, lossReasons(losses)...)
 			if !all {
 				reasons = slices.DeleteFunc(reasons, func(r api.Reason) bool { return r.Packets == 0 || r.Verdict == "forward" })
 			}
@@ -83,10 +92,23 @@ forwarded. docs/reasons.md explains each.`,
 	return cmd
 }
 
+// lossReasons lists what the machine lost beside the relay's own reasons.
+func lossReasons(losses []machine.Loss) []api.Reason {
+	list := make([]api.Reason, 0, len(losses))
+	for _, l := range losses {
+		r := api.Reason{Path: "machine", Reason: l.Reason, Verdict: "drop", Packets: l.Packets, Text: l.Text, Interface: l.Interface}
+		if l.Late {
+			r.Verdict = "late"
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
 func writeReasons(w *tabwriter.Writer, reasons []api.Reason) {
 	_, _ = fmt.Fprintln(w, "PACKETS\tPATH\tVERDICT\tREASON\tMEANING")
 	for _, r := range reasons {
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Packets, r.Path, r.Verdict, r.Reason, r.Text)
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Packets, r.Path, r.Verdict, strings.TrimSpace(r.Reason+" "+r.Interface), r.Text)
 	}
 }
 

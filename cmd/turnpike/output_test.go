@@ -15,6 +15,7 @@ import (
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -87,6 +88,18 @@ func (n *cannedNode) Reasons() []api.Reason {
 		{Reason: "stranger", Verdict: "drop", Path: "xdp", Packets: 30, Text: "No permission."},
 		{Reason: "policed", Verdict: "drop", Path: "userspace", Text: "Too much."},
 	}
+}
+
+func (n *cannedNode) Losses() []machine.Loss {
+	return []machine.Loss{
+		{Reason: "socket_full", Packets: 5, Text: "A buffer was full."},
+		{Reason: "ring_full", Interface: "s0", Packets: 40, Text: "A ring was full."},
+		{Reason: "budget_spent", Late: true, Text: "A CPU stopped early."},
+	}
+}
+
+func (n *cannedNode) Traffic() api.Traffic {
+	return api.Traffic{At: time.Now(), Reasons: n.Reasons(), Losses: n.Losses()}
 }
 
 func (n *cannedNode) Reload() (api.Reload, error) {

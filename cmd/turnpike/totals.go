@@ -60,6 +60,7 @@ type sums struct {
 	rtp     [2]rtpSum
 	flows   map[relay.Path]int
 	causes  map[cause]int
+	pairs   []relay.PairInfo
 }
 
 // cause is who relays a flow and the reason for it.
@@ -77,7 +78,8 @@ func (t *totals) sum() sums {
 		flows:   map[relay.Path]int{relay.PathXDP: 0, relay.PathUserspace: 0},
 		causes:  map[cause]int{},
 	}
-	for _, p := range t.List() {
+	s.pairs = t.List()
+	for _, p := range s.pairs {
 		t.hear(p.ID, p.Stats)
 		for d, f := range p.Stats {
 			s.carried[d].add(f, t.before[p.ID][d])

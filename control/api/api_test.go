@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/dataplane/relay"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -75,7 +77,18 @@ func (f *fakeNode) Kill(id uint64) error { _, err := f.Relay(id); return err }
 func (f *fakeNode) Dataplane() Dataplane {
 	return Dataplane{Path: "xdp", Maps: []Map{{Name: "flows", Capacity: 4}}}
 }
-func (f *fakeNode) Reasons() []Reason         { return []Reason{{Reason: "stranger", Packets: 3}} }
+func (f *fakeNode) Reasons() []Reason      { return []Reason{{Reason: "stranger", Packets: 3}} }
+func (f *fakeNode) Losses() []machine.Loss { return []machine.Loss{{Reason: "ring_full", Packets: 4}} }
+
+func (f *fakeNode) Traffic() Traffic {
+	return Traffic{
+		Paths:      []PathTraffic{{Path: "xdp", Direction: "up", Carried: relay.Carried{Packets: 5}}},
+		Interfaces: []InterfaceTraffic{{Link: machine.Link{Name: "s0"}, Path: "xdp", Spread: Spread{Over: "queues", Packets: []uint64{1, 2}}}},
+		Reasons:    f.Reasons(), Losses: f.Losses(),
+		Relays:  []RelayTraffic{{ID: 1, Up: relay.Carried{Bytes: 6}}},
+		Program: &Runs{ID: 3, Count: 4, Nanoseconds: 5},
+	}
+}
 func (f *fakeNode) Drain(on bool)             { f.drain = on }
 func (f *fakeNode) Reload() (Reload, error)   { return f.reload, f.err }
 func (f *fakeNode) serve(t *testing.T) string { return serveAt(t, f, t.TempDir()) }
@@ -115,6 +128,8 @@ func TestAnswers(t *testing.T) {
 		{"relays", func() (any, error) { return c.Relays(ctx) }, f.relays},
 		{"relay", func() (any, error) { return c.Relay(ctx, 7) }, f.relays[1]},
 		{"dataplane", func() (any, error) { return c.Dataplane(ctx) }, f.Dataplane()},
+		{"traffic", func() (any, error) { return c.Traffic(ctx) }, f.Traffic()},
+		{"losses", func() (any, error) { return c.Losses(ctx) }, f.Losses()},
 		{"reasons", func() (any, error) { return c.Reasons(ctx) }, f.Reasons()},
 		{"reload", func() (any, error) { return c.Reload(ctx) }, f.reload},
 		{"kill", func() (any, error) { return nil, c.Kill(ctx, 1) }, nil},

@@ -54,6 +54,7 @@ type Node interface {
 	StatusSource
 	Relays
 	DataPath
+	TrafficSource
 	Operator
 }
 
@@ -72,6 +73,8 @@ func New(node Node, metrics http.Handler) *Server {
 	s.mux.HandleFunc("DELETE /v1/relays/{id}", s.kill)
 	s.mux.HandleFunc("GET /v1/dataplane", s.dataplane)
 	s.mux.HandleFunc("GET /v1/reasons", s.reasons)
+	s.mux.HandleFunc("GET /v1/traffic", s.traffic)
+	s.mux.HandleFunc("GET /v1/losses", s.losses)
 	s.mux.HandleFunc("PUT /v1/drain", s.drain(true))
 	s.mux.HandleFunc("DELETE /v1/drain", s.drain(false))
 	s.mux.HandleFunc("POST /v1/reload", s.reload)

@@ -148,9 +148,11 @@ type Flows struct {
 type Reason struct {
 	Reason  string `json:"reason"`
 	Verdict string `json:"verdict"` // forward, pass or drop
-	Path    string `json:"path"`    // xdp or userspace
+	Path    string `json:"path"`    // xdp, userspace, or machine for what was lost outside the relay
 	Packets uint64 `json:"packets"`
 	Text    string `json:"text"`
+	// Interface is set where a loss of the machine is one interface's.
+	Interface string `json:"interface,omitempty"`
 }
 
 // Reload is what re-reading the node file changed.
