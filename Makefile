@@ -15,7 +15,7 @@ BENCHARGS ?=
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## install the Debian packages that tests, demo and bench use (as root or with sudo)
@@ -47,6 +47,10 @@ demo: deps build ## coturn's client and a pion client through a node on XDP, wit
 .PHONY: bench
 bench: deps build ## measure limit, relay, coturn and pion in one run (BENCHARGS for choices)
 	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/bench $(BENCHARGS)
+
+.PHONY: bench-flood
+bench-flood: deps build ## measure how much rubbish the innocent do not notice, beside coturn (BENCHARGS)
+	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/bench -parts flood $(BENCHARGS)
 
 .PHONY: test
 test: deps build fresh vet lint ## everything: generated files, linters, all tests with -race (root: namespaces too)

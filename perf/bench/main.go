@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,10 +15,12 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/peers"
+	"turnpike.dev/turnpike/perf/report"
 )
 
 func main() {
@@ -45,6 +48,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	defer alone.Close() //nolint:errcheck // ends with the process at the latest
 	defer comeFirst()()
 	b := newBench(opts, args, stdout)
+	switch {
+	case b.wants(floodPart):
+		return b.extra(ctx, b.floods, b.report.FloodTable, b.report.WriteFlood)
+	case b.wants(scalePart):
+		return b.extra(ctx, b.scales, b.report.ScaleTable, b.report.WriteScale)
+	}
 	b.measure(ctx)
 	b.report.Ratios = promises(b.report)
 	if err := b.report.Table(stdout); err != nil {
@@ -57,6 +66,21 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	fmt.Fprintf(stdout, "\nwritten to %s\n", opts.out)
+	return ctx.Err()
+}
+
+// extra runs a part that has a report of its own.
+func (b *bench) extra(ctx context.Context, measure func(context.Context), table func(io.Writer) error, write func(dir string) error) error {
+	ticks := report.CPUTicks()
+	measure(ctx)
+	b.report.Finish(time.Now(), ticks)
+	if err := table(b.stdout); err != nil || b.out == "" {
+		return errors.Join(err, ctx.Err())
+	}
+	if err := write(b.out); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	fmt.Fprintf(b.stdout, "\nwritten to %s\n", b.out)
 	return ctx.Err()
 }
 
@@ -77,19 +101,21 @@ type options struct {
 	out     string
 	targets []string
 	parts   []string
+	kinds   []string // of floods
 	cpu     int
 }
 
 func parse(args []string) (options, error) {
 	var o options
-	var targets, parts string
+	var targets, parts, kinds string
 	var quick bool
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	f.BoolVar(&quick, "quick", false, "less than two minutes instead of a quarter of an hour")
 	f.StringVar(&o.binary, "bin", "bin/turnpike", "Turnpike's `binary`")
 	f.StringVar(&o.out, "out", "perf/results", "`folder` for bench.json, bench.txt and bench.png; empty: none")
 	f.StringVar(&targets, "targets", strings.Join(allTargets, ","), "what to measure, a `list`")
-	f.StringVar(&parts, "parts", strings.Join(allParts, ","), "which parts to measure, a `list`")
+	f.StringVar(&parts, "parts", strings.Join(allParts, ","), "which parts to measure, a `list`; or one of "+strings.Join(extraParts, ", "))
+	f.StringVar(&kinds, "kinds", "", "which floods to measure, a `list`; empty: all, or some with -quick")
 	f.IntVar(&o.cpu, "cpu", 0, "`CPU` for the generator, and with it for XDP")
 	if err := f.Parse(args[1:]); err != nil {
 		return o, err
@@ -101,6 +127,13 @@ func parse(args []string) (options, error) {
 	var err error
 	if o.targets, err = choose("target", targets, allTargets); err != nil {
 		return o, err
+	}
+	if o.kinds, err = chooseKinds(kinds, o.plan); err != nil {
+		return o, err
+	}
+	if slices.Contains(extraParts, parts) {
+		o.parts = []string{parts}
+		return o, nil
 	}
 	o.parts, err = choose("part", parts, allParts)
 	return o, err

@@ -22,9 +22,15 @@ const (
 	oneCorePart    = "one-core"
 	churnPart      = "churn"
 	peersPart      = "peers"
+
+	// These are measured alone, with a report of their own.
+	floodPart = "flood"
+	scalePart = "scale"
 )
 
 var allParts = []string{throughputPart, sweepPart, noDropPart, latencyPart, oneCorePart, churnPart, peersPart}
+
+var extraParts = []string{floodPart, scalePart}
 
 // Directions.
 const (
@@ -58,6 +64,13 @@ type plan struct {
 	oneCore     time.Duration
 	churn       time.Duration
 	setups      int // rounds of making all relays
+
+	floods         []string      // kinds; none: all
+	floodTrial     time.Duration // of a search
+	floodPrecision float64
+	floodConfirm   int
+	newcomers      time.Duration // how long they are counted
+	scales         []int         // relays
 }
 
 var full = plan{
@@ -66,6 +79,8 @@ var full = plan{
 	directions: []string{up, down, both}, quiet: []string{up, down, both},
 	trial: 2 * time.Second, precision: .03, confirm: 2,
 	latency: 5 * time.Second, oneCore: 10 * time.Second, churn: 10 * time.Second, setups: 5,
+	floodTrial: time.Second, floodPrecision: .25, floodConfirm: 2, newcomers: 2 * time.Second,
+	scales: []int{baseRelays, 4 * baseRelays},
 }
 
 var brief = plan{
@@ -74,4 +89,7 @@ var brief = plan{
 	directions: []string{up, down}, quiet: []string{up},
 	trial: 500 * time.Millisecond, precision: .06, confirm: 2,
 	latency: time.Second, oneCore: 3 * time.Second, churn: 2 * time.Second, setups: 2,
+	floods:     []string{"strangers", "garbage", "401-one", "401-many", "password", "arp", "connect"},
+	floodTrial: 500 * time.Millisecond, floodPrecision: .5, floodConfirm: 1, newcomers: time.Second,
+	scales: []int{1000},
 }

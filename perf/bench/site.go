@@ -35,7 +35,10 @@ type site struct {
 }
 
 // labOptions: a queue for each CPU, so that both can work at the same time.
-var labOptions = lab.Options{Queues: 2, Peers: 4, Clients: 16}
+var labOptions = lab.Options{Queues: 2, Peers: 4, Clients: fleetClients + attackers}
+
+// Of the client's addresses most are the fleets', and some only floods come from.
+const fleetClients, attackers = 16, 4
 
 // newSite makes the lab and the counters. The lab's name is always the same, so that
 // a run cleans up after one that was killed.
@@ -120,7 +123,7 @@ func (s *site) close() error {
 // newFleet makes clients without relays yet. Each fleet has another address: coturn
 // refuses a client's port for a while after its relay has gone.
 func (s *site) newFleet(relays, peersEach int) (*load.Fleet, error) {
-	client := s.lab.ClientAddrs.V4[s.fleets%len(s.lab.ClientAddrs.V4)]
+	client := s.lab.ClientAddrs.V4[s.fleets%fleetClients]
 	s.fleets++
 	return load.New(load.Config{
 		Host: s.lab.Client, Clients: []netip.Addr{client}, Servers: s.server.Listen,

@@ -31,6 +31,22 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
+#define RAW_WORDS 32 /* of a frame that is sent as it is */
+
+/* A frame that is sent as it is. All of one generator have the length of its frames. */
+struct raw {
+	__u64 words[RAW_WORDS];
+	__u32 link;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, __u32);
+	__type(value, struct raw);
+} raws SEC(".maps");
+
 /* The senders' links, of any namespace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
@@ -169,6 +185,31 @@ int generate(struct xdp_md *ctx)
 
 	advance(now);
 	return bpf_redirect_map(&links, f->link, XDP_DROP);
+}
+
+/* repeat sends frames as they are, by turns: rubbish has no sequence and no time. */
+SEC("xdp")
+int repeat(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 now = clock();
+
+	if (over(now) || (interval_ps && !due(now))) {
+		skipped++;
+		return XDP_DROP;
+	}
+	__u32 index = next_flow;
+	struct raw *r = bpf_map_lookup_elem(&raws, &index);
+	if (!r)
+		return XDP_ABORTED;
+	__u64 *to = data;
+	for (int i = 0; i < RAW_WORDS; i++) {
+		if ((void *)(to + i + 1) > end)
+			break;
+		to[i] = r->words[i];
+	}
+	advance(now);
+	return bpf_redirect_map(&links, r->link, XDP_DROP);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -22,13 +22,22 @@ type genFlow struct {
 	Link uint32
 }
 
+type genRaw struct {
+	_     structs.HostLayout
+	Words [32]uint64
+	Link  uint32
+	Pad   uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	genMapFlows      = "flows"
 	genMapLinks      = "links"
+	genMapRaws       = "raws"
 	genProgGenerate  = "generate"
+	genProgRepeat    = "repeat"
 	genVarBurstNs    = "burst_ns"
 	genVarDurationNs = "duration_ns"
 	genVarFinished   = "finished"
@@ -85,6 +94,7 @@ type genSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type genProgramSpecs struct {
 	Generate *ebpf.ProgramSpec `ebpf:"generate"`
+	Repeat   *ebpf.ProgramSpec `ebpf:"repeat"`
 }
 
 // genMapSpecs contains maps before they are loaded into the kernel.
@@ -93,6 +103,7 @@ type genProgramSpecs struct {
 type genMapSpecs struct {
 	Flows *ebpf.MapSpec `ebpf:"flows"`
 	Links *ebpf.MapSpec `ebpf:"links"`
+	Raws  *ebpf.MapSpec `ebpf:"raws"`
 }
 
 // genVariableSpecs contains global variables before they are loaded into the kernel.
@@ -134,12 +145,14 @@ func (o *genObjects) Close() error {
 type genMaps struct {
 	Flows *ebpf.Map `ebpf:"flows"`
 	Links *ebpf.Map `ebpf:"links"`
+	Raws  *ebpf.Map `ebpf:"raws"`
 }
 
 func (m *genMaps) Close() error {
 	return _GenClose(
 		m.Flows,
 		m.Links,
+		m.Raws,
 	)
 }
 
@@ -165,11 +178,13 @@ type genVariables struct {
 // It can be passed to loadGenObjects or ebpf.CollectionSpec.LoadAndAssign.
 type genPrograms struct {
 	Generate *ebpf.Program `ebpf:"generate"`
+	Repeat   *ebpf.Program `ebpf:"repeat"`
 }
 
 func (p *genPrograms) Close() error {
 	return _GenClose(
 		p.Generate,
+		p.Repeat,
 	)
 }
 

@@ -78,7 +78,7 @@ func testFrames(t *testing.T, cfg Config) {
 	frame := bytes.Clone(g.frame)
 	for i := range 3 * 400 {
 		out := make([]byte, len(frame))
-		ret, err := g.objs.Generate.Run(&ebpf.RunOptions{Data: frame, DataOut: out})
+		ret, err := g.prog.Run(&ebpf.RunOptions{Data: frame, DataOut: out})
 		if err != nil || ret != 4 {
 			t.Fatalf("run: verdict %d, %v", ret, err)
 		}

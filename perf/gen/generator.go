@@ -66,6 +66,7 @@ type Generator struct {
 	cfg   Config
 	home  *lab.Host // where the generator's thread runs
 	objs  genObjects
+	prog  *ebpf.Program
 	frame []byte
 }
 
@@ -76,9 +77,10 @@ func New(cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	g := &Generator{cfg: cfg, home: cfg.Flows[0].Link.Host, frame: make([]byte, length)}
-	if err := g.load(); err != nil {
+	if err := g.load(len(cfg.Flows), 1); err != nil {
 		return nil, fmt.Errorf("load the generator: %w", err)
 	}
+	g.prog = g.objs.Generate
 	if err := g.fill(); err != nil {
 		return nil, errors.Join(fmt.Errorf("give the generator its flows: %w", err), g.Close())
 	}
@@ -88,7 +90,7 @@ func New(cfg Config) (*Generator, error) {
 // Close frees the generator.
 func (g *Generator) Close() error { return g.objs.Close() }
 
-func (g *Generator) load() error {
+func (g *Generator) load(flows, raws int) error {
 	spec, err := loadGen()
 	if err != nil {
 		return err
@@ -98,12 +100,13 @@ func (g *Generator) load() error {
 		stamped = 1
 	}
 	err = errors.Join(
-		spec.Variables[genVarFlowCount].Set(uint32(len(g.cfg.Flows))),
+		spec.Variables[genVarFlowCount].Set(uint32(max(flows, raws))),
 		spec.Variables[genVarStamped].Set(stamped),
 	)
 	if err != nil {
 		return err
 	}
+	spec.Maps[genMapFlows].MaxEntries, spec.Maps[genMapRaws].MaxEntries = uint32(flows), uint32(raws)
 	return spec.LoadAndAssign(&g.objs, nil)
 }
 
@@ -150,7 +153,7 @@ func (g *Generator) Run(ctx context.Context, load Load) (Result, error) {
 	var core time.Duration
 	live := func() error {
 		before := threadTime()
-		err := runLive(ctx, g.objs.Generate.FD(), g.frame)
+		err := runLive(ctx, g.prog.FD(), g.frame)
 		core = threadTime() - before
 		return err
 	}

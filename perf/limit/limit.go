@@ -21,6 +21,7 @@ type Kind string
 const (
 	Redirect Kind = "bpf_redirect"
 	Devmap   Kind = "devmap"
+	Sieve    Kind = "sieve" // redirects generated packets only, drops other UDP
 )
 
 // Limit redirects between two links, both ways.
@@ -69,7 +70,7 @@ func (l *Limit) attach(kind Kind, in, out int) error {
 	if err := objs.Out.Put(uint32(0), uint32(out)); err != nil {
 		return err
 	}
-	programs := map[Kind]*ebpf.Program{Redirect: objs.ByRedirect, Devmap: objs.ByDevmap}
+	programs := map[Kind]*ebpf.Program{Redirect: objs.ByRedirect, Devmap: objs.ByDevmap, Sieve: objs.BySieve}
 	attached, err := link.AttachXDP(link.XDPOptions{Program: programs[kind], Interface: in, Flags: link.XDPDriverMode})
 	if err != nil {
 		return err

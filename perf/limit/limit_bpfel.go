@@ -19,6 +19,7 @@ const (
 	limitMapOut         = "out"
 	limitProgByDevmap   = "by_devmap"
 	limitProgByRedirect = "by_redirect"
+	limitProgBySieve    = "by_sieve"
 	limitVarOutIndex    = "out_index"
 )
 
@@ -66,6 +67,7 @@ type limitSpecs struct {
 type limitProgramSpecs struct {
 	ByDevmap   *ebpf.ProgramSpec `ebpf:"by_devmap"`
 	ByRedirect *ebpf.ProgramSpec `ebpf:"by_redirect"`
+	BySieve    *ebpf.ProgramSpec `ebpf:"by_sieve"`
 }
 
 // limitMapSpecs contains maps before they are loaded into the kernel.
@@ -124,12 +126,14 @@ type limitVariables struct {
 type limitPrograms struct {
 	ByDevmap   *ebpf.Program `ebpf:"by_devmap"`
 	ByRedirect *ebpf.Program `ebpf:"by_redirect"`
+	BySieve    *ebpf.Program `ebpf:"by_sieve"`
 }
 
 func (p *limitPrograms) Close() error {
 	return _LimitClose(
 		p.ByDevmap,
 		p.ByRedirect,
+		p.BySieve,
 	)
 }
 

@@ -9,12 +9,17 @@ import (
 
 // Coturn starts coturn with two threads, and without what it does besides TURN over
 // UDP.
-func Coturn(ctx context.Context, l *lab.Lab) (*Server, error) {
+func Coturn(ctx context.Context, l *lab.Lab) (*Server, error) { return CoturnWith(ctx, l) }
+
+// CoturnWith is Coturn with more arguments.
+func CoturnWith(ctx context.Context, l *lab.Lab, more ...string) (*Server, error) {
 	near, far := nodeAddrs(l)
 	s := &Server{Name: "coturn", Listen: []netip.AddrPort{netip.AddrPortFrom(near, Port)}}
-	err := s.start(l.Node, "turnserver", "-n", "--log-file", "stdout", "--simple-log",
-		"-L", near.String(), "-E", far.String(), "-a", "-u", User+":"+Password, "-r", Realm,
-		"--no-tls", "--no-dtls", "--no-cli", "--min-port", "20000", "--max-port", "60000", "-m", "2")
+	err := s.start(l.Node, "turnserver", append([]string{
+		"-n", "--log-file", "stdout", "--simple-log",
+		"-L", near.String(), "-E", far.String(), "-a", "-u", User + ":" + Password, "-r", Realm,
+		"--no-tls", "--no-dtls", "--no-cli", "--min-port", "20000", "--max-port", "60000", "-m", "2",
+	}, more...)...)
 	if err != nil {
 		return nil, s.failed(err)
 	}

@@ -23,6 +23,9 @@ const (
 	Password = "p"
 	Realm    = "test"
 	Port     = 3478
+
+	// FirstRelayPort is where the relays of a node of any size begin.
+	FirstRelayPort = 24000
 )
 
 // stopTime is how long a server has to end after SIGTERM.
@@ -34,6 +37,8 @@ type Server struct {
 	PID  int
 	// Listen is where its clients send to, one address per family.
 	Listen []netip.AddrPort
+	// State and Config are a Turnpike node's state directory and file.
+	State, Config string
 
 	cmd     *exec.Cmd
 	exited  chan struct{}

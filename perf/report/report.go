@@ -5,6 +5,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -97,6 +98,8 @@ type Report struct {
 	Problems []string `json:"problems,omitempty"` // parts that could not be measured
 	Ratios   []Ratio  `json:"ratios"`
 	Rows     []Row    `json:"rows"`
+	Floods   []Flood  `json:"floods,omitempty"`
+	Scales   []Scale  `json:"scales,omitempty"`
 }
 
 // New starts a report on this machine.
@@ -126,7 +129,9 @@ func (r *Report) Find(part, target, direction string) (Row, bool) {
 }
 
 // Write writes bench.json, bench.txt and bench.png into a folder.
-func (r *Report) Write(dir string) error {
+func (r *Report) Write(dir string) error { return r.write(dir, "bench", r.Table, r.Plot) }
+
+func (r *Report) write(dir, name string, asTable func(io.Writer) error, asPlot func(path string) error) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -134,17 +139,20 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bench.json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	var table strings.Builder
-	if err := r.Table(&table); err != nil {
+	if err := asTable(&table); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bench.txt"), []byte(table.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(table.String()), 0o644); err != nil {
 		return err
 	}
-	if err := r.Plot(filepath.Join(dir, "bench.png")); err != nil {
+	if asPlot == nil {
+		return nil
+	}
+	if err := asPlot(filepath.Join(dir, name+".png")); err != nil {
 		return fmt.Errorf("plot: %w", err)
 	}
 	return nil

@@ -56,9 +56,7 @@ var tables = []struct {
 
 // Table writes the report for people.
 func (r *Report) Table(w io.Writer) error {
-	fmt.Fprintf(w, "%s  %s\n%s, %d CPUs, Linux %s, %s, took %s\nload before %.2f, stolen by the hypervisor %.1f %%\n",
-		r.Taken.Format(time.RFC3339), strings.Join(r.Command, " "),
-		r.CPU, r.CPUs, r.Kernel, r.Go, r.Took.Round(time.Second), r.Load, 100*r.Steal)
+	r.writeHead(w)
 	for _, t := range tables {
 		if err := r.writePart(w, t.part, t.title, t.columns); err != nil {
 			return err
@@ -68,6 +66,13 @@ func (r *Report) Table(w io.Writer) error {
 		fmt.Fprintf(w, "\nnot measured: %s\n", p)
 	}
 	return r.writeRatios(w)
+}
+
+// writeHead says on what machine the report was made, and what disturbed.
+func (r *Report) writeHead(w io.Writer) {
+	fmt.Fprintf(w, "%s  %s\n%s, %d CPUs, Linux %s, %s, took %s\nload before %.2f, stolen by the hypervisor %.1f %%\n",
+		r.Taken.Format(time.RFC3339), strings.Join(r.Command, " "),
+		r.CPU, r.CPUs, r.Kernel, r.Go, r.Took.Round(time.Second), r.Load, 100*r.Steal)
 }
 
 func (r *Report) writePart(w io.Writer, part, title string, columns []column) error {

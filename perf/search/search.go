@@ -5,6 +5,7 @@ package search
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // Trial is what one try at a rate gave.
@@ -18,6 +19,8 @@ type Options struct {
 	Low, High float64 // packets per second to search between; nothing above High is tried
 	MaxLoss   float64 // share that may be lost: 0.001
 	Precision float64 // share of the rate to which it is found: 0.03
+	// Geometric halves the interval by ratio, for rates of unknown magnitude.
+	Geometric bool
 	// Confirm is how many trials at a rate must pass, one after the other. 0: one.
 	Confirm int
 	// Retries is how often a trial is repeated in which the source offered less than
@@ -37,7 +40,7 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 	}
 	best := 0.0
 	low, high := o.Low, o.High
-	for rate := high; ; rate = (low + high) / 2 {
+	for rate := high; ; rate = o.middle(low, high) {
 		passed, err := passes(ctx, o, rate, try)
 		if err != nil {
 			return best, err
@@ -51,6 +54,13 @@ func NoDrop(ctx context.Context, o Options, try func(ctx context.Context, rate f
 			return best, nil
 		}
 	}
+}
+
+func (o Options) middle(low, high float64) float64 {
+	if o.Geometric {
+		return math.Sqrt(low * high)
+	}
+	return (low + high) / 2
 }
 
 // passes returns what the trials at the rate offered on average, 0 when one failed.
