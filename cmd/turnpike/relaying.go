@@ -129,20 +129,16 @@ func (n *node) Dataplane() api.Dataplane {
 	}
 	if n.kernel != nil {
 		st := n.kernel.Status()
-		d.Program = programOf(st.ProgramID)
+		d.Program = programOf(n.kernel.Program(), st.ProgramID)
 		d.Pins = st.Pins
 	}
 	return d
 }
 
-// programOf asks the kernel about a program.
-func programOf(id uint32) *api.Program {
+// programOf asks the kernel about the node's program: by what the node holds of it, for
+// by its number alone only CAP_SYS_ADMIN may.
+func programOf(prog *ebpf.Program, id uint32) *api.Program {
 	p := &api.Program{ID: id}
-	prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
-	if err != nil {
-		return p
-	}
-	defer func() { _ = prog.Close() }()
 	if info, err := prog.Info(); err == nil {
 		p.Name, p.Tag = info.Name, info.Tag
 	}

@@ -202,6 +202,11 @@ func (b *Backend) Activate() error {
 
 func (b *Backend) heartbeat() { atomic.StoreUint64(b.memory.heartbeat, monotonic()) }
 
+// Heartbeat is when the kernel last heard that the process lives.
+func (b *Backend) Heartbeat() time.Time {
+	return fromMonotonic(atomic.LoadUint64(b.memory.heartbeat))
+}
+
 func (b *Backend) beatUntil(ctx context.Context) {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()

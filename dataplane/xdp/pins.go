@@ -42,11 +42,14 @@ func safeName(s string) string {
 	}, s)
 }
 
-// mountBPF mounts the BPF file system where it belongs, unless it is mounted.
+// mountBPF mounts the BPF file system where it belongs, unless it is mounted there, or at
+// least at the directory of all nodes: a service may see no more of it than that.
 func mountBPF() error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(bpffs, &st); err == nil && st.Type == unix.BPF_FS_MAGIC {
-		return nil
+	for _, dir := range []string{bpffs, filepath.Join(bpffs, "turnpike")} {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.BPF_FS_MAGIC {
+			return nil
+		}
 	}
 	if err := unix.Mount("bpf", bpffs, "bpf", 0, "mode=0700"); err != nil {
 		return fmt.Errorf("mount the BPF file system (mount -t bpf bpf %s): %w", bpffs, err)
@@ -135,8 +138,14 @@ func Cleanup(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove pins: %w", err)
 	}
-	// The parent goes with the last node; it is another's when it is not empty.
-	if err := os.Remove(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+	// The parent goes with the last node; it is another's when it is not empty. One that
+	// was made for a user of their own is no node's: without it the user could not pin.
+	parent := filepath.Dir(dir)
+	var st unix.Stat_t
+	if err := unix.Stat(parent, &st); err == nil && st.Uid != 0 {
+		return nil
+	}
+	if err := os.Remove(parent); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 		return fmt.Errorf("remove pin directory: %w", err)
 	}
 	return nil
