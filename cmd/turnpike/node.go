@@ -16,6 +16,7 @@ import (
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
+	"turnpike.dev/turnpike/dataplane/userspace"
 	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
@@ -30,17 +31,19 @@ type node struct {
 	sides   []side
 	log     *eventlog.Log
 
-	engine *relay.Engine
-	totals *totals      // over engine
-	kernel *xdp.Backend // nil: none
-	whyNot string       // there is no kernel back end
-	turn   *turn.Server // nil: off
+	engine  *relay.Engine
+	totals  *totals // over engine
+	process *userspace.Relay
+	kernel  *xdp.Backend // nil: none
+	whyNot  string       // there is no kernel back end
+	turn    *turn.Server // nil: off
 
 	records *eventlog.Queue // to standard output
 	spread  spread
 
 	certificate atomic.Pointer[tls.Certificate]
 	told        []string // what watch has told to be degraded
+	manager     manager
 
 	mu      sync.Mutex // guards what follows; the innermost lock of the node
 	config  *config.Node
@@ -59,8 +62,8 @@ func newNode(n *config.Node, file string, state *stateDir, all []side, log *even
 }
 
 // attach gives the node its data plane.
-func (n *node) attach(engine *relay.Engine, kernel *xdp.Backend, whyNot string) {
-	n.engine, n.kernel, n.whyNot = engine, kernel, whyNot
+func (n *node) attach(engine *relay.Engine, kernel *xdp.Backend, whyNot string, process *userspace.Relay) {
+	n.engine, n.kernel, n.whyNot, n.process = engine, kernel, whyNot, process
 	n.totals = &totals{Table: engine}
 }
 
@@ -137,6 +140,9 @@ func (n *node) Status() api.Status {
 // degraded lists what does not work as configured.
 func degraded(c *config.Node, ifs []api.Interface, st api.Status) []string {
 	var out []string
+	if !c.TURN.Mode && len(ifs) == 0 {
+		out = append(out, "closed: nothing is served: name interfaces and users in the node file, write turn: {mode: on} and restart")
+	}
 	for _, i := range ifs {
 		if i.Path != string(relay.PathXDP) && c.Dataplane.Mode != config.PathUserspace {
 			out = append(out, fmt.Sprintf("%s: media goes through the process: %s", i.Name, i.Reason))

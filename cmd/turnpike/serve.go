@@ -101,7 +101,8 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return fmt.Errorf("dataplane.mode is xdp, and XDP cannot run: %s", whyNot)
 	}
 	engine := newEngine(kernel, whyNot, process)
-	node.attach(engine, kernel, whyNot)
+	node.attach(engine, kernel, whyNot, process)
+	node.notify("STATUS=starting: taking over what an earlier process left")
 	if err := reservePorts(n.TURN.MediaPorts); err != nil {
 		node.note("relay ports are not reserved: " + err.Error())
 	}
@@ -154,6 +155,9 @@ func maxFlows(n *config.Node) int { return max(65536, 4*n.MaxRelays()) }
 func openKernel(n *config.Node) (*xdp.Backend, string) {
 	if n.Dataplane.Mode == config.PathUserspace {
 		return nil, "dataplane.mode is userspace"
+	}
+	if len(n.Interfaces.Names()) == 0 {
+		return nil, "no interface is named"
 	}
 	pins, err := xdp.PinDir(n.System.Name, n.System.State)
 	if err != nil {

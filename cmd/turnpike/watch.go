@@ -16,7 +16,9 @@ func (n *node) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		n.tellDegraded(n.Status().Degraded)
+		st := n.Status()
+		n.tellDegraded(st.Degraded)
+		n.tellManager(ctx, st)
 		select {
 		case <-ctx.Done():
 			return nil

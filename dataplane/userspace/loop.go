@@ -16,7 +16,7 @@ import (
 
 const (
 	eventsAtOnce = 128
-	wakeIndex    = -1 // in an event: the loop is to look at closing
+	wakeIndex    = -1 // in an event: the loop is to look at closing, or is asked whether it turns
 	settleSpins  = 100
 	settleSleep  = 20 * time.Microsecond
 )
@@ -31,6 +31,7 @@ type loop struct {
 	wakefd  int
 	closing atomic.Bool
 	done    chan struct{}
+	turning chan struct{} // an answer to whoever asks whether it turns
 	events  []unix.EpollEvent
 	ready   []*socket
 	batch   *batch
@@ -48,7 +49,7 @@ type loop struct {
 
 func newLoop(clock func() int64) (_ *loop, err error) {
 	l := &loop{
-		clock: clock, epfd: -1, wakefd: -1, done: make(chan struct{}),
+		clock: clock, epfd: -1, wakefd: -1, done: make(chan struct{}), turning: make(chan struct{}, 1),
 		events: make([]unix.EpollEvent, eventsAtOnce),
 	}
 	defer func() {
@@ -104,7 +105,10 @@ func (l *loop) collect(events []unix.EpollEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range events {
-		if at := events[i].Fd; at != wakeIndex && l.sockets[at] != nil {
+		switch at := events[i].Fd; {
+		case at == wakeIndex:
+			l.answer()
+		case l.sockets[at] != nil:
 			l.ready = append(l.ready, l.sockets[at])
 		}
 	}
@@ -253,8 +257,7 @@ func (l *loop) close() error {
 	if l.closing.Swap(true) {
 		return nil
 	}
-	one := [8]byte{1}
-	_, err := unix.Write(l.wakefd, one[:])
+	err := l.wake()
 	<-l.done
 	return errors.Join(err, l.free())
 }
