@@ -92,6 +92,28 @@ func TestCleanupLeavesWhatIsNotANodes(t *testing.T) {
 	}
 }
 
+func TestCleanupOfTheKernelOnly(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := removeFromKernel(dir); err == nil || !strings.Contains(err.Error(), "is alive") {
+		t.Errorf("with a live node: %v", err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeFromKernel(dir); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := openState(dir); err != nil || again.id != s.id {
+		t.Errorf("the node is not the same: %v", err)
+	} else if err := again.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // ME-04
 func TestRelayAddresses(t *testing.T) {
 	v4, v4b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")

@@ -117,8 +117,14 @@ func versionCommand(a *app) *cobra.Command {
 	}
 }
 
-// version is what the build recorded: the tag or the commit.
+// release is the version of a package, which the linker puts in (make package).
+var release string
+
+// version is the package's, or else what the build recorded: the tag or the commit.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "unknown"

@@ -135,17 +135,11 @@ func replaceFile(file string, data []byte) error {
 // refuses while a process uses the directory. Files that are not a node's stay, and
 // the directory with them.
 func removeState(path string) error {
-	path, err := filepath.Abs(path)
+	path, unlock, err := lockUnused(path)
 	if err != nil {
-		return fmt.Errorf("find the state directory: %w", err)
+		return err
 	}
-	if _, err := os.Stat(path); err == nil {
-		lock, err := lockState(path)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = lock.Close() }()
-	}
+	defer unlock()
 	if err := removePins(path); err != nil {
 		return err
 	}
@@ -161,6 +155,34 @@ func removeState(path string) error {
 		return fmt.Errorf("remove the state directory: %w", err)
 	}
 	return nil
+}
+
+// removeFromKernel removes a node's pins and keeps its state directory, also only while
+// no process uses it.
+func removeFromKernel(path string) error {
+	path, unlock, err := lockUnused(path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return removePins(path)
+}
+
+// lockUnused makes sure that no process uses a state directory, which may not be there,
+// and keeps others out until unlock.
+func lockUnused(path string) (abs string, unlock func(), err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return "", nil, fmt.Errorf("find the state directory: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return path, func() {}, nil
+	}
+	lock, err := lockState(path)
+	if err != nil {
+		return "", nil, err
+	}
+	return path, func() { _ = lock.Close() }, nil
 }
 
 // removePins finds the pins by the state directory alone: the node's name may be
