@@ -59,11 +59,12 @@ func (c checker) at(path string) *token.Token {
 }
 
 func (c checker) wrong(path, text, advice string) {
+	if c.b.lines == nil {
+		c.b.problems = append(c.b.problems, Problem{Path: path, Text: text, Advice: advice})
+		return
+	}
 	c.b.problem(c.at(path), text, advice)
 }
-
-// set reports whether the file names the key.
-func (c checker) set(path string) bool { return c.b.keys[path] != nil }
 
 func (c checker) system() {
 	switch {
@@ -171,7 +172,7 @@ func (c checker) platform() {
 	switch {
 	case custom && (t.MaxRelays < 1 || t.MaxRelays > 65536):
 		c.wrong("turn.max_relays", "platform custom needs turn.max_relays", "write a number from 1 to 65536")
-	case !custom && c.set("turn.max_relays"):
+	case !custom && t.MaxRelays != 0:
 		c.wrong("turn.max_relays", fmt.Sprintf("turn.max_relays is for platform custom; %s has %d", c.n.System.Platform, c.n.MaxRelays()),
 			"leave it out, or write system.platform: custom")
 	}

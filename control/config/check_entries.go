@@ -37,6 +37,9 @@ func (c checker) list(path, declaredAt string, list reflect.Value) {
 			c.wrong(at+".name", fmt.Sprintf("this %s is there twice", entry), "keep one of them")
 		}
 		seen[name] = true
+		if err := declared().byPath[declaredAt+"[].name"].accept(name); err != nil && name != "" {
+			c.wrong(at+".name", fmt.Sprintf("%s's name cannot be %q", article(entry), name), err.Error())
+		}
 		c.required(at, declaredAt+"[]", entry, v)
 		c.entries(at, declaredAt+"[]", v)
 	}

@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
 // Change is a key whose value differs between two trees.
 type Change struct {
@@ -16,6 +19,7 @@ type Change struct {
 type value struct {
 	text, shown string
 	item        *Item
+	list        []string // of a list of values
 }
 
 // Diff returns what differs between two trees, in the order of the schema.
@@ -36,6 +40,11 @@ func Diff(from, to *Node) []Change {
 	var changes []Change
 	items := declared().items
 	for i := range items {
+		if items[i].Path == "membership_rules" { // ties are broken by order (facts A1.1)
+			if c, ok := orderChange(items[i].Path, namesIn(from, items[i].Path), namesIn(to, items[i].Path)); ok {
+				changes = append(changes, c)
+			}
+		}
 		paths := changed[&items[i]]
 		slices.Sort(paths)
 		for _, path := range paths {
@@ -49,6 +58,12 @@ func Diff(from, to *Node) []Change {
 
 func flatten(n *Node) map[string]value {
 	out := map[string]value{}
-	walk(n, func(l leaf) { out[l.path] = value{l.text(), l.shown(), l.item} })
+	walk(n, func(l leaf) {
+		v := value{text: l.text(), shown: l.shown(), item: l.item}
+		if l.value.Kind() == reflect.Slice {
+			v.list = texts(l.value)
+		}
+		out[l.path] = v
+	})
 	return out
 }

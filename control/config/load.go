@@ -50,6 +50,9 @@ func Parse(file string, data []byte) (*Node, error) {
 	if len(b.problems) == 0 && body != nil {
 		b.bind("", body, reflect.ValueOf(node).Elem())
 	}
+	if b.keys["links"] == nil {
+		addLinks(Default(), node)
+	}
 	if len(b.problems) == 0 {
 		check(b, node)
 	}

@@ -12,6 +12,8 @@ const maxShown = 10
 
 // Problem is one thing that is wrong with a file.
 type Problem struct {
+	// Path is where a change that comes from no file is wrong; then there is no line.
+	Path         string
 	File         string
 	Line, Column int
 	// Width is how many characters the caret underlines.
@@ -42,12 +44,27 @@ func (p Problems) Error() string {
 }
 
 func (p Problem) write(b *strings.Builder) {
+	if p.Line == 0 {
+		p.writePath(b)
+		return
+	}
 	fmt.Fprintf(b, "%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
 	number := fmt.Sprint(p.Line)
 	fmt.Fprintf(b, "\n  %s | %s", number, p.Source)
 	fmt.Fprintf(b, "\n  %*s | %s%s", len(number), "", indent(p.Source, p.Column-1), strings.Repeat("^", max(p.Width, 1)))
 	if p.Advice != "" {
 		fmt.Fprintf(b, "\n  %*s   %s", len(number), "", p.Advice)
+	}
+}
+
+// writePath says in one line what is wrong where there is no file to show.
+func (p Problem) writePath(b *strings.Builder) {
+	if p.Path != "" && !strings.Contains(p.Text, p.Path) {
+		b.WriteString(p.Path + ": ")
+	}
+	b.WriteString(p.Text)
+	if p.Advice != "" {
+		b.WriteString(": " + p.Advice)
 	}
 }
 
