@@ -119,7 +119,7 @@ func (n *node) Status() api.Status {
 	n.mu.Lock()
 	c := n.config
 	st := api.Status{
-		Version: version(), ID: n.id, Name: c.System.Name, Role: string(c.System.Role), Platform: string(c.System.Platform),
+		Version: version(), ID: n.id, Name: c.System.Name, Role: string(c.System.Role), Platform: string(c.System.Platform), File: absolute(n.file),
 		State: n.state, PID: os.Getpid(), Started: n.started, Uptime: time.Since(n.started).Seconds(),
 		Path: overall(ifs), Interfaces: ifs, Metrics: n.metrics, Notes: slices.Clone(n.notes), Degraded: []string{},
 	}

@@ -118,7 +118,7 @@ func newCanned() *cannedNode {
 	}
 	return &cannedNode{
 		status: api.Status{
-			Version: "v1.0.0", ID: "00ff", Name: "tp1", Role: "E", Platform: "CE1200", State: api.Ready,
+			Version: "v1.0.0", ID: "00ff", Name: "tp1", Role: "E", Platform: "CE1200", File: "/etc/turnpike/node.yaml", State: api.Ready,
 			PID: 4711, Uptime: 3725, Path: "mixed", Draining: true, Metrics: "http://127.0.0.1:9464/metrics",
 			Interfaces: []api.Interface{
 				{Name: "s0", Side: "internal", Addresses: []string{"198.51.100.1"}, Path: "xdp", Mode: "native", Driver: "veth", MTU: 1500},

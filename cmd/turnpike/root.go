@@ -30,7 +30,7 @@ func newRoot(stdout io.Writer) *cobra.Command {
 		Long: `Turnpike is a TURN server and media relay for the edge of a network. The steady
 state of a relay is carried by an XDP program and does not enter the process.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status, doctor).`,
 		Example: `  turnpike dev                       # try it: a node in a small network of its own
   turnpike serve -c node.yaml        # run a node
   turnpike --state DIR status        # how is the node with that state directory?`,
@@ -51,7 +51,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status).`,
 	root.AddCommand(
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), configCommand(a), versionCommand(a),
-		devCommand(a), demoCommand(a), manualCommand(),
+		devCommand(a), demoCommand(a), manualCommand(), doctorCommand(a),
 	)
 	root.InitDefaultCompletionCmd("")
 	each(root, func(cmd *cobra.Command) {

@@ -24,6 +24,7 @@ type Status struct {
 	Name       string      `json:"name"`
 	Role       string      `json:"role"`
 	Platform   string      `json:"platform"`
+	File       string      `json:"file"` // that was read at the start
 	State      State       `json:"state"`
 	PID        int         `json:"pid"`
 	Started    time.Time   `json:"started"`
