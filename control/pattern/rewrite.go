@@ -170,5 +170,5 @@ func (r *Rewrite) String() string {
 	if r.Behavior == Leave || r.Behavior == Strip {
 		return r.Behavior.String()
 	}
-	return fmt.Sprintf("%s %q", r.Behavior, r.text)
+	return r.Behavior.String() + " " + r.text
 }
