@@ -1,0 +1,502 @@
+package dialplan
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"turnpike.dev/turnpike/control/alias"
+	"turnpike.dev/turnpike/control/pattern"
+	"turnpike.dev/turnpike/control/trace"
+	"turnpike.dev/turnpike/control/zones"
+)
+
+// model is facts A2.1 written down as plainly as it reads: no index, no reuse, every
+// rule tried for every name. A line of its answer is "group place alias protocol hops".
+type model struct {
+	cfg   Config
+	zones []zones.Zone
+	req   Request
+	reg   registered
+	state condition
+	lines []string
+	found bool // somewhere
+	group int
+}
+
+func (m *model) locate() []string {
+	if !m.cfg.NoLoopCheck && slices.Contains(m.req.Seen, m.req.Alias.Name) {
+		return nil
+	}
+	name := m.req.Alias.Name
+	if m.cfg.FallbackAlias != "" && (slices.Contains(m.cfg.Domains, name) || name == "192.0.2.1" && len(m.cfg.Own) > 0) {
+		name = m.cfg.FallbackAlias
+	}
+	m.step2(name, m.req.Trail)
+	return m.lines
+}
+
+// step2 is an alias that begins, or begins again after those of the trail.
+func (m *model) step2(name string, trail []string) {
+	if slices.Contains(trail, name) || len(trail) > 10 {
+		return
+	}
+	trail = append(slices.Clone(trail), name)
+	if m.req.Peer {
+		m.step5(name)
+		return
+	}
+	for _, t := range sorted(m.cfg.Transforms, func(t Transform) int { return t.Priority }) {
+		if !t.Disabled && matchesText(t.Type, t.Pattern, name) {
+			if name = rewritten(t.Type, t.Pattern, t.Behavior, t.Replace, name); name == "" {
+				return
+			}
+			break
+		}
+	}
+	switch next, ok := m.step3(name); {
+	case len(next) > 0:
+		for _, n := range next {
+			m.step2(n, trail)
+		}
+	case ok:
+		m.step5(name)
+		m.direct(name)
+	}
+}
+
+// step3 is call policy: new aliases, or whether the call may go on.
+func (m *model) step3(name string) ([]string, bool) {
+	if m.cfg.Policy.Off {
+		return nil, true
+	}
+	for _, r := range sorted(m.cfg.Policy.Rules, func(r PolicyRule) int { return r.Priority }) {
+		switch {
+		case r.Disabled, !m.from(r.Source, r.SourceName):
+		case r.Caller == Authenticated && !m.req.Authenticated:
+		case r.Caller == Unauthenticated && m.req.Authenticated:
+		case !r.From.Any && !matchesText(r.From.Type, r.From.Pattern, m.req.Caller.Name):
+		case !r.To.Any && !matchesText(r.To.Type, r.To.Pattern, name):
+		case r.Action == Redirect:
+			return r.Destinations, false
+		default:
+			return nil, r.Action == Allow
+		}
+	}
+	switch m.place() {
+	case "local":
+		return nil, m.req.Authenticated || m.cfg.Policy.AllowUnknown
+	case "DefaultZone":
+		return nil, m.cfg.Policy.AllowUnknown
+	}
+	return nil, true
+}
+
+func (m *model) place() string {
+	switch {
+	case m.req.Peer:
+		return "local"
+	case m.req.Zone == nil:
+		return "DefaultZone"
+	}
+	return m.req.Zone.Name
+}
+
+func (m *model) from(s Source, name string) bool {
+	at := m.place()
+	switch s {
+	case AllZones:
+		return at != "DefaultZone"
+	case LocalZone:
+		return at == "local"
+	case Named:
+		return at == name || at == "local" && m.req.Subzone == name
+	}
+	return true
+}
+
+// step5 is the search rules.
+func (m *model) step5(name string) {
+	rules := sorted(m.cfg.Rules, func(r Rule) int { return r.Priority })
+	for len(rules) > 0 {
+		same := 0
+		for same < len(rules) && rules[same].Priority == rules[0].Priority {
+			same++
+		}
+		if end := m.priority(name, rules[:same]); end {
+			return
+		}
+		rules = rules[same:]
+	}
+}
+
+// priority is all rules of one priority. It says whether the search ends with it.
+func (m *model) priority(name string, rules []Rule) (end bool) {
+	var native, other []string
+	nativeFound, otherFound, stop := false, false, false
+	for _, r := range rules {
+		if !m.matches(r, name) {
+			continue
+		}
+		stop = stop || r.Stop
+		to := name
+		if r.Mode == AliasPattern {
+			if to = rewritten(r.Type, r.Pattern, r.Behavior, r.Replace, name); to == "" {
+				continue
+			}
+		}
+		for _, p := range []Protocol{m.req.Protocol, 3 - m.req.Protocol} {
+			places, found := m.ask(r.Target, to, p)
+			if p == m.req.Protocol {
+				native, nativeFound = append(native, places...), nativeFound || found
+			} else {
+				other, otherFound = append(other, places...), otherFound || found
+			}
+		}
+	}
+	if nativeFound {
+		other, otherFound = nil, false
+	}
+	m.add(native)
+	m.add(other)
+	m.found = m.found || nativeFound || otherFound
+	return stop || nativeFound || otherFound
+}
+
+// add makes a group of places that were not there before.
+func (m *model) add(places []string) {
+	added := false
+	for _, p := range places {
+		if !slices.ContainsFunc(m.lines, func(l string) bool { return l[strings.Index(l, " ")+1:] == p }) {
+			m.lines, added = append(m.lines, fmt.Sprintf("%d %s", m.group, p)), true
+		}
+	}
+	if added {
+		m.group++
+	}
+}
+
+func (m *model) matches(r Rule, name string) bool {
+	ip := net(name) && !strings.Contains(name, "@")
+	switch {
+	case r.Disabled, r.Protocol != AnyProtocol && r.Protocol != m.req.Protocol:
+		return false
+	case !m.from(r.Source, r.SourceName), r.Authenticated && !m.req.Authenticated:
+		return false
+	case r.Mode == AnyAlias:
+		return !ip
+	case r.Mode == AnyIPAddress:
+		return ip
+	case r.Mode == AliasPattern:
+		return matchesText(r.Type, r.Pattern, name)
+	}
+	return true
+}
+
+// ask is what a zone has for a name in one protocol, and whether that is certain.
+func (m *model) ask(zone, name string, p Protocol) (places []string, found bool) {
+	if zone == "local" {
+		for _, b := range m.reg[name] {
+			if b.Protocol == p && (p == m.req.Protocol || m.cfg.Interworking != InterworkingOff) && (b.Peer == 0 || !m.req.Peer) {
+				places = append(places, fmt.Sprintf("binding %d %s %s", b.ID, name, p))
+			}
+		}
+		return places, len(places) > 0
+	}
+	z := m.zones[slices.IndexFunc(m.zones, func(z zones.Zone) bool { return z.Name == zone })]
+	hops := min(m.req.HopCount, z.HopCount)
+	unknownIP := net(name) && (host(name) != "192.0.2.1" || len(m.cfg.Own) == 0)
+	interworking := m.cfg.Interworking == InterworkingOn || m.cfg.Interworking == RegisteredOnly && m.place() == "local"
+	switch {
+	case m.req.Peer, hops == 0, unknownIP && m.cfg.UnknownIP != Indirect:
+		return nil, false
+	case p == SIP && !z.SIP, p == H323 && !z.H323, p != m.req.Protocol && !interworking:
+		return nil, false
+	case z.Type == zones.DNS && !domain.MatchString(name):
+		return nil, false
+	}
+	alive := ""
+	for i := range z.Peers {
+		if s := m.state[zone]; i >= len(s) || !s[i].Silent && !s[i].Maintenance {
+			alive += "."
+		}
+	}
+	if z.Type == zones.Neighbour && alive == "" {
+		return nil, false
+	}
+	return []string{fmt.Sprintf("%s%s %s %s %d", zone, alive, name, p, hops)}, false
+}
+
+// direct is a call to an address itself.
+func (m *model) direct(name string) {
+	if m.cfg.UnknownIP == Direct && net(name) && !m.found && m.req.HopCount > 0 &&
+		(host(name) != "192.0.2.1" || len(m.cfg.Own) == 0) {
+		m.add([]string{fmt.Sprintf("address %s %s %d", name, m.req.Protocol, min(m.req.HopCount, 15))})
+	}
+}
+
+// net says whether a name is or ends in an address.
+func net(name string) bool {
+	_, err := netip.ParseAddr(host(name))
+	return err == nil
+}
+
+// host is what stands behind the only @, or the whole name.
+func host(name string) string {
+	if user, host, ok := strings.Cut(name, "@"); ok && user != "" {
+		return host
+	}
+	return name
+}
+
+var domain = regexp.MustCompile(`^[^@]+@([a-z0-9]+\.)*[a-z][a-z0-9]*$`)
+
+func matchesText(typ pattern.Type, text, name string) bool {
+	switch typ {
+	case pattern.Exact:
+		return strings.ToLower(text) == name
+	case pattern.Prefix:
+		return strings.HasPrefix(name, strings.ToLower(text))
+	case pattern.Suffix:
+		return strings.HasSuffix(name, strings.ToLower(text))
+	}
+	return regexp.MustCompile("(?i)^(" + text + ")$").MatchString(name)
+}
+
+// rewritten is what becomes of a name that matches; empty when that is no alias.
+func rewritten(typ pattern.Type, text string, b pattern.Behavior, with, name string) string {
+	switch b {
+	case pattern.Strip, pattern.Replace:
+		if b == pattern.Strip {
+			with = ""
+		}
+		switch typ {
+		case pattern.Prefix:
+			name = with + name[len(text):]
+		case pattern.Suffix:
+			name = name[:len(name)-len(text)] + with
+		case pattern.Exact:
+			name = with
+		case pattern.Regex:
+			name = regexp.MustCompile("(?i)^(?:"+text+")$").ReplaceAllString(name, strings.ReplaceAll(with, `\1`, "${1}"))
+		}
+	case pattern.AddPrefix:
+		name = with + name
+	case pattern.AddSuffix:
+		name += with
+	}
+	return strings.ToLower(name)
+}
+
+// show writes a result as the model does.
+func show(r *Result) []string {
+	var lines []string
+	for i := range r.Targets {
+		t := &r.Targets[i]
+		place := ""
+		switch t.Kind {
+		case ToBinding:
+			place = fmt.Sprintf("binding %d %s %s", t.Binding.ID, t.Alias.Name, t.Protocol)
+		case ToAddress:
+			place = fmt.Sprintf("address %s %s %d", t.Alias.Name, t.Protocol, t.HopCount)
+		default:
+			place = fmt.Sprintf("%s%s %s %s %d", t.Zone.Name, strings.Repeat(".", t.Order.Len()), t.Alias.Name, t.Protocol, t.HopCount)
+		}
+		lines = append(lines, fmt.Sprintf("%d %s", t.Group, place))
+	}
+	return lines
+}
+
+var names = []string{"1", "12", "91", "912", "a@x.ex", "a@y.ex", "b@x.ex", "192.0.2.1", "192.0.2.9", "a@192.0.2.9", "x.ex"}
+
+func drawText(t *rapid.T, typ pattern.Type) string {
+	if typ == pattern.Regex {
+		return rapid.SampledFrom([]string{`9(.*)`, `(\d)\d*`, `(.*)@x\.ex`, `(a)@.*`, `(.*)`}).Draw(t, "regex")
+	}
+	return rapid.SampledFrom([]string{"9", "1", "A", "a@x.ex", "@x.ex", "@Y.ex", "2", "12", "192.0.2.9"}).Draw(t, "text")
+}
+
+func drawBehavior(t *rapid.T, typ pattern.Type, from ...pattern.Behavior) (pattern.Behavior, string) {
+	b := rapid.SampledFrom(from).Draw(t, "behavior")
+	if b == pattern.Strip && (typ == pattern.Exact || typ == pattern.Regex) {
+		b = pattern.Replace
+	}
+	with := []string{"1", "9", "a@x.ex"}
+	switch {
+	case b == pattern.AddSuffix || b == pattern.Replace && typ == pattern.Suffix:
+		with = []string{"2", "@x.ex", "@y.ex"}
+	case typ == pattern.Regex && b == pattern.Replace:
+		with = []string{`\1`, `9\1`, `a@y.ex`}
+	}
+	return b, rapid.SampledFrom(with).Draw(t, "with")
+}
+
+func drawSource(t *rapid.T) (Source, string) {
+	s := rapid.SampledFrom([]Source{AnySource, AnySource, AllZones, LocalZone, Named}).Draw(t, "source")
+	if s != Named {
+		return s, ""
+	}
+	return s, rapid.SampledFrom([]string{"n1", "n2", "DefaultZone", "DefaultSubZone", "sub"}).Draw(t, "source name")
+}
+
+func drawConfig(t *rapid.T) Config {
+	yes := func(what string) bool { return rapid.IntRange(0, 5).Draw(t, what) == 0 }
+	c := Config{
+		Subzones:     []string{"sub"},
+		UnknownIP:    rapid.SampledFrom([]UnknownIP{Indirect, Direct, Off}).Draw(t, "unknown ip"),
+		Interworking: rapid.SampledFrom([]Interworking{RegisteredOnly, InterworkingOff, InterworkingOn}).Draw(t, "interworking"),
+		NoLoopCheck:  yes("no loop check"),
+	}
+	if yes("own") {
+		c.Own = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	}
+	if yes("fallback") {
+		c.FallbackAlias, c.Domains = "1", []string{"x.ex"}
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "transforms") {
+		tr := Transform{Name: fmt.Sprint("t", i), Priority: 10 - i, Disabled: yes("disabled")}
+		tr.Type = pattern.Type(rapid.IntRange(0, 3).Draw(t, "type"))
+		tr.Pattern = drawText(t, tr.Type)
+		tr.Behavior, tr.Replace = drawBehavior(t, tr.Type, pattern.Strip, pattern.Replace, pattern.AddPrefix, pattern.AddSuffix)
+		c.Transforms = append(c.Transforms, tr)
+	}
+	c.Policy = Policy{Off: yes("policy off"), AllowUnknown: rapid.Bool().Draw(t, "open")}
+	for i := range rapid.IntRange(0, 4).Draw(t, "policy") {
+		r := PolicyRule{Name: fmt.Sprint("p", i), Priority: rapid.IntRange(1, 3).Draw(t, "priority"), Disabled: yes("disabled")}
+		r.Source, r.SourceName = drawSource(t)
+		r.Caller = rapid.SampledFrom([]Caller{AnyCaller, AnyCaller, Authenticated, Unauthenticated}).Draw(t, "caller")
+		r.From = Match{Any: !yes("from"), Type: pattern.Suffix, Pattern: "@x.ex"}
+		typ := pattern.Type(rapid.IntRange(0, 3).Draw(t, "type"))
+		r.To = Match{Any: yes("to any"), Type: typ, Pattern: drawText(t, typ)}
+		r.Action = rapid.SampledFrom([]Action{Allow, Allow, Deny, Redirect}).Draw(t, "action")
+		if r.Action == Redirect {
+			r.Destinations = rapid.SliceOfN(rapid.SampledFrom([]string{"1", "a@x.ex", "912"}), 1, 2).Draw(t, "destinations")
+		}
+		c.Policy.Rules = append(c.Policy.Rules, r)
+	}
+	for i := range rapid.IntRange(0, 8).Draw(t, "rules") {
+		r := Rule{Name: fmt.Sprint("r", i), Priority: rapid.IntRange(1, 4).Draw(t, "priority"), Disabled: yes("disabled")}
+		r.Source, r.SourceName = drawSource(t)
+		r.Protocol = rapid.SampledFrom([]Protocol{AnyProtocol, AnyProtocol, SIP, H323}).Draw(t, "protocol")
+		r.Authenticated = yes("authenticated")
+		r.Mode = rapid.SampledFrom([]Mode{Anything, AnyAlias, AnyIPAddress, AliasPattern, AliasPattern, AliasPattern}).Draw(t, "mode")
+		if r.Mode == AliasPattern {
+			r.Type = pattern.Type(rapid.IntRange(0, 3).Draw(t, "type"))
+			r.Pattern = drawText(t, r.Type)
+			r.Behavior, r.Replace = drawBehavior(t, r.Type, pattern.Leave, pattern.Leave, pattern.Strip, pattern.Replace)
+		}
+		r.Stop = yes("stop")
+		r.Target = rapid.SampledFrom([]string{"local", "local", "n1", "n2", "dns"}).Draw(t, "target")
+		c.Rules = append(c.Rules, r)
+	}
+	return c
+}
+
+func drawZones(t *rapid.T) []zones.Zone {
+	list := []zones.Zone{neighbour("n1", "10.0.0.1", "10.0.0.2"), neighbour("n2", "10.0.0.3"), {Name: "dns", Type: zones.DNS, SIP: true}}
+	for i := range list {
+		list[i].HopCount = rapid.SampledFrom([]int{1, 15}).Draw(t, "zone's hop count")
+	}
+	list[1].SIP = rapid.Bool().Draw(t, "n2 speaks SIP")
+	return list
+}
+
+func drawRequest(t *rapid.T, d *zones.Directory) Request {
+	name := rapid.SampledFrom(names)
+	q := Request{
+		Protocol:      rapid.SampledFrom([]Protocol{SIP, H323}).Draw(t, "protocol"),
+		Authenticated: rapid.Bool().Draw(t, "authenticated"),
+		HopCount:      rapid.SampledFrom([]int{0, 1, 15, 70}).Draw(t, "hop count"),
+		Peer:          rapid.IntRange(0, 9).Draw(t, "peer") == 0,
+	}
+	q.Alias, _ = alias.Parse(name.Draw(t, "alias"))
+	q.Caller, _ = alias.Parse(name.Draw(t, "caller"))
+	if z := rapid.SampledFrom([]string{"", "local", "local", "n1", "n2"}).Draw(t, "zone"); z != "" {
+		q.Zone = d.ByName(z)
+	}
+	if q.zoneType() == zones.Local {
+		q.Subzone = rapid.SampledFrom([]string{"DefaultSubZone", "sub"}).Draw(t, "subzone")
+	}
+	q.Seen = rapid.SliceOfN(name, 0, 1).Draw(t, "seen")
+	q.Trail = rapid.SliceOfN(name, 0, 1).Draw(t, "trail")
+	return q
+}
+
+func drawNetwork(t *rapid.T) (registered, condition) {
+	reg, id := registered{}, uint64(0)
+	for _, n := range names {
+		for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "bindings") {
+			id++
+			reg[n] = append(reg[n], Binding{
+				ID: id, Protocol: rapid.SampledFrom([]Protocol{SIP, H323}).Draw(t, "binding's protocol"),
+				Peer: uint8(rapid.IntRange(0, 1).Draw(t, "binding's peer")),
+			})
+		}
+	}
+	state := condition{}
+	for _, z := range []string{"n1", "n2"} {
+		for range 2 {
+			state[z] = append(state[z], zones.PeerState{
+				Silent: rapid.Bool().Draw(t, "silent"), Maintenance: rapid.IntRange(0, 4).Draw(t, "maintenance") == 0,
+			})
+		}
+	}
+	return reg, state
+}
+
+// TestLocateIsItsModel compares plan and model on small worlds, with and without a
+// trace. // RG-09
+func TestLocateIsItsModel(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		cfg, list := drawConfig(t), drawZones(t)
+		dir, err := zones.Compile(zones.Config{Zones: list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Zones = dir
+		plan, err := Compile(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := drawRequest(t, dir)
+		reg, state := drawNetwork(t)
+		m := model{cfg: cfg, zones: list, req: req, reg: reg, state: state}
+		want := m.locate()
+
+		network := Network{Registrations: reg, Health: state}
+		var got, traced Result
+		plan.Locate(&req, network, &got, nil)
+		var why trace.Trace
+		plan.Locate(&req, network, &traced, &why)
+		if diff := cmp.Diff(want, show(&got)); diff != "" {
+			t.Fatalf("-model +plan:\n%s\n%s", diff, text(&why))
+		}
+		if diff := cmp.Diff(show(&got), show(&traced)); diff != "" || got.Reason != traced.Reason || got.Rule != traced.Rule {
+			t.Fatalf("-plain +traced:\n%s%s, %s", diff, got.Reason, traced.Reason)
+		}
+		if (got.Reason == Found) != (len(want) > 0) {
+			t.Fatalf("%d targets, and the reason is %q", len(want), got.Reason)
+		}
+		seen[got.Reason.String()]++
+		seen[fmt.Sprintf("%d groups", m.group)]++
+	})
+	for _, r := range []Reason{Found, NotFound, Denied, SearchLoop, PolicyLoop, HopsUsedUp, NoInterwork, IPRefused, Unreachable} {
+		if seen[r.String()] == 0 && !testing.Short() {
+			t.Logf("no world ended with %q", r)
+		}
+	}
+	t.Log(seen)
+}
+
+func text(t *trace.Trace) string {
+	var b strings.Builder
+	_ = trace.Write(&b, t.Steps(), true)
+	return b.String()
+}
