@@ -21,7 +21,7 @@ func dataplaneCommand(a *app) *cobra.Command {
   turnpike dataplane top
   turnpike dataplane drops`,
 	}
-	cmd.AddCommand(dataplaneStatus(a), dataplaneTop(a), dataplaneDrops(a))
+	cmd.AddCommand(dataplaneStatus(a), dataplaneTop(a), dataplaneDrops(a), dataplaneCapture(a))
 	return cmd
 }
 

@@ -41,6 +41,8 @@ type node struct {
 	records *eventlog.Queue // to standard output
 	spread  spread
 
+	captures captures
+
 	certificate atomic.Pointer[tls.Certificate]
 	told        []string // what watch has told to be degraded
 	manager     manager

@@ -48,6 +48,7 @@ type cannedNode struct {
 	relays  []api.Relay
 	drained []bool
 	killed  []uint64
+	asked   []api.CaptureRequest
 }
 
 func (n *cannedNode) Status() api.Status       { return n.status }
@@ -189,6 +190,8 @@ func TestOutput(t *testing.T) {
 		{"dataplane_status", "dataplane status", 0},
 		{"dataplane_drops", "dataplane drops", 0},
 		{"dataplane_drops_all", "dataplane drops --all", 0},
+		{"dataplane_capture", "dataplane capture --user alice -w /dev/null", 0},
+		{"dataplane_capture_stop", "dataplane capture --stop", 0},
 		{"drain", "drain", 0},
 		{"drain_off", "drain --off", 0},
 		{"reload", "reload", 0},

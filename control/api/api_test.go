@@ -18,6 +18,7 @@ import (
 
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/dataplane/capture"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -89,8 +90,12 @@ func (f *fakeNode) Traffic() Traffic {
 		Program: &Runs{ID: 3, Count: 4, Nanoseconds: 5},
 	}
 }
-func (f *fakeNode) Drain(on bool)             { f.drain = on }
-func (f *fakeNode) Reload() (Reload, error)   { return f.reload, f.err }
+func (f *fakeNode) Drain(on bool)           { f.drain = on }
+func (f *fakeNode) Reload() (Reload, error) { return f.reload, f.err }
+func (f *fakeNode) EndCapture(uint64)       {}
+func (f *fakeNode) Capture(context.Context, CaptureRequest, func(CaptureStart) io.Writer) (capture.Summary, error) {
+	return capture.Summary{}, ErrBusy
+}
 func (f *fakeNode) serve(t *testing.T) string { return serveAt(t, f, t.TempDir()) }
 
 func serveAt(t *testing.T, f *fakeNode, state string) string {

@@ -111,27 +111,38 @@ func (c *Client) Reload(ctx context.Context) (Reload, error) {
 // ask sends a request and reads the answer into a T.
 func ask[T any](ctx context.Context, c *Client, method, path string) (T, error) {
 	var body T
-	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, nil)
+	resp, err := c.send(ctx, method, path, nil)
 	if err != nil {
 		return body, err
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return body, c.explain(err)
-	}
 	defer func() { _ = resp.Body.Close() }()
-	switch {
-	case resp.StatusCode == http.StatusNoContent:
+	if resp.StatusCode == http.StatusNoContent {
 		return body, nil
-	case resp.StatusCode == http.StatusForbidden:
-		return body, fmt.Errorf("the node of %s does not take commands from this user: use root or the node's own user", c.state)
-	case resp.StatusCode >= http.StatusBadRequest:
-		return body, refusal(resp)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
 		return body, fmt.Errorf("read the node's answer: %w", err)
 	}
 	return body, nil
+}
+
+// send sends a request and returns the answer, unless that is a refusal.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusForbidden {
+		return nil, fmt.Errorf("the node of %s does not take commands from this user: use root or the node's own user", c.state)
+	}
+	return nil, refusal(resp)
 }
 
 // refusal is the error that the node answered with.

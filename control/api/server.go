@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"turnpike.dev/turnpike/dataplane/capture"
 )
 
 // Errors that a Node returns and the API turns into answers.
@@ -56,6 +58,7 @@ type Node interface {
 	DataPath
 	TrafficSource
 	Operator
+	Capturer
 }
 
 // Server answers for one node.
@@ -78,6 +81,8 @@ func New(node Node, metrics http.Handler) *Server {
 	s.mux.HandleFunc("PUT /v1/drain", s.drain(true))
 	s.mux.HandleFunc("DELETE /v1/drain", s.drain(false))
 	s.mux.HandleFunc("POST /v1/reload", s.reload)
+	s.mux.HandleFunc("POST /v1/capture", s.capture)
+	s.mux.HandleFunc("DELETE /v1/capture", s.endCapture)
 	if metrics != nil {
 		s.mux.Handle("GET /metrics", metrics)
 	}
@@ -173,8 +178,10 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, ErrInvalid):
+	case errors.Is(err, ErrInvalid), errors.Is(err, capture.ErrOptions):
 		code = http.StatusUnprocessableEntity
+	case errors.Is(err, ErrBusy):
+		code = http.StatusConflict
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -41,10 +41,11 @@ type Backend struct {
 	cpus   int
 	maps   bpf.RelayMaps
 	prog   *ebpf.Program
-	progID uint32
 	memory *memory
 
 	mu      sync.Mutex
+	running *ebpf.Program // prog, or what stands in for it
+	progID  uint32        // of running
 	active  bool
 	ports   []*port
 	router  *router
@@ -113,8 +114,8 @@ func (b *Backend) load() error {
 		return fmt.Errorf("read XDP program: %w", err)
 	}
 	b.size(spec)
-	if err := spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)); err != nil {
-		return fmt.Errorf("set the program's constants: %w", err)
+	if err := b.setConstants(spec); err != nil {
+		return err
 	}
 	tables, err := b.openTables(spec)
 	if err != nil {
@@ -137,8 +138,16 @@ func (b *Backend) load() error {
 		b.memory.unmap()
 		return fmt.Errorf("load XDP program: %w", err)
 	}
-	b.maps, b.prog, b.progID = objects.RelayMaps, objects.Turnpike, programID(objects.Turnpike)
+	b.maps, b.prog = objects.RelayMaps, objects.Turnpike
+	b.running, b.progID = b.prog, programID(b.prog)
 	b.gate, b.hops = newGate(&b.maps, b.memory), newHopTable(b.memory)
+	return nil
+}
+
+func (b *Backend) setConstants(spec *ebpf.CollectionSpec) error {
+	if err := spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)); err != nil {
+		return fmt.Errorf("set the program's constants: %w", err)
+	}
 	return nil
 }
 
@@ -265,7 +274,7 @@ func (b *Backend) attachAll() {
 		if p.mode != ModeNone && d.name == p.name && d.program == b.progID {
 			continue
 		}
-		p.attach(b.prog, b.pins.link(p.name), b.cfg.Generic)
+		p.attach(b.running, b.pins.link(p.name), b.cfg.Generic)
 	}
 }
 
