@@ -386,5 +386,9 @@ func (b *Backend) Close() error {
 	return errors.Join(b.prog.Close(), b.maps.Close())
 }
 
-// Program is the loaded program, for whoever measures it.
-func (b *Backend) Program() *ebpf.Program { return b.prog }
+// Program is the program that packets meet, for whoever measures it.
+func (b *Backend) Program() *ebpf.Program {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.running
+}
