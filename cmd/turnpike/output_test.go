@@ -16,6 +16,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/control/top"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -228,25 +229,19 @@ func TestTop(t *testing.T) {
 	}
 }
 
-func TestBetween(t *testing.T) {
-	reasons := func(xdp, process, pass, stranger, policed uint64) []api.Reason {
-		return []api.Reason{
-			{Reason: "forwarded", Verdict: "forward", Path: "xdp", Packets: xdp},
-			{Reason: "forwarded", Verdict: "forward", Path: "userspace", Packets: process},
-			{Reason: "no_flow", Verdict: "pass", Path: "xdp", Packets: pass},
-			{Reason: "stranger", Verdict: "drop", Path: "xdp", Packets: stranger},
-			{Reason: "policed", Verdict: "drop", Path: "xdp", Packets: policed},
-		}
-	}
-	carried := func(id, packets uint64) api.Relay {
-		return api.Relay{ID: id, Channels: []api.Channel{{Up: relay.FlowStats{Counters: relay.Counters{Packets: packets}}}}}
-	}
-	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	got := between(
-		sample{at, reasons(100, 10, 5, 50, 0), []api.Relay{carried(1, 1000), carried(2, 10)}},
-		sample{at.Add(2 * time.Second), reasons(300, 30, 7, 52, 8), []api.Relay{carried(1, 1010), carried(2, 100), carried(3, 1)}},
-	)
-	want := rates{At: at.Add(2 * time.Second), Relays: 3, XDP: 100, Process: 10, Passed: 1, Dropped: 5, TopDrop: "policed", MaxRelay: 2}
+func TestLineOf(t *testing.T) {
+	got := lineOf(top.Rates{
+		Paths: []top.PathRate{{Path: "xdp", Up: top.Rate{Packets: 60}, Down: top.Rate{Packets: 40}}, {Path: "userspace", Up: top.Rate{Packets: 10}}},
+		Reasons: []top.ReasonRate{
+			{Path: "machine", Reason: "ring_full", Verdict: "drop", PerSecond: 99},
+			{Path: "xdp", Reason: "policed", Verdict: "drop", PerSecond: 4},
+			{Path: "xdp", Reason: "stranger", Verdict: "drop", PerSecond: 1},
+			{Path: "xdp", Reason: "no_flow", Verdict: "pass", PerSecond: 1},
+		},
+		Relays:     []top.RelayRate{{ID: 1, Up: top.Rate{Packets: 1}}, {ID: 2, Down: top.Rate{Packets: 5}}, {ID: 3}},
+		Interfaces: []top.InterfaceRate{{Spread: []float64{3, 1}}, {}},
+	})
+	want := rates{Relays: 3, XDP: 100, Process: 10, Passed: 1, Dropped: 5, TopDrop: "policed", MaxRelay: 2, Imbalance: 1.5}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
