@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is a key whose value differs between two trees.
@@ -20,20 +21,22 @@ type value struct {
 	text, shown string
 	item        *Item
 	list        []string // of a list of values
+	initial     bool     // an entry has it when it is made
 }
 
 // Diff returns what differs between two trees, in the order of the schema.
-// Entries of lists are compared by name.
+// Entries of lists are compared by name; of one that comes or goes, what is at its
+// default is not told.
 func Diff(from, to *Node) []Change {
 	old, now := flatten(from), flatten(to)
 	changed := map[*Item][]string{}
 	for path, v := range old {
-		if now[path].text != v.text {
+		if w, both := now[path]; v.text != w.text && (both || !v.initial) {
 			changed[v.item] = append(changed[v.item], path)
 		}
 	}
 	for path, v := range now {
-		if _, both := old[path]; !both && v.text != "" {
+		if _, both := old[path]; !both && v.text != "" && !v.initial {
 			changed[v.item] = append(changed[v.item], path)
 		}
 	}
@@ -62,6 +65,8 @@ func flatten(n *Node) map[string]value {
 		v := value{text: l.text(), shown: l.shown(), item: l.item}
 		if l.value.Kind() == reflect.Slice {
 			v.list = texts(l.value)
+		} else if strings.Contains(l.item.Path, "[]") {
+			v.initial = v.text == defaultText(l.item, l.value)
 		}
 		out[l.path] = v
 	})

@@ -84,6 +84,7 @@ type finder struct {
 	v        reflect.Value
 	list     reflect.Value // the list that v is an entry or a value of
 	position int           // its place in it
+	indices  []int         // of the entries and values on the way
 }
 
 // find returns what stands at a path of n.
@@ -159,6 +160,7 @@ func (f *finder) entry(s step) error {
 		i = addEntry(list, f.at, s)
 	}
 	f.list, f.position, f.v = list, i, list.Index(i)
+	f.indices = append(f.indices, entryIndex(f.v))
 	f.at += "[]"
 	f.shown += entryStep(f.v)
 	return nil
@@ -176,6 +178,7 @@ func (f *finder) element(list reflect.Value, s step) error {
 		list.Set(reflect.Append(list, reflect.Zero(list.Type().Elem())))
 	}
 	f.list, f.position, f.v = list, s.index-1, list.Index(s.index-1)
+	f.indices = append(f.indices, s.index)
 	f.shown += fmt.Sprintf("[%d]", s.index)
 	return nil
 }

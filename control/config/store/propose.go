@@ -1,0 +1,156 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"turnpike.dev/turnpike/control/config"
+)
+
+// Proposal is a change that somebody asks for: operations, or a whole document.
+type Proposal struct {
+	Author
+	Note string
+	// Expect is the revision that the change was made for; 0: whatever is in force.
+	Expect     int
+	Operations []config.Operation
+	// Document replaces the part of the tree that Scope names.
+	Document *config.Node
+	Scope    config.Scope
+}
+
+// Result is what a proposal came to.
+type Result struct {
+	Revision int             `json:"revision"`
+	Changes  []config.Change `json:"changes"` // empty: everything was so already
+}
+
+// Propose makes a change durable and tells it, or changes nothing. Problems are
+// config.Problems.
+func (s *Store) Propose(p Proposal) (Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cur := s.Current()
+	next, changes, err := s.prepare(cur, p)
+	if err != nil {
+		return Result{}, err
+	}
+	if cur != nil && len(changes) == 0 {
+		return Result{Revision: cur.Number, Changes: []config.Change{}}, nil
+	}
+	if s.May != nil {
+		if err := s.May(changes); err != nil {
+			return Result{}, err
+		}
+	}
+	snap, err := s.write(cur, p, next, changes)
+	if err != nil {
+		return Result{}, err
+	}
+	s.current.Store(snap)
+	s.tell(cur, snap, changes)
+	return Result{Revision: snap.Number, Changes: changes}, nil
+}
+
+// Check returns what a proposal would change, and changes nothing.
+func (s *Store) Check(p Proposal) ([]config.Change, error) {
+	_, changes, err := s.prepare(s.Current(), p)
+	return changes, err
+}
+
+// prepare makes the tree that a proposal asks for.
+func (s *Store) prepare(cur *Snapshot, p Proposal) (*config.Node, []config.Change, error) {
+	if p.Expect != 0 && (cur == nil || cur.Number != p.Expect) {
+		return nil, nil, fmt.Errorf("%w: it is at revision %d, and the change was made for %d: look at the difference and try again", ErrConflict, number(cur), p.Expect)
+	}
+	if cur == nil {
+		if p.Document == nil {
+			return nil, nil, ErrEmpty
+		}
+		return p.Document, config.Diff(config.Default(), p.Document), config.Check(p.Document)
+	}
+	next, err := revise(cur.Node, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return next, config.Diff(cur.Node, next), nil
+}
+
+func revise(cur *config.Node, p Proposal) (*config.Node, error) {
+	if p.Document == nil {
+		return config.Apply(cur, p.Operations)
+	}
+	next, err := config.Adopt(cur, p.Document)
+	if err != nil {
+		return nil, err
+	}
+	switch p.Scope {
+	case config.ScopePeer:
+		return config.Merge(next, cur)
+	case config.ScopeShared:
+		return config.Merge(cur, next)
+	default:
+		return next, config.Check(next)
+	}
+}
+
+func number(s *Snapshot) int {
+	if s == nil {
+		return 0
+	}
+	return s.Number
+}
+
+// write makes the next revision durable.
+func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []config.Change) (*Snapshot, error) {
+	values := config.Values(next)
+	info := Info{
+		Number: max(number(cur), s.newest) + 1, Generation: 1, Time: s.Now().UTC(),
+		Author: p.Author, Note: p.Note, Digest: digest(values),
+		Changes: changes[:min(len(changes), maxRecorded)], More: max(len(changes)-maxRecorded, 0),
+	}
+	if cur != nil {
+		info.Generation = cur.Generation
+	}
+	data, err := encode(info, values, s.ring)
+	if err != nil {
+		return nil, fmt.Errorf("write revision %d: %w", info.Number, err)
+	}
+	name := revisionName(info.Number)
+	if err := replace(s.Files, name, data); err != nil {
+		// If it got its name before that failed, it must not come into force later.
+		return nil, errors.Join(fmt.Errorf("the configuration is unchanged: %w", err), s.discard(name))
+	}
+	s.newest = info.Number
+	s.prune()
+	return &Snapshot{Info: info, Node: next}, nil
+}
+
+func (s *Store) discard(name string) error {
+	names, err := s.Files.List()
+	if err != nil || !slices.Contains(names, name) {
+		return err
+	}
+	return errors.Join(s.Files.Remove(name), s.Files.Sync())
+}
+
+// prune removes the oldest revisions. That it fails does no harm.
+func (s *Store) prune() {
+	numbers, err := s.tidy()
+	if err != nil {
+		return
+	}
+	for _, number := range numbers[min(s.Keep, len(numbers)):] {
+		_ = s.Files.Remove(revisionName(number))
+	}
+}
+
+// Rollback makes the configuration of an earlier revision a new one.
+func (s *Store) Rollback(to int, author Author) (Result, error) {
+	old, err := s.Revision(to)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.Propose(Proposal{Author: author, Note: fmt.Sprintf("rollback to revision %d", to), Document: old.Node})
+}

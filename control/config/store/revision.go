@@ -1,0 +1,163 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/seal"
+)
+
+// Author is who changes the configuration, and from where.
+type Author struct {
+	User string `json:"user"`
+	From string `json:"from"`
+}
+
+// Info is a revision without its document.
+type Info struct {
+	Number int `json:"revision"`
+	// Generation counts the changes of primary (design: cluster); revisions of a
+	// later one win.
+	Generation int       `json:"generation"`
+	Time       time.Time `json:"time"`
+	Author
+	Note string `json:"note,omitempty"`
+	// Changes lists what differs from the revision before, secrets hidden, and More
+	// how many there are besides.
+	Changes []config.Change `json:"changes"`
+	More    int             `json:"more,omitempty"`
+	// Digest is of what peers share: equal digests mean equal shared configuration.
+	Digest string `json:"digest"`
+}
+
+// maxRecorded bounds the changes that a revision lists.
+const maxRecorded = 1000
+
+// Names of files in the store's folder.
+const (
+	revisionPrefix = "revision-"
+	partSuffix     = ".part"
+	keyName        = "system.key"
+)
+
+func revisionName(number int) string { return fmt.Sprintf("%s%010d", revisionPrefix, number) }
+
+// numberOf returns the number of a revision's file; 0: it is none.
+func numberOf(name string) int {
+	digits, ok := strings.CutPrefix(name, revisionPrefix)
+	if !ok || len(digits) != 10 {
+		return 0
+	}
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// encode returns a revision's file: what it is, its values with sealed secrets, and
+// a checksum of both, a line each.
+func encode(info Info, values []config.Value, ring *seal.Ring) ([]byte, error) {
+	head, err := json.Marshal(info)
+	if err != nil {
+		return nil, err
+	}
+	sealed := slices.Clone(values)
+	for i := range sealed {
+		if sealed[i].Item.Secret() {
+			sealed[i] = sealValue(sealed[i], ring)
+		}
+	}
+	body, err := json.Marshal(sealed)
+	if err != nil {
+		return nil, err
+	}
+	data := slices.Concat(head, []byte("\n"), body, []byte("\n"))
+	sum := sha256.Sum256(data)
+	return append(data, "sha256:"+hex.EncodeToString(sum[:])+"\n"...), nil
+}
+
+func sealValue(v config.Value, ring *seal.Ring) config.Value {
+	if v.Texts == nil {
+		v.Text = ring.Seal(v.Path, v.Text)
+		return v
+	}
+	v.Texts = slices.Clone(v.Texts)
+	for i := range v.Texts {
+		v.Texts[i] = ring.Seal(v.Path, v.Texts[i])
+	}
+	return v
+}
+
+var errDamaged = errors.New("the file is damaged")
+
+// split checks a revision's file and returns its two parts.
+func split(data []byte) (head, body []byte, err error) {
+	end := bytes.LastIndex(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) + 1
+	sum := sha256.Sum256(data[:end])
+	if string(data[end:]) != "sha256:"+hex.EncodeToString(sum[:])+"\n" {
+		return nil, nil, errDamaged
+	}
+	head, body, ok := bytes.Cut(data[:end], []byte("\n"))
+	if !ok {
+		return nil, nil, errDamaged
+	}
+	return head, body, nil
+}
+
+// decode reads a revision's file. unknown is what this version cannot take of it.
+func decode(data []byte, ring *seal.Ring) (info Info, n *config.Node, unknown config.Problems, err error) {
+	head, body, err := split(data)
+	if err != nil {
+		return info, nil, nil, err
+	}
+	if err := json.Unmarshal(head, &info); err != nil {
+		return info, nil, nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	var values []config.Value
+	if err := json.Unmarshal(body, &values); err != nil {
+		return info, nil, nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	for i := range values {
+		if err := openValue(&values[i], ring); err != nil {
+			return info, nil, nil, err
+		}
+	}
+	n, unknown = config.FromValues(values)
+	return info, n, unknown, nil
+}
+
+func openValue(v *config.Value, ring *seal.Ring) (err error) {
+	item, ok := config.Lookup(v.Path)
+	if !ok || !item.Secret() {
+		return nil
+	}
+	if v.Texts == nil {
+		v.Text, err = ring.Open(v.Path, v.Text)
+		return err
+	}
+	for i := range v.Texts {
+		if v.Texts[i], err = ring.Open(v.Path, v.Texts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// digest names the shared part of a tree.
+func digest(values []config.Value) string {
+	h := sha256.New()
+	e := json.NewEncoder(h)
+	for _, v := range values {
+		if !v.Item.Peer {
+			_ = e.Encode(v) // a hash takes everything
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
