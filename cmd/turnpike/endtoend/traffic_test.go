@@ -50,35 +50,10 @@ func startTraffic(t *testing.T, rate float64, sites ...*site) *traffic {
 // rate is how many packets per second were sent.
 func (tr *traffic) rate() float64 { return float64(tr.sent.Load()) / tr.elapsed.Seconds() }
 
-const (
-	// pulseRate is how fast the generator sends when it does. It spins on a CPU while
-	// it runs, so it does its work in a part of the time and leaves the rest.
-	pulseRate = 1_000_000
-	pulse     = 40 * time.Millisecond // at most
-	// forgiven is how much of a delay is not made up for.
-	forgiven = time.Second
-)
-
-// send keeps up a rate with pulses. Each takes about 25 ms more than it says, in which
-// the kernel waits.
 func (tr *traffic) send(ctx context.Context, rate float64) error {
 	begun := time.Now()
-	due := begun // the time up to which everything is sent
-	for ctx.Err() == nil {
-		now := time.Now()
-		if now.Sub(due) > forgiven {
-			due = now.Add(-forgiven)
-		}
-		length := min(time.Duration(float64(now.Sub(due))*rate/pulseRate), pulse)
-		r, err := tr.gen.Run(ctx, gen.Load{Rate: pulseRate, Duration: max(length, time.Millisecond), CPU: 1})
-		if err != nil {
-			return err
-		}
-		tr.sent.Add(r.Sent)
-		due = due.Add(time.Duration(float64(r.Sent) / rate * float64(time.Second)))
-	}
-	tr.elapsed = time.Since(begun)
-	return nil
+	defer func() { tr.elapsed = time.Since(begun) }()
+	return tr.gen.Steady(ctx, rate, 1, func(packets uint64) { tr.sent.Add(packets) })
 }
 
 // mix has the sites take turns: the generator's frames come in bunches.
