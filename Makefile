@@ -9,7 +9,9 @@ GO       ?= go
 BIN      := $(CURDIR)/bin
 GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
-PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make openssl rsyslog rsyslog-gnutls
+NFPM     := $(BIN)/nfpm-v2.45.0
+PACKAGES := clang-14 llvm-14 libbpf-dev bpftool coturn tshark iproute2 ethtool gcc libc6-dev make openssl rsyslog rsyslog-gnutls \
+            debootstrap lintian systemd-container
 SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 
@@ -31,6 +33,12 @@ deps: ## install the Debian packages that tests, demo and bench use (as root or 
 build: ## build bin/turnpike (needs Go only; the BPF programs are committed)
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/turnpike ./cmd/turnpike
+
+# VERSION: of the package, else the tag or commit. DIST: where it goes.
+DIST ?= $(CURDIR)/dist
+.PHONY: package
+package: $(NFPM) ## make the Debian package dist/turnpike_VERSION_amd64.deb
+	GO=$(GO) NFPM=$(NFPM) DIST=$(DIST) VERSION=$(VERSION) deploy/debian/build
 
 .PHONY: generate
 generate: ## compile the BPF programs and make all generated files anew (needs clang-14)
@@ -102,3 +110,9 @@ $(GOFUMPT):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) $(GO) install mvdan.cc/gofumpt@v0.12.0
 	mv $(BIN)/gofumpt $@
+
+# 2.46 to 2.48 need a module that cannot be had.
+$(NFPM):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+	mv $(BIN)/nfpm $@
