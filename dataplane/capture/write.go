@@ -23,8 +23,8 @@ type file struct {
 	snap    uint32
 	epoch   time.Time // of the programs' clock
 	began   time.Time
-	numbers map[uint32]int // interface index to number in the file
-	users   map[uint64]string
+	numbers map[uint32]int    // interface index to number in the file
+	users   map[uint64]string // as comments show them
 	packets uint64
 	frames  uint64
 	comment []byte
@@ -75,7 +75,7 @@ func (f *file) learn(relays []Relay) {
 		clear(f.users)
 	}
 	for i := range relays {
-		f.users[relays[i].ID] = relays[i].User
+		f.users[relays[i].ID] = word(relays[i].User)
 	}
 }
 
@@ -107,11 +107,11 @@ func (f *file) frame(r *record, index uint32, what string, p pcapng.Packet) (err
 
 // describe is a frame's comment: key=value, so that a display filter finds it
 // (frame.comment contains "relay=17 ").
-func (f *file) describe(r *record, what string) string {
+func (f *file) describe(r *record, what string) []byte {
 	c := append(f.comment[:0], "relay="...)
 	c = strconv.AppendUint(c, r.Relay, 10)
 	c = append(c, " user="...)
-	c = append(c, word(f.users[r.Relay])...)
+	c = append(c, f.users[r.Relay]...)
 	c = append(c, " direction="...)
 	c = append(c, relay.Direction(r.Direction).String()...)
 	c = append(c, " frame="...)
@@ -123,7 +123,7 @@ func (f *file) describe(r *record, what string) string {
 		c = append(c, bpf.Reason(r.Reason).String()...)
 	}
 	f.comment = c
-	return string(c)
+	return c
 }
 
 // verdict names what the program returned (linux/bpf.h).

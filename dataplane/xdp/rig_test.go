@@ -180,7 +180,7 @@ func (r *rig) tryRun(dev netlink.Link, frame []byte, meta int) (uint32, []byte, 
 			Data: uint32(meta), DataEnd: uint32(len(in)), IngressIfindex: uint32(dev.Attrs().Index),
 		},
 	}
-	verdict, err := r.prog.Run(opts)
+	verdict, err := r.Program().Run(opts)
 	if err != nil {
 		return 0, nil, err
 	}

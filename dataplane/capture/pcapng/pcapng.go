@@ -82,7 +82,7 @@ type Packet struct {
 	Time      time.Time
 	Length    int    // of the frame on the wire
 	Data      []byte // what was kept of it
-	Comment   string
+	Comment   []byte
 	Direction Direction
 	ID        uint64 // the same for one packet on two interfaces
 	Queue     uint32
@@ -144,7 +144,9 @@ func (w *Writer) WritePacket(p *Packet) error {
 	w.uint32(uint32(len(p.Data)))
 	w.uint32(uint32(p.Length))
 	w.padded(p.Data)
-	w.text(optComment, p.Comment)
+	if len(p.Comment) > 0 {
+		w.option(optComment, p.Comment[:min(len(p.Comment), maxText)])
+	}
 	w.head(packetFlags, 4)
 	w.uint32(uint32(p.Direction))
 	if p.Dropped > 0 {

@@ -39,10 +39,10 @@ func example(t testing.TB) []byte {
 		}
 	}
 	in := &Packet{
-		Interface: 0, Time: began, Length: 1500, Data: frame, Comment: "relay=17 frame=received",
+		Interface: 0, Time: began, Length: 1500, Data: frame, Comment: []byte("relay=17 frame=received"),
 		Direction: Inbound, ID: 1, Queue: 3, Verdict: 4, Dropped: 2,
 	}
-	out := &Packet{Interface: 1, Time: ended, Length: len(frame), Data: frame, Comment: "relay=17 frame=sent", Direction: Outbound, ID: 1, Verdict: 4}
+	out := &Packet{Interface: 1, Time: ended, Length: len(frame), Data: frame, Comment: []byte("relay=17 frame=sent"), Direction: Outbound, ID: 1, Verdict: 4}
 	err = errors.Join(w.WritePacket(in), w.WritePacket(out),
 		w.WriteStatistics(0, Statistics{Start: began, End: ended, Received: 3, Dropped: 2, Comment: "ring_full=2"}),
 		w.WriteStatistics(1, Statistics{Start: began, End: ended}))
@@ -149,7 +149,7 @@ func FuzzWriter(f *testing.F) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := w.WritePacket(&Packet{Time: began, Length: length, Data: data, Comment: comment, ID: id, Dropped: dropped}); err != nil {
+			if err := w.WritePacket(&Packet{Time: began, Length: length, Data: data, Comment: []byte(comment), ID: id, Dropped: dropped}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -177,7 +177,7 @@ func BenchmarkWritePacket(b *testing.B) {
 	if _, err := w.AddInterface(Interface{Name: "s0"}); err != nil {
 		b.Fatal(err)
 	}
-	p := &Packet{Time: began, Length: 172, Data: make([]byte, 96), Comment: "relay=17 user=alice direction=up frame=received verdict=redirect"}
+	p := &Packet{Time: began, Length: 172, Data: make([]byte, 96), Comment: []byte("relay=17 user=alice direction=up frame=received verdict=redirect")}
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := w.WritePacket(p); err != nil {
