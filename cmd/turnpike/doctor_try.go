@@ -32,15 +32,10 @@ func tryRelay(ctx context.Context, n *config.Node, st api.Status) doctor.Told {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	var t doctor.Told
-	for _, r := range st.TURN.Relay {
-		if public, err := netip.ParseAddr(r.Public); err == nil {
-			t.Expected = append(t.Expected, public)
-		}
-	}
 	err := errors.New("nobody may use TURN: add turn.users or turn.secrets and reload")
 	if near, far, ok := someUsers(n); ok {
 		if t.Server, err = requestPort(st); err == nil {
-			err = talk(ctx, n, &t, near, far)
+			err = talk(ctx, &t, mayFace(n, st), near, far)
 		}
 	}
 	if err != nil {
@@ -50,9 +45,9 @@ func tryRelay(ctx context.Context, n *config.Node, st api.Status) doctor.Told {
 }
 
 // talk fills in what a client was told, and what came back.
-func talk(ctx context.Context, n *config.Node, t *doctor.Told, near, far tryout.Credentials) (err error) {
+func talk(ctx context.Context, t *doctor.Told, both bool, near, far tryout.Credentials) (err error) {
 	open := func() (net.PacketConn, error) { return tryout.Listen(netip.AddrPortFrom(t.Server.Addr(), 0)) }
-	if !mayFace(n, t.Expected) {
+	if !both {
 		return allocate(t, open, near)
 	}
 	s, closeBoth, err := tryout.Facing(open, t.Server, near, far)
@@ -87,12 +82,15 @@ func allocate(t *doctor.Told, open func() (net.PacketConn, error), c tryout.Cred
 
 // mayFace reports whether two relays may be each other's peers: neither the quota nor
 // the deny list forbids it.
-func mayFace(n *config.Node, told []netip.Addr) bool {
+func mayFace(n *config.Node, st api.Status) bool {
 	if n.TURN.QuotaPerUser == 1 && len(n.TURN.Users) == 1 && len(n.TURN.Secrets) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(n.TURN.DenyList(), func(p netip.Prefix) bool {
-		return slices.ContainsFunc(told, p.Contains)
+		return slices.ContainsFunc(st.TURN.Relay, func(r api.RelayAddress) bool {
+			a, err := netip.ParseAddr(r.Public)
+			return err == nil && p.Contains(a)
+		})
 	})
 }
 

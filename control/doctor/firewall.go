@@ -149,7 +149,7 @@ func (r Rule) mayConcern(s *Snapshot) bool {
 
 // hasPorts reports whether a list of ports as a rule writes it has one of ours.
 func (Rule) hasPorts(list string, own []portSpan) bool {
-	list = strings.ReplaceAll(list, ":", "-") // iptables
+	list = strings.Trim(strings.ReplaceAll(list, ":", "-"), "- ") // iptables has colons
 	for _, p := range parseSpans(list) {
 		if slices.ContainsFunc(own, p.overlaps) {
 			return true

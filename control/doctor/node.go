@@ -120,11 +120,19 @@ func (s *Snapshot) outsideSays(told netip.Addr) (Finding, bool) {
 
 // contradicted compares what a client was told with the configuration.
 func (s *Snapshot) contradicted() []Finding {
-	if s.Told == nil || !s.Told.Relay.IsValid() || slices.Contains(s.Told.Expected, s.Told.Relay.Addr().Unmap()) {
+	if s.Told == nil || !s.Told.Relay.IsValid() || slices.Contains(s.expected(), s.Told.Relay.Addr().Unmap()) {
 		return nil
 	}
-	return []Finding{finding("turn", Problem, fmt.Sprintf("a client was told %s, and the node file says %v", s.Told.Relay.Addr(), s.Told.Expected),
-		"the node runs with an older file, or the addresses changed: start the node again")}
+	return []Finding{finding("turn", Problem, fmt.Sprintf("a client was told %s; by the node file and the interfaces it should be %s", s.Told.Relay.Addr(), joined(s.expected())),
+		"the file or the addresses changed after the start: start the node again")}
+}
+
+func joined(addrs []netip.Addr) string {
+	var texts []string
+	for _, a := range addrs {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, " or ")
 }
 
 func relayEcho(s *Snapshot) []Finding {

@@ -133,7 +133,6 @@ type SoftnetCPU struct{ Processed, Dropped, Squeezed uint64 }
 // Told is what a client was told by the running node, and what came of it.
 type Told struct {
 	Server   netip.AddrPort
-	Expected []netip.Addr // what the configuration says clients are told
 	Relay    netip.AddrPort
 	Sent     int
 	Received int
