@@ -102,7 +102,11 @@ func TestReadmeCommands(t *testing.T) {
 		case strings.Contains(command, " top"):
 			runUntil(t, cmd, ":") // the first line with a time
 		default:
-			if out, err := cmd.CombinedOutput(); err != nil {
+			out, err := cmd.CombinedOutput()
+			if args[1] == "doctor" && cmd.ProcessState.ExitCode() == exitDegraded {
+				err = nil // it has found something: the lab's first node keeps its program
+			}
+			if err != nil {
 				t.Errorf("%s: %v\n%s", command, err, out)
 			}
 		}
