@@ -13,6 +13,7 @@ import (
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
@@ -30,6 +31,8 @@ type node struct {
 	started time.Time
 	sides   []side
 	log     *eventlog.Log
+	syslog  *eventlog.Syslog
+	store   *store.Store
 
 	engine  *relay.Engine
 	totals  *totals // over engine

@@ -287,7 +287,15 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newNode(cfg, file, &stateDir{}, nil, log)
+	state := &stateDir{path: t.TempDir()}
+	stored, ignored, err := openConfiguration(state, file, cfg, log)
+	if err != nil || ignored != "" {
+		t.Fatal(ignored, err)
+	}
+	n := newNode(cfg, file, state, nil, log)
+	if err := n.follow(stored); err != nil {
+		t.Fatal(err)
+	}
 
 	write(strings.NewReplacer("3478", "3479", "password: p", "password: q").Replace(reloadFile) + "log: {level: debug}\n")
 	want := api.Reload{

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike.dev/turnpike/control/api"
-	"turnpike.dev/turnpike/control/config"
 )
 
 func drainCommand(a *app) *cobra.Command {
@@ -72,32 +71,6 @@ func orNone(s string) string {
 		return "(none)"
 	}
 	return s
-}
-
-func configCommand(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "config",
-		Short:   "Check node files",
-		Example: `  turnpike config check node.yaml`,
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "check FILE",
-		Short: "Say what is wrong with a node file, or that nothing is",
-		Example: `  turnpike config check node.yaml
-  turnpike config check /etc/turnpike/node.yaml && systemctl reload turnpike`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			n, err := config.Load(args[0])
-			if err != nil {
-				return err
-			}
-			if _, err := loadCertificate(n.TURN.TLS); err != nil {
-				return err
-			}
-			return a.done(fmt.Sprintf("%s: node %s, %d relays", args[0], n.System.Name, n.MaxRelays()))
-		},
-	})
-	return cmd
 }
 
 func versionCommand(a *app) *cobra.Command {

@@ -1,14 +1,17 @@
 package main
 
 import (
-	"strings"
+	"net"
+	"strconv"
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/eventlog"
 )
 
 // Reload reads the node file again and applies what can change while the node
-// runs. A file with errors changes nothing.
+// runs; the rest is stored for the next start. A file with errors changes nothing.
 func (n *node) Reload() (api.Reload, error) {
 	next, err := config.Load(n.file)
 	if err != nil {
@@ -18,53 +21,123 @@ func (n *node) Reload() (api.Reload, error) {
 	if err != nil {
 		return api.Reload{}, err
 	}
-	n.mu.Lock()
-	running := n.config
-	next.System.State = running.System.State // serve --state may have set it
-	result := api.Reload{Applied: []config.Change{}, NeedsRestart: []config.Change{}}
-	for _, c := range config.Diff(running, next) {
-		if c.Live && (running.TURN.TLS != nil || !strings.HasPrefix(c.Path, "turn.tls.")) {
-			result.Applied = append(result.Applied, c)
-		} else {
-			c.Live = false
-			result.NeedsRestart = append(result.NeedsRestart, c)
-		}
+	before := n.running()
+	next.System.State = before.System.State // serve --state may have set it
+	if _, err := n.store.Propose(store.Proposal{Author: fileAuthor(n.file), Document: next, File: true}); err != nil {
+		return api.Reload{}, err
 	}
-	n.config = withLive(running, next)
-	n.mu.Unlock()
-
-	if certificate != nil {
+	if certificate != nil { // its file may be new under the same name
 		n.certificate.Store(certificate)
 	}
-	if err := n.log.SetLevel(string(next.Log.Level)); err != nil {
-		return result, err
+	result := api.Reload{Applied: config.Diff(before, n.running()), NeedsRestart: n.NeedsRestart()}
+	if result.Applied == nil {
+		result.Applied = []config.Change{}
 	}
-	if n.turn != nil {
-		n.turn.SetUsers(next.TURN.Passwords(), next.TURN.SharedSecrets())
-		n.turn.SetDeny(next.TURN.DenyList())
-	}
-	n.tellReload(result)
 	return result, nil
 }
 
-// withLive returns what runs now with what a reload changes of it.
-func withLive(running, next *config.Node) *config.Node {
-	c := *running
-	c.TURN.Users, c.TURN.Secrets, c.TURN.Deny = next.TURN.Users, next.TURN.Secrets, next.TURN.Deny
-	c.Log.Level = next.Log.Level
-	if c.TURN.TLS != nil && next.TURN.TLS != nil {
-		t := *c.TURN.TLS
-		t.Certificate, t.Key = next.TURN.TLS.Certificate, next.TURN.TLS.Key
-		c.TURN.TLS = &t
-	}
-	return &c
+// running returns the configuration that is at work. It differs from the stored one
+// by what waits for a restart.
+func (n *node) running() *config.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.config
 }
 
-func (n *node) tellReload(r api.Reload) {
-	for _, c := range r.Applied {
-		n.log.Event("System Configuration Changed", "Detail", c.Path+" - changed from: '"+c.From+"' to: '"+c.To+"'", "Src", n.file)
+// Store returns the node's configuration store.
+func (n *node) Store() *store.Store { return n.store }
+
+// NeedsRestart lists what is stored and waits for the next start.
+func (n *node) NeedsRestart() []config.Change {
+	waiting := config.Diff(n.running(), n.store.Current().Node)
+	for i := range waiting {
+		waiting[i].Live = false
 	}
-	for _, c := range r.NeedsRestart {
-		n.log.Warn("System Configuration Needs Restart", "Detail", c.Path+" - changed from: '"+c.From+"' to: '"+c.To+"'", "Src", n.file)
+	if waiting == nil {
+		return []config.Change{}
 	}
+	return waiting
+}
+
+// follow applies a store's configuration now and whenever it changes.
+func (n *node) follow(s *store.Store) error {
+	n.store = s
+	if err := n.applyLog(s.Current().Node.Log); err != nil {
+		return err
+	}
+	s.Subscribe(n.takeOver)
+	return nil
+}
+
+// alarmRestart is "Restart required" (facts A5).
+const alarmRestart = 25001
+
+// takeOver applies what of a revision can change while the node runs.
+func (n *node) takeOver(u store.Update) {
+	n.mu.Lock()
+	n.config = config.TakeLive(n.config, u.New.Node)
+	now := n.config
+	n.mu.Unlock()
+	if err := n.applyLog(now.Log); err != nil {
+		n.log.Error("System Configuration Not Applied", "Detail", err)
+	}
+	if n.turn != nil {
+		n.turn.SetUsers(now.TURN.Passwords(), now.TURN.SharedSecrets())
+		n.turn.SetDeny(now.TURN.DenyList())
+	}
+	if certificate, err := loadCertificate(now.TURN.TLS); err != nil {
+		n.log.Error("System Configuration Not Applied", "Detail", err)
+	} else if certificate != nil {
+		n.certificate.Store(certificate)
+	}
+	n.tellRestart(u.New)
+}
+
+// tellRestart raises the alarm that something waits for a restart, or lowers it.
+func (n *node) tellRestart(s *store.Snapshot) {
+	waiting := config.Diff(n.running(), s.Node)
+	if len(waiting) == 0 {
+		n.store.Alarms.Lower(alarmRestart, "")
+		return
+	}
+	for _, c := range waiting {
+		n.log.Warn("System Configuration Needs Restart", "Detail", config.ChangeText(n.running(), s.Node, c), "Revision", s.Number)
+	}
+	n.store.Alarms.Raise(alarmRestart, "", strconv.Itoa(len(waiting))+" items are stored and wait for a restart, beginning with "+waiting[0].Path)
+}
+
+// applyLog sets levels and remote servers.
+func (n *node) applyLog(c config.Log) error {
+	if err := n.log.SetLevel(string(c.Level)); err != nil {
+		return err
+	}
+	modules := map[string]string{}
+	for _, l := range c.Levels {
+		modules[l.Name] = string(l.Level)
+	}
+	if err := n.log.SetModuleLevels(modules); err != nil {
+		return err
+	}
+	if n.syslog == nil {
+		return nil
+	}
+	return n.syslog.SetServers(syslogServers(c.Syslog))
+}
+
+func syslogServers(list []config.Syslog) []eventlog.Server {
+	servers := make([]eventlog.Server, len(list))
+	for i, s := range list {
+		port := s.Address.Port
+		if port == 0 && s.Transport == config.SyslogTLS {
+			port = 6514 // RFC 5425
+		} else if port == 0 {
+			port = 514 // RFC 5426
+		}
+		servers[i] = eventlog.Server{
+			Address:   net.JoinHostPort(s.Address.Host, strconv.Itoa(int(port))),
+			Transport: eventlog.Transport(s.Transport),
+			Level:     string(s.Level),
+		}
+	}
+	return servers
 }

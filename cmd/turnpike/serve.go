@@ -56,10 +56,6 @@ lists what may stand in the file.`,
 // serve runs a node. Top to bottom it is what a start does and in which order; what
 // must be undone at the end is undone in the opposite order.
 func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (err error) {
-	certificate, err := loadCertificate(n.TURN.TLS)
-	if err != nil {
-		return err
-	}
 	all, err := sides(ctx, n.Interfaces)
 	if err != nil {
 		return err
@@ -75,14 +71,33 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	signal.Ignore(unix.SIGPIPE)
 	records := eventlog.NewQueue(stdout)
 	defer records.Close()
-	log, err := eventlog.New(eventlog.Config{Out: records, File: n.LogFile(), Level: string(n.Log.Level), Node: n.System.Name})
+	remote := eventlog.NewSyslog(n.System.Name)
+	defer remote.Close()
+	log, err := eventlog.New(eventlog.Config{Out: records, File: n.LogFile(), Level: string(n.Log.Level), Syslog: remote, Node: n.System.Name})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+
+	// The configuration: what the store has, with what of the file counts at a start.
+	stored, ignored, err := openConfiguration(state, file, n, log.Module("control.config"))
+	if err != nil {
+		return err
+	}
+	n = stored.Current().Node
+	certificate, err := loadCertificate(n.TURN.TLS)
+	if err != nil {
+		return err
+	}
 	node := newNode(n, file, state, all, log.Module("control.node"))
-	node.records = records
+	node.records, node.syslog = records, remote
 	node.certificate.Store(certificate)
+	if err := node.follow(stored); err != nil {
+		return err
+	}
+	if ignored != "" {
+		node.note(ignored)
+	}
 
 	// A node's heap is some 10 MiB: half the collections cost less than they save.
 	debug.SetGCPercent(200)
@@ -135,7 +150,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err != nil {
 		return err
 	}
-	run.Go(func() error { return api.New(node, metrics).Serve(ctx, socket) })
+	run.Go(func() error { return api.New(node, metrics).Configure(node).Serve(ctx, socket) })
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ const (
 	idFile      = "node.id"
 	nonceFile   = "nonce.key"
 	journalFile = "turn.journal"
+	configDir   = "config" // revisions of the configuration, and the system key
 )
 
 // stateDir is a node's state directory, held by this process alone.
@@ -143,7 +144,7 @@ func removeState(path string) error {
 	if err := removePins(path); err != nil {
 		return err
 	}
-	for _, pattern := range []string{api.SocketName, journalFile + "*", nonceFile + "*", idFile + "*", "event.log*", lockFile} {
+	for _, pattern := range []string{api.SocketName, journalFile + "*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, lockFile} {
 		files, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are right
 		for _, f := range files {
 			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {

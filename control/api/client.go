@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,8 +111,22 @@ func (c *Client) Reload(ctx context.Context) (Reload, error) {
 
 // ask sends a request and reads the answer into a T.
 func ask[T any](ctx context.Context, c *Client, method, path string) (T, error) {
+	return receive[T](c.send(ctx, method, path, nil))
+}
+
+// tell sends a request with a body and reads the answer into a T.
+func tell[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("write the request: %w", err)
+	}
+	return receive[T](c.send(ctx, method, path, bytes.NewReader(data)))
+}
+
+// receive reads an answer into a T.
+func receive[T any](resp *http.Response, err error) (T, error) {
 	var body T
-	resp, err := c.send(ctx, method, path, nil)
 	if err != nil {
 		return body, err
 	}

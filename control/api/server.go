@@ -175,7 +175,10 @@ func reply(w http.ResponseWriter, body any) {
 
 func refuse(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
+	asked, ofConfig := isConfig(err)
 	switch {
+	case ofConfig:
+		code = asked
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
 	case errors.Is(err, ErrInvalid), errors.Is(err, capture.ErrOptions):

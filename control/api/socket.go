@@ -70,6 +70,16 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
+// withPeer keeps who is at the other end of a unix socket.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if u, ok := c.(*net.UnixConn); ok {
+		if uid, err := peerUID(u); err == nil {
+			return context.WithValue(ctx, peerKey{}, uid)
+		}
+	}
+	return ctx
+}
+
 // Close closes the socket and removes it.
 func (l *listener) Close() error {
 	return errors.Join(l.UnixListener.Close(), l.dir.Close())
@@ -110,6 +120,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withPeer,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {

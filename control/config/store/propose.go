@@ -18,6 +18,8 @@ type Proposal struct {
 	// Document replaces the part of the tree that Scope names.
 	Document *config.Node
 	Scope    config.Scope
+	// File: the document is the node file.
+	File bool
 }
 
 // Result is what a proposal came to.
@@ -107,7 +109,7 @@ func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []co
 	values := config.Values(next)
 	info := Info{
 		Number: max(number(cur), s.newest) + 1, Generation: 1, Time: s.Now().UTC(),
-		Author: p.Author, Note: p.Note, Digest: digest(values),
+		Author: p.Author, Note: p.Note, File: p.File && (cur == nil || cur.File), Digest: digest(values),
 		Changes: changes[:min(len(changes), maxRecorded)], More: max(len(changes)-maxRecorded, 0),
 	}
 	if cur != nil {

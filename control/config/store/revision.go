@@ -31,6 +31,9 @@ type Info struct {
 	Time       time.Time `json:"time"`
 	Author
 	Note string `json:"note,omitempty"`
+	// File: this and all revisions before it came from the node file. Such a store
+	// counts as empty: the file as a whole goes on being the configuration.
+	File bool `json:"file,omitempty"`
 	// Changes lists what differs from the revision before, secrets hidden, and More
 	// how many there are besides.
 	Changes []config.Change `json:"changes"`

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/eventlog"
+)
+
+// openConfiguration opens a node's store and settles it with the node file: items
+// that belong to the node are the file's at each start (PS). The shared ones are the
+// file's until somebody changes them in another way; then the file's are ignored,
+// and ignored says so.
+func openConfiguration(state *stateDir, file string, n *config.Node, log *eventlog.Log) (s *store.Store, ignored string, err error) {
+	dir, err := store.OpenDir(state.file(configDir))
+	if err != nil {
+		return nil, "", err
+	}
+	s, err = store.Open(store.Config{Files: dir, Alarms: loggedAlarms{log}, Log: log, Now: time.Now})
+	if err != nil {
+		return nil, "", err
+	}
+	p := store.Proposal{Author: fileAuthor(file), Document: n, File: true}
+	if cur := s.Current(); cur != nil && !cur.File {
+		p.Scope = config.ScopePeer
+		ignored, err = ignoredOf(cur.Node, n, file)
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	if _, err := s.Propose(p); err != nil {
+		return nil, "", fmt.Errorf("%s does not fit the stored configuration: %w", file, err)
+	}
+	return s, ignored, nil
+}
+
+func fileAuthor(file string) store.Author { return store.Author{User: "node file", From: file} }
+
+// ignoredOf says which shared items of a node file are not in force.
+func ignoredOf(stored, n *config.Node, file string) (string, error) {
+	merged, err := config.Merge(stored, n)
+	if err != nil {
+		return "", err
+	}
+	changes := config.Diff(stored, merged)
+	if len(changes) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("%d items of %s are not in force, beginning with %s: the configuration was changed by command since. See them with `turnpike config diff %s`, take them over with `turnpike config apply %s`",
+		len(changes), file, changes[0].Path, file, file), nil
+}
+
+// loggedAlarms tells of alarms in the log, while there is nothing that keeps them.
+type loggedAlarms struct{ log *eventlog.Log }
+
+var _ store.Alarms = loggedAlarms{}
+
+// Raise tells that something is wrong.
+func (a loggedAlarms) Raise(number int, key, detail string) {
+	a.log.Warn("Alarm Raised", "Id", number, "Key", key, "Detail", detail)
+}
+
+// Lower tells that it is right again.
+func (a loggedAlarms) Lower(number int, key string) {
+	a.log.Debug("Alarm Lowered", "Id", number, "Key", key)
+}
