@@ -11,7 +11,7 @@ GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
 NFPM     := $(BIN)/nfpm-v2.45.0
 PACKAGES := clang-14 llvm-14 libbpf-dev bpftool bpftrace nftables coturn tshark iproute2 ethtool gcc libc6-dev make openssl rsyslog rsyslog-gnutls \
-            debootstrap lintian systemd-container
+            debootstrap lintian systemd-container prometheus
 SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 
@@ -19,14 +19,19 @@ BENCHARGS ?=
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Some packages bring services (coturn, prometheus, rsyslog). policy-rc.d keeps them from starting.
 .PHONY: deps
 deps: ## install the Debian packages that tests, demo and bench use (as root or with sudo)
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
-		export DEBIAN_FRONTEND=noninteractive; \
 		echo "deps: installing $$(echo $$missing)"; \
 		$(SUDO) apt-get update -qq; \
-		$(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then \
+			printf '#!/bin/sh\nexit 101\n' | $(SUDO) install -m 755 /dev/stdin $$policy; \
+			trap "$(SUDO) rm -f $$policy" EXIT; \
+		fi; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
 	fi
 
 .PHONY: build

@@ -35,6 +35,13 @@ func (c *captures) begin(end context.CancelFunc) (id uint64, ok bool) {
 	return c.last, true
 }
 
+// running reports whether one runs.
+func (c *captures) running() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end != nil
+}
+
 func (c *captures) done() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -103,6 +103,8 @@ func describeKernel() []metric {
 					e(1, i.Name, i.Path, i.Mode)
 				}
 			}, "interface", "path", "mode"),
+		gauge("capture_running", "1 while `turnpike dataplane capture` records packets, which costs them time.",
+			func(s Snapshot) float64 { return truth(s.Capturing) }),
 		family(prometheus.GaugeValue, "bpf_map_entries", "Entries of a kernel map.",
 			func(s Snapshot, e emit) {
 				for _, m := range s.Maps {

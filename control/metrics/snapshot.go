@@ -29,6 +29,7 @@ type Snapshot struct {
 	Interfaces    []Interface
 	Maps          []Map
 	Queues        []Queues
+	Capturing     bool
 
 	Links  []machine.Link
 	Losses []machine.Loss
