@@ -189,6 +189,7 @@ type CaptureTables struct {
 		FlowLabel uint32
 		Pad       uint32
 	}
+	Vlans [4096][4]uint32
 }
 
 type CaptureTally struct {

@@ -91,14 +91,24 @@ struct slot6 {
 	__u32 pad;
 };
 
-/* Where flows go next. One that is not usable is not read further. */
+/*
+ * Where flows go next. One that is not usable is not read further. The one word says so
+ * and names the VLAN, so that packets without tags ask for nothing more.
+ */
 struct hop {
 	__u8 macs[12]; /* destination, source */
 	__u32 ifindex; /* where XDP_TX may send back what came by it; 0: nowhere */
 	__u16 mtu; /* from the IP header on */
 	__u16 tx;  /* index in tx_devices */
-	__u32 usable;
+	__u32 usable; /* HOP_UNUSABLE, HOP_UNTAGGED, or the VLAN tag as on the wire */
 };
+
+#define HOP_UNUSABLE 0
+#define HOP_UNTAGGED 1 /* no tag: one has its type in the lower half */
+
+/* Interfaces on which a VLAN's number may be the node's: see struct tables. */
+#define VLAN_WAYS 4
+#define VLAN_8021AD 1u /* beside the interface's index, which stands one bit higher */
 
 /* One synchronisation source as one CPU saw it (RFC 3550 A.1, A.3, A.8). */
 struct rtp_source {
@@ -156,6 +166,7 @@ struct tables {
 	struct hop hops[MAX_HOPS];   /* the first is never usable */
 	struct slot slots[SLOTS];
 	struct slot6 slots6[SLOTS];
+	__u32 vlans[4096][VLAN_WAYS]; /* by VLAN: where the node is in it; 0: nowhere more */
 };
 
 /* Keeps the enums in the object's type information, where Go takes them from. */

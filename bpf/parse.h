@@ -15,6 +15,7 @@
 #include "reasons.h"
 
 #define CHANNEL_HEADER 4
+#define VLAN_TAG 4
 #define MAX_PADDING 3
 #define MAX_PAYLOAD 0x3fff /* far over any frame without fragments; bounds offsets */
 
@@ -163,13 +164,17 @@ static __always_inline __be16 family_of(struct xdp_md *ctx, enum reason *reason)
 	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6) ? type : 0;
 }
 
-/* parse fills in all but what is inside the payload (see parse_channel). */
-static __always_inline enum reason parse(struct xdp_md *ctx, int ipv6, struct packet *p)
+/*
+ * parse fills in all but what is inside the payload (see parse_channel). The IP header
+ * begins behind the link's, which is longer with a VLAN tag.
+ */
+static __always_inline enum reason parse(struct xdp_md *ctx, int ipv6, __u32 link,
+					 struct packet *p)
 {
 	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
 	p->ipv6 = ipv6;
-	data += sizeof(struct ethhdr);
+	data += link;
 	return ipv6 ? parse_ipv6(p, data, end) : parse_ipv4(p, data, end);
 }
 

@@ -31,5 +31,7 @@ enum reason {
 	REASON_HOP_LIMIT, /* drop */
 	REASON_NO_DEVICE, /* drop */
 	REASON_SEND_FAILED, /* drop */
+	REASON_TWO_TAGS, /* pass */
+	REASON_UNKNOWN_VLAN, /* pass */
 	REASON_COUNT,
 };

@@ -5,7 +5,7 @@ package bpf
 // The reasons.
 const (
 	ReasonForwarded      Reason = iota // forward: A flow took the packet; it was rewritten and sent on.
-	ReasonNotIP                        // pass: The Ethernet type is neither IPv4 nor IPv6 (ARP, a VLAN tag, ...).
+	ReasonNotIP                        // pass: The Ethernet type is neither IPv4 nor IPv6 (ARP, ...).
 	ReasonShortFrame                   // pass: The frame ends before its headers do.
 	ReasonIPOptions                    // pass: The IPv4 header has options.
 	ReasonIPFragment                   // pass: The packet is a fragment; the system puts it together for the process. Many of these: a path MTU is too small.
@@ -32,6 +32,8 @@ const (
 	ReasonHopLimit                     // drop: The hop limit is used up.
 	ReasonNoDevice                     // drop: The interface that the packet was to leave by is gone.
 	ReasonSendFailed                   // drop: The process could not send the packet (socket buffer full, or the system refused it).
+	ReasonTwoTags                      // pass: The frame has two VLAN tags, of which XDP relays at most one; the system takes them off for the process.
+	ReasonUnknownVLAN                  // pass: The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.
 	// ReasonCount is how many reasons there are.
 	ReasonCount
 )
@@ -41,7 +43,7 @@ var reasons = [ReasonCount]struct {
 	verdict    Verdict
 }{
 	ReasonForwarded:      {"forwarded", "A flow took the packet; it was rewritten and sent on.", Forward},
-	ReasonNotIP:          {"not_ip", "The Ethernet type is neither IPv4 nor IPv6 (ARP, a VLAN tag, ...).", Pass},
+	ReasonNotIP:          {"not_ip", "The Ethernet type is neither IPv4 nor IPv6 (ARP, ...).", Pass},
 	ReasonShortFrame:     {"short_frame", "The frame ends before its headers do.", Pass},
 	ReasonIPOptions:      {"ip_options", "The IPv4 header has options.", Pass},
 	ReasonIPFragment:     {"ip_fragment", "The packet is a fragment; the system puts it together for the process. Many of these: a path MTU is too small.", Pass},
@@ -68,4 +70,6 @@ var reasons = [ReasonCount]struct {
 	ReasonHopLimit:       {"hop_limit", "The hop limit is used up.", Drop},
 	ReasonNoDevice:       {"no_device", "The interface that the packet was to leave by is gone.", Drop},
 	ReasonSendFailed:     {"send_failed", "The process could not send the packet (socket buffer full, or the system refused it).", Drop},
+	ReasonTwoTags:        {"two_tags", "The frame has two VLAN tags, of which XDP relays at most one; the system takes them off for the process.", Pass},
+	ReasonUnknownVLAN:    {"unknown_vlan", "The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.", Pass},
 }

@@ -171,6 +171,7 @@ type RelayTables struct {
 		FlowLabel uint32
 		Pad       uint32
 	}
+	Vlans [4096][4]uint32
 }
 
 // Names of all BPF objects in the ELF.

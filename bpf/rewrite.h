@@ -135,36 +135,43 @@ static __always_inline __u16 new_udp_len(const struct packet *p, const struct sl
 	return s->flags & ADD_CHANNEL ? len + CHANNEL_HEADER : len;
 }
 
-/* rewrite returns 0, or -1 when the frame is not there any more, which cannot be. */
+/*
+ * rewrite returns 0, or -1 when the frame is not there any more, which cannot be. A VLAN
+ * tag, if there is to be one, stands in front of the Ethernet type.
+ */
 static __always_inline int rewrite(struct xdp_md *ctx, const struct packet *p,
 				   const struct slot *s, const struct slot6 *s6,
-				   const struct hop *h, __be16 check)
+				   const struct hop *h, __be16 check, __u32 tag)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u16 udp_len = new_udp_len(p, s);
-	struct ethhdr *eth = data;
+	__be16 *type = data + 2 * ETH_ALEN;
 	struct udphdr *udp;
 	__be16 *channel;
 
-	if ((void *)(eth + 1) > end)
+	if (data + sizeof(struct ethhdr) + VLAN_TAG > end)
 		return -1;
-	*(__u64 *)eth = *(const __u64 *)h->macs;
+	*(__u64 *)data = *(const __u64 *)h->macs;
 	*(__u32 *)(data + 8) = *(const __u32 *)(h->macs + 8);
+	if (tag) {
+		*(__u32 *)type = tag;
+		type += 2;
+	}
 	if (s6) {
-		struct ipv6hdr *ip = (void *)(eth + 1);
+		struct ipv6hdr *ip = (void *)(type + 1);
 
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return -1;
-		eth->h_proto = bpf_htons(ETH_P_IPV6);
+		*type = bpf_htons(ETH_P_IPV6);
 		write_ipv6(ip, p, s6, udp_len);
 	} else {
-		struct iphdr *ip = (void *)(eth + 1);
+		struct iphdr *ip = (void *)(type + 1);
 
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return -1;
-		eth->h_proto = bpf_htons(ETH_P_IP);
+		*type = bpf_htons(ETH_P_IP);
 		write_ipv4(ip, p, s, udp_len);
 	}
 	*(__u64 *)udp = *(const __u32 *)&s->sport | (__u64)bpf_htons(udp_len) << 32 |

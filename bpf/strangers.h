@@ -3,6 +3,7 @@
 #pragma once
 
 #include "maps.h"
+#include "vlan.h"
 
 static __always_inline __u8 port_kind(const struct packet *p)
 {
@@ -31,16 +32,16 @@ static __always_inline __u64 owner_age(__u64 now)
 static __always_inline int has_socket(struct xdp_md *ctx)
 {
 	const void *end = (void *)(long)ctx->data_end;
-	const struct ethhdr *eth = (void *)(long)ctx->data;
-	const struct ipv6hdr *ip6 = (const void *)(eth + 1);
-	const struct iphdr *ip4 = (const void *)(eth + 1);
+	const void *ip = (void *)(long)ctx->data + link_length(tag_of(ctx));
+	const struct ipv6hdr *ip6 = ip;
+	const struct iphdr *ip4 = ip;
 	struct bpf_sock_tuple t = {};
 	__u32 size = sizeof(t.ipv4);
 	struct bpf_sock *sk;
 
 	if ((const void *)(ip4 + 1) + sizeof(struct udphdr) > end)
 		return 1;
-	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+	if (ip4->version == 4) {
 		t.ipv4.saddr = ip4->saddr;
 		t.ipv4.daddr = ip4->daddr;
 		__builtin_memcpy(&t.ipv4.sport, ip4 + 1, 4); /* and dport */

@@ -18,6 +18,7 @@
 #include "rewrite.h"
 #include "stats.h"
 #include "strangers.h"
+#include "vlan.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -45,6 +46,17 @@ __noinline int left_over(struct xdp_md *ctx, enum reason reason, __u64 now)
 	if (verdict_of(reason) == XDP_PASS && owner_is_down(ctx, now))
 		reason = REASON_OWNER_DOWN;
 	return leave(reason, verdict_of(reason));
+}
+
+/*
+ * fits tells whether the device takes a frame of the new length: it allows for one tag
+ * above its MTU, and what is behind the IP packet counts.
+ */
+static __always_inline int fits(struct xdp_md *ctx, const struct hop *h, int growth)
+{
+	long len = ctx->data_end - ctx->data;
+
+	return len + growth <= h->mtu + (long)sizeof(struct ethhdr) + VLAN_TAG;
 }
 
 /* The UDP checksum to send; none stays none, except that IPv6 must have one. */
@@ -77,9 +89,36 @@ static __always_inline int send(struct xdp_md *ctx, const struct packet *p, cons
 	return leave(REASON_NO_DEVICE, verdict);
 }
 
-/* forward relays a packet of a live flow. */
+/* How much of VLAN tags a way through the program knows. */
+enum tagging {
+	NO_TAGS, /* neither the frame nor its next hop has one */
+	ANY_TAGS,
+};
+
+/*
+ * What a way through the program answers that did nothing: relay_slowly is next. It is
+ * called by whoever called that way, because the stacks of nested calls are added up.
+ */
+#define SLOWLY -1
+
+/* Global functions: the verifier goes through them once, and not for each call. */
+int relay_tagged_ipv4(struct xdp_md *ctx);
+int relay_tagged_ipv6(struct xdp_md *ctx);
+int relay_slowly_ipv4(struct xdp_md *ctx);
+int relay_slowly_ipv6(struct xdp_md *ctx);
+
+static __always_inline int relay_with_tags(struct xdp_md *ctx, int ipv6)
+{
+	int verdict = ipv6 ? relay_tagged_ipv6(ctx) : relay_tagged_ipv4(ctx);
+
+	if (verdict != SLOWLY)
+		return verdict;
+	return ipv6 ? relay_slowly_ipv6(ctx) : relay_slowly_ipv4(ctx);
+}
+
+/* forward relays a packet of a live flow, which came with this tag. */
 static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
-				   const struct found *f, __u64 now)
+				   const struct found *f, __u64 now, enum tagging tags, __u32 tag)
 {
 	__u32 index = stats_index(f->index);
 	struct flow_stats *st = bpf_map_lookup_elem(&stats, &index);
@@ -88,8 +127,12 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	const struct rtp_header *rtp;
 	__u32 media = p->payload_len;
 	const struct hop *h = &tables.hops[s->hop];
+	__u32 usable = *(volatile __u32 *)&h->usable;
+	int growth = s->growth;
 	__be16 check;
 
+	if (tags == NO_TAGS && usable != HOP_UNTAGGED)
+		return relay_with_tags(ctx, p->ipv6);
 	if (!st)
 		return left_over(ctx, REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
@@ -103,8 +146,15 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);
 	}
-	if (!*(volatile __u32 *)&h->usable)
-		return left_over(ctx, REASON_NO_NEIGHBOUR, now);
+	if (tags == ANY_TAGS) {
+		if (usable == HOP_UNUSABLE)
+			return left_over(ctx, REASON_NO_NEIGHBOUR, now);
+		growth -= tag ? VLAN_TAG : 0;
+		tag = tag_to_send(usable, tag);
+		growth += tag ? VLAN_TAG : 0;
+		if (!fits(ctx, h, growth))
+			return left_over(ctx, REASON_TOO_BIG, now);
+	}
 	if (header_length(s6 != 0) + new_udp_len(p, s) > h->mtu)
 		return left_over(ctx, REASON_TOO_BIG, now);
 	if (!p->udp_check && p->payload_len > SUM_MAX && s6)
@@ -112,10 +162,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
 		count_rtp(st, index, rtp, now, s->rtp_mult);
-	if (s->growth && bpf_xdp_adjust_head(ctx, -s->growth))
+	if (growth && bpf_xdp_adjust_head(ctx, -growth))
 		return left_over(ctx, REASON_NO_HEADROOM, now);
 	count(st, p->payload_len, now);
-	if (rewrite(ctx, p, s, s6, h, check))
+	if (rewrite(ctx, p, s, s6, h, check, tag))
 		return XDP_ABORTED;
 	return send(ctx, p, h, st);
 }
@@ -160,20 +210,20 @@ out:
 static __always_inline int relay_slowly(struct xdp_md *ctx, int ipv6)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 tag = tag_of(ctx);
 	struct found f = {};
 	struct packet p;
 	enum reason reason;
 	int verdict;
 
-	reason = parse(ctx, ipv6, &p);
+	reason = parse(ctx, ipv6, link_length(tag), &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
 	if (!find_slowly(ctx, &p, &f, now, &verdict))
 		return verdict;
-	return forward(ctx, &p, &f, now);
+	return forward(ctx, &p, &f, now, ANY_TAGS, tag);
 }
 
-/* Global functions: the verifier goes through them once, and not for each call. */
 __noinline int relay_slowly_ipv4(struct xdp_md *ctx)
 {
 	return relay_slowly(ctx, 0);
@@ -185,31 +235,58 @@ __noinline int relay_slowly_ipv6(struct xdp_md *ctx)
 }
 
 /*
- * relay is what nearly every packet goes through, made twice, for each family: it has
- * a hint, and its flow is live. Everything else starts again, slowly.
+ * relay is what nearly every packet goes through, made for each family with and without
+ * VLAN tags: it has a hint, and its flow is live. Everything else starts again, slowly.
  *
  * The clock of leases, policers and last-seen is the coarse one: it steps every few
  * milliseconds, and costs next to nothing.
  */
-static __always_inline int relay(struct xdp_md *ctx, int ipv6)
+static __always_inline int relay(struct xdp_md *ctx, int ipv6, enum tagging tags)
 {
 	const void *end = (void *)(long)ctx->data_end;
 	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 tag = tags == ANY_TAGS ? tag_of(ctx) : 0;
 	struct found f = {};
 	struct packet p;
 	enum reason reason;
 
-	reason = parse(ctx, ipv6, &p);
+	reason = parse(ctx, ipv6, link_length(tag), &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
 	if (is_channel(&p, end)) {
 		if (parse_channel(&p, end) == REASON_FORWARDED && hinted(&p, &f) &&
 		    leased(f.slot, now))
-			return forward(ctx, &p, &f, now);
+			return forward(ctx, &p, &f, now, tags, tag);
 	} else if (hinted(&p, &f) && leased(f.slot, now)) {
-		return forward(ctx, &p, &f, now);
+		return forward(ctx, &p, &f, now, tags, tag);
 	}
+	if (tags == ANY_TAGS)
+		return SLOWLY;
 	return ipv6 ? relay_slowly_ipv6(ctx) : relay_slowly_ipv4(ctx);
+}
+
+/*
+ * The way of frames that have a tag, and of those that get one: what came without one
+ * and turns out to leave with one starts again here.
+ */
+__noinline int relay_tagged_ipv4(struct xdp_md *ctx)
+{
+	return relay(ctx, 0, ANY_TAGS);
+}
+
+__noinline int relay_tagged_ipv6(struct xdp_md *ctx)
+{
+	return relay(ctx, 1, ANY_TAGS);
+}
+
+__noinline int relay_tagged(struct xdp_md *ctx)
+{
+	__be16 family = 0;
+	enum reason reason = check_tag(ctx, &family);
+
+	if (reason != REASON_FORWARDED)
+		return leave(reason, XDP_PASS);
+	return family == bpf_htons(ETH_P_IP) ? relay_with_tags(ctx, 0) : relay_with_tags(ctx, 1);
 }
 
 SEC("xdp")
@@ -219,8 +296,10 @@ int turnpike(struct xdp_md *ctx)
 	__be16 family = family_of(ctx, &reason);
 
 	if (family == bpf_htons(ETH_P_IP))
-		return relay(ctx, 0);
+		return relay(ctx, 0, NO_TAGS);
 	if (family == bpf_htons(ETH_P_IPV6))
-		return relay(ctx, 1);
+		return relay(ctx, 1, NO_TAGS);
+	if (tag_of(ctx))
+		return relay_tagged(ctx);
 	return leave(reason, XDP_PASS);
 }

@@ -96,7 +96,7 @@ func camel(s string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(s, "_") {
 		switch part {
-		case "ip", "udp":
+		case "ip", "udp", "vlan":
 			b.WriteString(strings.ToUpper(part))
 		default:
 			b.WriteString(strings.ToUpper(part[:1]) + part[1:])

@@ -43,19 +43,20 @@ type Backend struct {
 	prog   *ebpf.Program
 	memory *memory
 
-	mu      sync.Mutex
-	running *ebpf.Program // prog, or what stands in for it
-	progID  uint32        // of running
-	active  bool
-	ports   []*port
-	router  *router
-	gate    *gate
-	ids     ids
-	hops    *hopTable
-	flows   map[uint32]*installed
-	byKey   map[bpf.RelayFlowKey]uint32
-	orphans map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
-	tx      map[int]uint32              // interface to index in tx_devices
+	mu       sync.Mutex
+	running  *ebpf.Program // prog, or what stands in for it
+	progID   uint32        // of running
+	active   bool
+	ports    []*port
+	attached map[int]*attachment // by device
+	router   *router
+	gate     *gate
+	ids      ids
+	hops     *hopTable
+	flows    map[uint32]*installed
+	byKey    map[bpf.RelayFlowKey]uint32
+	orphans  map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
+	tx       map[int]uint32              // interface to index in tx_devices
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -67,20 +68,27 @@ const maxFlows = 65536
 // Open loads the program and its maps, taking over the maps that an earlier process
 // pinned. Packets meet the program from Activate on; put the flows in before.
 func Open(cfg Config) (*Backend, error) {
+	r, err := newRouter()
+	if err != nil {
+		return nil, err
+	}
+	return openOn(cfg, r)
+}
+
+// openOn opens on the system as a router sees it.
+func openOn(cfg Config, r *router) (*Backend, error) {
 	if cfg.MaxFlows <= 0 || cfg.MaxFlows > maxFlows {
 		cfg.MaxFlows = maxFlows
 	}
 	b := &Backend{
-		cfg:     cfg,
-		ids:     ids{limit: uint32(cfg.MaxFlows)},
-		flows:   map[uint32]*installed{},
-		byKey:   map[bpf.RelayFlowKey]uint32{},
-		orphans: map[bpf.RelayFlowKey]uint32{},
-		tx:      map[int]uint32{},
-	}
-	var err error
-	if b.router, err = newRouter(); err != nil {
-		return nil, err
+		cfg:      cfg,
+		router:   r,
+		attached: map[int]*attachment{},
+		ids:      ids{limit: uint32(cfg.MaxFlows)},
+		flows:    map[uint32]*installed{},
+		byKey:    map[bpf.RelayFlowKey]uint32{},
+		orphans:  map[bpf.RelayFlowKey]uint32{},
+		tx:       map[int]uint32{},
 	}
 	if err := b.load(); err != nil {
 		b.router.close()
@@ -91,7 +99,7 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	for _, name := range cfg.Interfaces {
-		b.ports = append(b.ports, &port{name: name, mode: ModeNone, reason: "not attached yet"})
+		b.ports = append(b.ports, &port{name: name, why: "not attached yet"})
 	}
 	return b, nil
 }
@@ -202,11 +210,13 @@ func (b *Backend) Activate() error {
 	b.done.Go(func() { b.beatUntil(ctx) })
 	b.mu.Lock()
 	b.active = true
+	err := b.router.loadDevices() // they may have changed since Open
 	b.takeOverWaiting()
 	b.attachAll()
+	links := b.links()
 	b.mu.Unlock()
 	b.done.Go(func() { b.watch(ctx) })
-	return errors.Join(b.pins.dropLinks(b.cfg.Interfaces), b.pins.dropOthers())
+	return errors.Join(err, b.pins.dropLinks(links), b.pins.dropOthers())
 }
 
 func (b *Backend) heartbeat() { atomic.StoreUint64(b.memory.heartbeat, monotonic()) }
@@ -266,18 +276,6 @@ func (b *Backend) readSystem(read func() error) bool {
 	return true
 }
 
-// attachAll attaches where the program is not attached: it was refused, somebody took
-// it off, or the device is another now.
-func (b *Backend) attachAll() {
-	for _, p := range b.ports {
-		d := b.router.devices[p.index]
-		if p.mode != ModeNone && d.name == p.name && d.program == b.progID {
-			continue
-		}
-		p.attach(b.running, b.pins.link(p.name), b.cfg.Generic)
-	}
-}
-
 // ingressReason says why packets to a local address do not meet the program.
 func (b *Backend) ingressReason(local netip.Addr) string {
 	index, ok := b.router.ownerOf(local)
@@ -285,12 +283,13 @@ func (b *Backend) ingressReason(local netip.Addr) string {
 		return fmt.Sprintf("no interface has the address %s", local)
 	}
 	for _, p := range b.ports {
-		if p.index == index && p.mode != ModeNone {
-			return ""
+		if p.index != index {
+			continue
 		}
-		if p.index == index || p.name == b.router.devices[index].name {
-			return p.reason
+		if mode, why := p.state(); mode == ModeNone {
+			return why
 		}
+		return ""
 	}
 	return fmt.Sprintf("interface %s is not one of the node's", b.router.devices[index].name)
 }
@@ -338,38 +337,6 @@ func (b *Backend) findTx() {
 	}
 }
 
-// Interface is an interface of the node as it stands.
-type Interface struct {
-	Name   string `json:"name"`
-	Index  int    `json:"index"`
-	Mode   Mode   `json:"mode"`
-	Reason string `json:"reason,omitempty"` // why not native
-}
-
-// Status is the kernel's relay as it stands.
-type Status struct {
-	Interfaces  []Interface `json:"interfaces"`
-	Pins        string      `json:"pins"`
-	ProgramID   uint32      `json:"program_id"`
-	Flows       int         `json:"flows"`
-	MaxFlows    int         `json:"max_flows"`
-	Permissions int         `json:"permissions"`
-}
-
-// Status returns the kernel's relay as it stands.
-func (b *Backend) Status() Status {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := Status{
-		Pins: b.pins.dir, ProgramID: b.progID, Flows: len(b.flows), MaxFlows: b.cfg.MaxFlows,
-		Permissions: len(b.gate.permissions),
-	}
-	for _, p := range b.ports {
-		s.Interfaces = append(s.Interfaces, Interface{p.name, p.index, p.mode, p.reason})
-	}
-	return s
-}
-
 // Close lets go of everything. What is pinned stays: media goes on under its lease.
 func (b *Backend) Close() error {
 	if b.cancel != nil {
@@ -378,8 +345,8 @@ func (b *Backend) Close() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, p := range b.ports {
-		p.close()
+	for _, a := range b.attached {
+		a.close()
 	}
 	b.memory.unmap()
 	b.router.close()

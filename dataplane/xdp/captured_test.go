@@ -211,7 +211,7 @@ func TestCaptureTellsReasons(t *testing.T) {
 	for reason := range bpf.ReasonCount {
 		switch reason {
 		case bpf.ReasonForwarded, bpf.ReasonSendFailed, bpf.ReasonNotIP, bpf.ReasonShortFrame, bpf.ReasonNotUDP,
-			bpf.ReasonIPExtension, bpf.ReasonMappedAddress, bpf.ReasonNotOurs: // not of a relay's address
+			bpf.ReasonTwoTags, bpf.ReasonIPExtension, bpf.ReasonMappedAddress, bpf.ReasonNotOurs: // not of a relay's address
 		default:
 			if !told[reason.String()] {
 				t.Errorf("no packet is said to leave for reason %s: %s", reason, rec.summary)

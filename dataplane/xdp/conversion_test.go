@@ -126,11 +126,16 @@ func (r *rig) convert(t *testing.T, seen *capture, f relay.Flow, d datagram) {
 	if f.Out.Dst == client4 || f.Out.Dst == client6 {
 		to, mac = r.s0, clientMAC
 	}
+	if v := r.trunk.over(to); v != nil {
+		to, want.tags = v, sentTags(v, d.tags)
+	} else {
+		want.tags = nil
+	}
 	copy(want.macs[:6], mac[:])
 	copy(want.macs[6:], to.Attrs().HardwareAddr)
 	var got []byte
 	var is uint32
-	moved := r.moved(func() { is, got = r.run(t, r.in(f.Key.Local), d.frame(t)) })
+	moved := r.moved(func() { is, got = r.run(t, r.trunk.under(r.in(f.Key.Local)), d.frame(t)) })
 	if diff := cmp.Diff(map[bpf.Reason]uint64{bpf.ReasonForwarded: 1}, moved); diff != "" {
 		t.Fatalf("%+v: reasons (-want +got):\n%s", d, diff)
 	}
@@ -149,7 +154,7 @@ func (r *rig) convert(t *testing.T, seen *capture, f relay.Flow, d datagram) {
 // be fragmented: it needs one of its own (RFC 6864).
 func identification(t *testing.T, want, in datagram, got []byte) uint16 {
 	t.Helper()
-	if want.dst.Addr().Is6() || len(got) < 20+14 {
+	if want.dst.Addr().Is6() || len(got) < want.udpAt() {
 		return 0
 	}
 	if want.df && in.dst.Addr().Is4() {
@@ -158,7 +163,7 @@ func identification(t *testing.T, want, in datagram, got []byte) uint16 {
 	if want.df {
 		return 0
 	}
-	return binary.BigEndian.Uint16(got[18:])
+	return binary.BigEndian.Uint16(got[want.udpAt()-16:])
 }
 
 // pattern is a payload that is no RTP.

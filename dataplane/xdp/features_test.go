@@ -17,7 +17,7 @@ func TestFeatures(t *testing.T) {
 	}
 	defer r.close()
 	for range 100 {
-		f, err := r.features(deviceNamed(t, "s0").Attrs().Index)
+		f, err := r.drivers.features(deviceNamed(t, "s0").Attrs().Index)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func TestFeatures(t *testing.T) {
 			t.Fatalf("features %#x", f)
 		}
 	}
-	if _, err := r.features(12345); err == nil {
+	if _, err := r.drivers.features(12345); err == nil {
 		t.Error("a device that is not there has features")
 	}
 }

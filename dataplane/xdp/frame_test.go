@@ -21,14 +21,23 @@ type datagram struct {
 	payload  []byte
 	padding  int    // zero bytes behind the ChannelData message
 	trailer  []byte // behind the IP packet
+	tags     []vlan // in front of the Ethernet type
 	noCheck  bool   // no UDP checksum
 }
+
+// vlan is a VLAN tag.
+type vlan struct{ typ, tci uint16 }
 
 // defaultMACs are those of frames that come in.
 var defaultMACs = [12]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}
 
 func (d datagram) frame(t testing.TB) []byte {
 	t.Helper()
+	if len(d.tags) > 0 {
+		untagged := d
+		untagged.tags = nil
+		return tagged(untagged.frame(t), d.tags...)
+	}
 	udp := &layers.UDP{SrcPort: layers.UDPPort(d.src.Port()), DstPort: layers.UDPPort(d.dst.Port())}
 	eth := &layers.Ethernet{DstMAC: d.macs[:6], SrcMAC: d.macs[6:]}
 	ip := d.ip(eth)
@@ -50,6 +59,16 @@ func (d datagram) frame(t testing.TB) []byte {
 		check[0], check[1] = 0xff, 0xff
 	}
 	return append(frame, d.trailer...)
+}
+
+// tagged puts tags into a frame.
+func tagged(frame []byte, tags ...vlan) []byte {
+	whole := append([]byte{}, frame[:12]...)
+	for _, tag := range tags {
+		whole = binary.BigEndian.AppendUint16(whole, tag.typ)
+		whole = binary.BigEndian.AppendUint16(whole, tag.tci)
+	}
+	return append(whole, frame[12:]...)
 }
 
 func (d datagram) ip(eth *layers.Ethernet) gopacket.SerializableLayer {
@@ -84,10 +103,11 @@ func (d datagram) message() []byte {
 
 // udpAt is where the UDP header stands in the frame.
 func (d datagram) udpAt() int {
+	link := 14 + 4*len(d.tags)
 	if d.dst.Addr().Is6() {
-		return 14 + 40
+		return link + 40
 	}
-	return 14 + 20
+	return link + 20
 }
 
 // payloadAt is where the payload stands, behind a ChannelData header.

@@ -76,7 +76,7 @@ func (b *Backend) resolve(h hop) (bpf.RelayHop, string) {
 	if reason != "" {
 		return entry, reason
 	}
-	tx, err := b.txIndex(h.ifindex)
+	tx, err := b.txIndex(b.router.devices[h.ifindex].under)
 	if err != nil {
 		return bpf.RelayHop{}, err.Error()
 	}

@@ -13,9 +13,16 @@ var leavings = []leaving{
 	{reason: bpf.ReasonForwarded, name: "added", frame: of(d6, nil), set: with(down(6, 6), nil), s1: true},
 
 	{reason: bpf.ReasonNotIP, name: "ARP", frame: raw(0x0806, make([]byte, 46)...)},
-	{reason: bpf.ReasonNotIP, name: "VLAN tag", frame: raw(0x8100, make([]byte, 46)...)},
+	{reason: bpf.ReasonNotIP, name: "ARP in a VLAN", frame: raw(0x8100, 0, 7, 0x08, 0x06, 0, 1)},
 	{reason: bpf.ReasonNotIP, name: "802.3 length", frame: raw(46, make([]byte, 46)...)},
 
+	{reason: bpf.ReasonTwoTags, name: "802.1ad and 802.1Q", frame: raw(0x88a8, 0, 7, 0x81, 0x00, 0, 8, 0x08, 0x00)},
+	{reason: bpf.ReasonTwoTags, name: "of a flow", frame: of(in(u4, vlan{0x8100, 0}, vlan{0x8100, 0}), nil), set: with(up(4, 4), nil)},
+	{reason: bpf.ReasonUnknownVLAN, name: "of a flow", frame: of(in(u4, vlan{0x8100, 7}), nil), set: with(up(4, 4), nil)},
+	{reason: bpf.ReasonForwarded, name: "priority", frame: of(in(u4, vlan{0x8100, 0xa000}), nil), set: with(up(4, 4), nil)},
+
+	{reason: bpf.ReasonNotIP, name: "nothing behind a tag", frame: raw(0x8100, 0, 7)},
+	{reason: bpf.ReasonShortFrame, name: "no IPv4 header in a VLAN", frame: raw(0x8100, 0, 0, 0x08, 0x00)},
 	{reason: bpf.ReasonShortFrame, name: "no IPv4 header", frame: raw(0x0800)},
 	{reason: bpf.ReasonShortFrame, name: "no IPv6 header", frame: raw(0x86dd, make([]byte, 39)...)},
 	{reason: bpf.ReasonShortFrame, name: "part of IPv4 header", frame: raw(0x0800, d4Bytes(19)...)},

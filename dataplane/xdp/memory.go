@@ -22,6 +22,7 @@ type memory struct {
 	hops      []bpf.RelayHop
 	slots     []bpf.RelaySlot
 	slots6    []bpf.RelaySlot6
+	vlans     [][vlanWays]uint32 // by VLAN number
 	stats     []bpf.RelayFlowStats
 	more      []bpf.RelayMoreSources
 	mapped    [][]byte
@@ -44,6 +45,7 @@ func mapMemory(tables, stats, more *ebpf.Map) (_ *memory, err error) {
 	mem.ports = t.Ports[:]
 	mem.hops = unsafe.Slice((*bpf.RelayHop)(unsafe.Pointer(&t.Hops)), len(t.Hops))
 	mem.slots = unsafe.Slice((*bpf.RelaySlot)(unsafe.Pointer(&t.Slots)), len(t.Slots))
+	mem.vlans = t.Vlans[:]
 	mem.slots6 = unsafe.Slice((*bpf.RelaySlot6)(unsafe.Pointer(&t.Slots6)), len(t.Slots6))
 	if b, err = mem.mmap(stats); err != nil {
 		return nil, err

@@ -3,13 +3,10 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
-	"reflect"
-	"slices"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/bpf"
@@ -21,26 +18,6 @@ type hop struct {
 	ifindex int
 	via     netip.Addr
 	mtu     int // of the route; 0: the device's
-}
-
-// device is what the table needs to know of a link.
-type device struct {
-	name      string
-	mtu       int
-	mac       [6]byte
-	ethernet  bool
-	up        bool
-	sends     bool // takes redirected frames
-	bounces   bool // takes frames back by XDP_TX
-	sendsWhy  string
-	program   uint32 // number of the XDP program on it
-	addresses []netip.Addr
-}
-
-func (d device) equal(e device) bool {
-	addresses := slices.Equal(d.addresses, e.addresses)
-	d.addresses, e.addresses = nil, nil
-	return addresses && reflect.DeepEqual(d, e)
 }
 
 type routeKey struct{ src, dst netip.Addr }
@@ -63,12 +40,23 @@ type neighbour struct {
 	fixed bool
 }
 
+// system is what the router asks the kernel; a *netlink.Handle answers.
+type system interface {
+	LinkList() ([]netlink.Link, error)
+	AddrList(link netlink.Link, family int) ([]netlink.Addr, error)
+	NeighList(ifindex, family int) ([]netlink.Neigh, error)
+	NeighSet(n *netlink.Neigh) error
+	RouteGetWithOptions(dst net.IP, options *netlink.RouteGetOptions) ([]netlink.Route, error)
+	Close()
+}
+
+var _ system = (*netlink.Handle)(nil)
+
 // router knows the next hop of every flow: the routes that the kernel answered, the
 // neighbours that it told, and the devices. Changes empty what they may have changed.
 type router struct {
-	netlink    *netlink.Handle
-	generic    *nl.SocketHandle // for what the handle does not know
-	family     uint16           // of netlink's netdev
+	netlink    system
+	drivers    drivers
 	devices    map[int]device
 	ways       map[routeKey]way
 	neighbours map[neighbourKey]neighbour
@@ -80,25 +68,19 @@ func newRouter() (*router, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	family, err := h.GenlFamilyGet("netdev")
+	d, err := newNetdev(h)
 	if err != nil {
 		h.Close()
-		return nil, fmt.Errorf("find netlink family netdev: %w", err)
-	}
-	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
-	if err != nil {
-		h.Close()
-		return nil, fmt.Errorf("open netlink: %w", err)
+		return nil, err
 	}
 	return &router{
-		netlink: h, generic: &nl.SocketHandle{Socket: s}, family: family.ID,
-		ways: map[routeKey]way{}, managed: map[neighbourKey]bool{},
+		netlink: h, drivers: d, ways: map[routeKey]way{}, managed: map[neighbourKey]bool{},
 	}, nil
 }
 
 func (r *router) close() {
 	r.netlink.Close()
-	r.generic.Close()
+	r.drivers.close()
 }
 
 // maxWays bounds the cache of routes.
@@ -108,64 +90,6 @@ const maxWays = 65536
 func (r *router) reload() error {
 	clear(r.ways)
 	return errors.Join(r.loadDevices(), r.loadNeighbours())
-}
-
-func (r *router) loadDevices() error {
-	links, err := r.netlink.LinkList()
-	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
-	}
-	r.devices = make(map[int]device, len(links))
-	for _, l := range links {
-		r.devices[l.Attrs().Index] = r.describe(l)
-	}
-	addrs, err := r.netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return fmt.Errorf("list addresses: %w", err)
-	}
-	for _, a := range addrs {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		d, known := r.devices[a.LinkIndex]
-		if ok && known {
-			d.addresses = append(d.addresses, ip.Unmap())
-			r.devices[a.LinkIndex] = d
-		}
-	}
-	return nil
-}
-
-func (r *router) describe(l netlink.Link) device {
-	a := l.Attrs()
-	d := device{
-		name:     a.Name,
-		mtu:      a.MTU,
-		ethernet: len(a.HardwareAddr) == 6 && a.EncapType == "ether",
-		up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
-	}
-	copy(d.mac[:], a.HardwareAddr)
-	if a.Xdp != nil {
-		d.program = a.Xdp.ProgId
-	}
-	d.sends, d.sendsWhy = r.takesRedirects(l)
-	// What veth's XDP_TX sends stays in the far end's ring when that has no XDP program
-	// itself: nobody is woken. A redirect to the same device does it.
-	d.bounces = l.Type() != "veth"
-	return d
-}
-
-// takesRedirects reports whether a device sends frames that XDP redirects to it. The
-// kernel throws them away where it does not.
-func (r *router) takesRedirects(l netlink.Link) (bool, string) {
-	f, err := r.features(l.Attrs().Index)
-	switch {
-	case err != nil:
-		return false, err.Error()
-	case f&featureXmit != 0:
-		return true, ""
-	case l.Type() == "veth":
-		return false, "the veth's other end took neither GRO (ethtool -K PEER gro off, then on) nor an XDP program while it was up"
-	}
-	return false, "the driver cannot send redirected frames"
 }
 
 func (r *router) loadNeighbours() error {
@@ -217,35 +141,23 @@ func (r *router) forget(n *netlink.Neigh) bool {
 	return r.learn(n)
 }
 
-// ownerOf returns the interface that has a local address.
-func (r *router) ownerOf(addr netip.Addr) (int, bool) {
-	for index, d := range r.devices {
-		if slices.Contains(d.addresses, addr) {
-			return index, true
-		}
-	}
-	return 0, false
-}
-
 // next works out the next hop from src to dst, or why there is none.
 func (r *router) next(src, dst netip.Addr) (hop, string) {
 	w := r.way(src, dst)
 	return w.hop, w.reason
 }
 
-// resolve works out what the program needs to send to a hop, or why it cannot.
+// resolve works out what the program needs to send to a hop, or why it cannot. A VLAN
+// device's neighbours, link address and MTU are its own; the frames go by the device
+// under it.
 func (r *router) resolve(h hop) (bpf.RelayHop, string) {
 	var e bpf.RelayHop
 	d, ok := r.devices[h.ifindex]
-	switch {
-	case !ok:
+	if !ok {
 		return e, fmt.Sprintf("the interface to %s is gone", h.via)
-	case !d.up:
-		return e, fmt.Sprintf("interface %s to %s is down", d.name, h.via)
-	case !d.ethernet:
-		return e, fmt.Sprintf("interface %s to %s is no Ethernet device", d.name, h.via)
-	case !d.sends:
-		return e, fmt.Sprintf("cannot redirect to %s: %s", d.name, d.sendsWhy)
+	}
+	if why := r.cannotSend(d); why != "" {
+		return e, why
 	}
 	key := neighbourKey{h.ifindex, h.via}
 	to, ok := r.neighbours[key]
@@ -255,18 +167,43 @@ func (r *router) resolve(h hop) (bpf.RelayHop, string) {
 	if !ok {
 		return e, fmt.Sprintf("the link address of %s on %s is not known yet", h.via, d.name)
 	}
-	mtu := d.mtu
+	under := r.devices[d.under]
+	mtu := min(d.mtu, under.mtu)
 	if h.mtu > 0 {
 		mtu = min(mtu, h.mtu)
 	}
-	if d.bounces {
-		e.Ifindex = uint32(h.ifindex)
+	if under.bounces {
+		e.Ifindex = uint32(d.under)
 	}
 	e.Mtu = uint16(min(mtu, 1<<16-1))
 	copy(e.Macs[:6], to.mac[:])
 	copy(e.Macs[6:], d.mac[:])
-	e.Usable = 1
+	e.Usable = d.tag
+	if d.tag == 0 {
+		e.Usable = hopUntagged
+	}
 	return e, ""
+}
+
+// hopUntagged is HOP_UNTAGGED in bpf/layout.h.
+const hopUntagged = 1
+
+// cannotSend says why the program cannot send by a device; empty when it can.
+func (r *router) cannotSend(d device) string {
+	under := r.devices[d.under]
+	switch {
+	case d.refused != "":
+		return d.refused
+	case !d.up:
+		return fmt.Sprintf("interface %s is down", d.name)
+	case !under.up:
+		return fmt.Sprintf("interface %s under %s is down", under.name, d.name)
+	case !d.ethernet:
+		return fmt.Sprintf("interface %s is no Ethernet device", d.name)
+	case !under.sends:
+		return fmt.Sprintf("cannot redirect to %s: %s", under.name, under.sendsWhy)
+	}
+	return ""
 }
 
 // manage has the kernel keep a neighbour's link address known (NTF_EXT_MANAGED).

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,7 +19,7 @@ const (
 	bpffs = "/sys/fs/bpf"
 	// schema is the version of bpf/layout.h. Maps of another schema are not touched:
 	// the flows are put into new ones, and then the program is replaced.
-	schema = 1
+	schema = 2
 )
 
 // PinDir is where the node with this name and state directory pins its program,
@@ -114,18 +115,40 @@ func (p pins) dropOthers() error {
 	return nil
 }
 
-// dropLinks removes the links of interfaces that are not the node's any more: the
-// program leaves them.
+// linkTo returns the pinned link to a device and where it is pinned, or nil. The device
+// may have had another name when it was.
+func (p pins) linkTo(ifindex int) (link.Link, string) {
+	entries, err := os.ReadDir(p.links())
+	if err != nil {
+		return nil, ""
+	}
+	for _, e := range entries {
+		pin := filepath.Join(p.links(), e.Name())
+		l, err := link.LoadPinnedLink(pin, nil)
+		if err != nil {
+			continue
+		}
+		if linkedTo(l) == ifindex {
+			return l, pin
+		}
+		_ = l.Close()
+	}
+	return nil, ""
+}
+
+// dropLinks removes the pinned links but for those to keep: of interfaces that are not the
+// node's any more, which the program leaves, and of devices that are gone.
 func (p pins) dropLinks(keep []string) error {
 	entries, err := os.ReadDir(p.links())
 	if err != nil {
 		return fmt.Errorf("read pinned links: %w", err)
 	}
 	for _, e := range entries {
-		if slices.ContainsFunc(keep, func(ifname string) bool { return safeName(ifname) == e.Name() }) {
+		pin := filepath.Join(p.links(), e.Name())
+		if slices.Contains(keep, pin) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(p.links(), e.Name())); err != nil {
+		if err := os.Remove(pin); err != nil {
 			return fmt.Errorf("remove link of an earlier interface: %w", err)
 		}
 	}

@@ -86,7 +86,7 @@ func (b *Backend) Queues() []Spread {
 // countQueues asks the driver, in the two ways that drivers have; nil: it does not count.
 func (b *Backend) countQueues(index int, name string) []uint64 {
 	b.mu.Lock() // the socket is shared
-	counts, err := b.router.queueStats(index)
+	counts, err := b.router.drivers.queueStats(index)
 	b.mu.Unlock()
 	if err == nil && len(counts) > 0 {
 		return counts
@@ -175,9 +175,9 @@ const (
 )
 
 // queueStats asks for the packets of each receive queue of a device. Few drivers answer.
-func (r *router) queueStats(ifindex int) ([]uint64, error) {
-	req := nl.NewNetlinkRequest(int(r.family), unix.NLM_F_DUMP)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: r.generic}
+func (n *netdev) queueStats(ifindex int) ([]uint64, error) {
+	req := nl.NewNetlinkRequest(int(n.family), unix.NLM_F_DUMP)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: n.socket}
 	req.AddData(genlHeader{command: netdevCmdQstatsGet, version: 1})
 	req.AddData(nl.NewRtAttr(qstatsIfindex, nl.Uint32Attr(uint32(ifindex))))
 	req.AddData(nl.NewRtAttr(qstatsScope, uintAttr(scopeQueue)))

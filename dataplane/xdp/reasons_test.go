@@ -279,3 +279,5 @@ func stunOf(size int) datagram {
 func channelled(d datagram, number uint16) datagram { d.channel = number; return d }
 
 func padded(d datagram, n int) datagram { d.padding = n; return d }
+
+func in(d datagram, tags ...vlan) datagram { d.tags = tags; return d }

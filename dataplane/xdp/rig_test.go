@@ -35,6 +35,7 @@ type rig struct {
 	*Backend
 	s0, s1  netlink.Link
 	sockets []*net.UDPConn // of its ports
+	trunk   *trunk         // nil: no VLANs
 }
 
 // The rig's addresses, as in lab.ThreeNodes.
@@ -50,14 +51,20 @@ const testChannel = 0x4001
 // newRig opens and activates a back end in the namespace that the process is in.
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
+	return newRigOn(t, cfg, nil)
+}
+
+// newRigOn has the rig's devices with VLANs on top of them.
+func newRigOn(t testing.TB, cfg Config, on *trunk) *rig {
+	t.Helper()
 	if cfg.PinDir == "" {
 		cfg.PinDir = pinDir(t)
 	}
 	if cfg.MaxFlows == 0 {
 		cfg.MaxFlows = 256
 	}
-	cfg.Interfaces = []string{"s0", "s1"}
-	r := &rig{s0: deviceNamed(t, "s0"), s1: deviceNamed(t, "s1")}
+	cfg.Interfaces = on.names("s0", "s1")
+	r := &rig{s0: deviceNamed(t, "s0"), s1: deviceNamed(t, "s1"), trunk: on}
 	for _, n := range []struct {
 		dev netlink.Link
 		ip  netip.AddrPort
@@ -65,8 +72,15 @@ func newRig(t testing.TB, cfg Config) *rig {
 	}{{r.s0, client4, clientMAC}, {r.s0, client6, clientMAC}, {r.s1, peer4, peerMAC}, {r.s1, peer6, peerMAC}} {
 		setNeighbour(t, n.dev, n.ip.Addr(), n.mac)
 	}
-	var err error
-	if r.Backend, err = Open(cfg); err != nil {
+	router, err := newRouter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if on != nil {
+		on.system = router.netlink
+		router.netlink, router.drivers = on, tagKeeper{router.drivers}
+	}
+	if r.Backend, err = openOn(cfg, router); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -71,12 +71,12 @@ func (b *Backend) StandIn(p *ebpf.Program) error {
 func (b *Backend) exchange(p *ebpf.Program) error {
 	b.running, b.progID = p, programID(p)
 	var errs []error
-	for _, port := range b.ports {
-		if port.mode == ModeNone || port.link == nil {
+	for _, a := range b.attached {
+		if a.mode == ModeNone || a.link == nil {
 			continue
 		}
-		if err := port.link.Update(p); err != nil {
-			errs = append(errs, fmt.Errorf("replace the program on %s: %w", port.name, explain(err)))
+		if err := a.link.Update(p); err != nil {
+			errs = append(errs, fmt.Errorf("replace the program on %s: %w", a.name, explain(err)))
 		}
 	}
 	return errors.Join(errs...)
