@@ -15,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
 	"turnpike.dev/turnpike/dataplane/userspace"
@@ -40,6 +41,7 @@ type node struct {
 	kernel  *xdp.Backend // nil: none
 	whyNot  string       // there is no kernel back end
 	turn    *turn.Server // nil: off
+	router  *routing.Router
 
 	records *eventlog.Queue // to standard output
 	spread  spread

@@ -52,6 +52,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status, doc
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), configCommand(a), versionCommand(a),
 		devCommand(a), demoCommand(a), manualCommand(), doctorCommand(a),
+		locateCommand(a), zoneCommand(a), checkCommand(a),
 	)
 	root.InitDefaultCompletionCmd("")
 	each(root, func(cmd *cobra.Command) {

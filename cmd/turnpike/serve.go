@@ -95,6 +95,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err := node.follow(stored); err != nil {
 		return err
 	}
+	if err := node.route(stored); err != nil {
+		return err
+	}
 	if ignored != "" {
 		node.note(ignored)
 	}

@@ -59,6 +59,7 @@ type Node interface {
 	TrafficSource
 	Operator
 	Capturer
+	Router
 }
 
 // Server answers for one node.
@@ -83,6 +84,8 @@ func New(node Node, metrics http.Handler) *Server {
 	s.mux.HandleFunc("POST /v1/reload", s.reload)
 	s.mux.HandleFunc("POST /v1/capture", s.capture)
 	s.mux.HandleFunc("DELETE /v1/capture", s.endCapture)
+	s.mux.HandleFunc("POST /v1/locate", s.locate)
+	s.mux.HandleFunc("GET /v1/zones", s.zones)
 	if metrics != nil {
 		s.mux.Handle("GET /metrics", metrics)
 	}
@@ -181,7 +184,7 @@ func refuse(w http.ResponseWriter, err error) {
 		code = asked
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, ErrInvalid), errors.Is(err, capture.ErrOptions):
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrWrongQuestion), errors.Is(err, capture.ErrOptions):
 		code = http.StatusUnprocessableEntity
 	case errors.Is(err, ErrBusy):
 		code = http.StatusConflict

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
+
+	"turnpike.dev/turnpike/control/pattern"
 )
 
 func (c checker) network() {
@@ -147,11 +148,13 @@ func (c checker) rules() {
 		}
 		first[t.Priority] = t.Name
 		c.pattern(at+"pattern", t.Pattern)
+		c.rewrite(at, t.Pattern, t.Behavior, t.Replace)
 	}
 	for _, r := range c.n.SearchRules {
 		at := fmt.Sprintf("search_rules[%d].", r.Index)
 		c.pattern(at+"pattern", r.Pattern)
 		c.source(at, r.Name, r.Source, r.SourceName)
+		c.rewrite(at, r.Pattern, r.Behavior, r.Replace)
 		if r.Behavior != BehaviorLeave && (r.Pattern.Type == PatternAny || r.Pattern.Type == PatternIP) {
 			c.wrong(at+"behavior", fmt.Sprintf("search rule %s matches anything and cannot %s a part of it", r.Name, r.Behavior), "write a pattern, or behavior: leave")
 		}
@@ -199,14 +202,34 @@ func (c checker) pattern(at string, p Pattern) {
 	case any && p.String != "":
 		c.wrong(at+".string", fmt.Sprintf("%s has a string, and type %s looks at none", at, p.Type), "write type: exact, prefix, suffix or regex")
 	case p.Type == PatternRegex:
-		if _, err := regexp.Compile(p.String); err != nil {
-			c.wrong(at+".string", fmt.Sprintf("%s is no regular expression: %s", at, reason(err)), "see https://pkg.go.dev/regexp/syntax for what may stand there")
+		if _, err := pattern.Compile(pattern.Regex, p.String); err != nil {
+			c.wrong(at+".string", fmt.Sprintf("%s cannot be %q", at, p.String), reason(err))
 		}
 	}
 }
 
-// reason returns what a regular expression's error says, without its own words of
-// introduction.
+// rewrite checks what a transform or a search rule makes of the aliases that match.
+func (c checker) rewrite(at string, p Pattern, b Behavior, replace string) {
+	var typ pattern.Type
+	var behavior pattern.Behavior
+	if typ.UnmarshalText([]byte(p.Type)) != nil || behavior.UnmarshalText([]byte(strings.ReplaceAll(string(b), "_", ""))) != nil {
+		return // no pattern
+	}
+	compiled, err := pattern.Compile(typ, p.String)
+	if err != nil {
+		return // told by pattern
+	}
+	if _, err := pattern.CompileRewrite(compiled, behavior, replace); err != nil {
+		c.wrong(at+"behavior", fmt.Sprintf("behavior %s does not go with this pattern", b), err.Error())
+	}
+}
+
+// reason returns what a regular expression's error says, without what the problem has
+// said already.
 func reason(err error) string {
-	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, "error parsing regexp: "); ok {
+		return after
+	}
+	return text
 }

@@ -40,7 +40,7 @@ func (s *search) refuse(kind, name, why string) {
 
 // missed records a rule that matches and leads nowhere.
 func (s *search) missed(r *rule, why string) {
-	s.t.Add(trace.Step{Kind: "target", Name: r.zone.Name, Outcome: trace.Skipped, Why: why})
+	s.t.Add(trace.Step{Kind: "target", Name: r.zone.Name, Outcome: trace.Missed, Why: why})
 }
 
 // skip records a rule that does not match.

@@ -22,6 +22,7 @@ type Outcome string
 const (
 	Took    Outcome = "took"    // it applied, or gave something
 	Skipped Outcome = "skipped" // it did not apply
+	Missed  Outcome = "missed"  // it applied, and led nowhere
 	Refused Outcome = "refused" // it ended the search or this branch
 	Noted   Outcome = "noted"   // nothing was decided
 )
@@ -141,7 +142,7 @@ func mark(o Outcome) string {
 		return "+"
 	case Refused:
 		return "!"
-	case Skipped:
+	case Skipped, Missed:
 		return "-"
 	}
 	return " "

@@ -53,7 +53,7 @@ func Choose(z *Zone, h Health, name string) Order {
 	var o Order
 	var states [MaxPeers]PeerState
 	for i := range z.Slots() {
-		s := stateOf(z, h, i)
+		s := StateOf(z, h, i)
 		if s.Silent || s.Maintenance {
 			continue
 		}
@@ -67,7 +67,9 @@ func Choose(z *Zone, h Health, name string) Order {
 	return o
 }
 
-func stateOf(z *Zone, h Health, i int) PeerState {
+// StateOf returns what is known of a peer. One of a zone that is not monitored is taken
+// to live, and so is each when nobody knows.
+func StateOf(z *Zone, h Health, i int) PeerState {
 	if h == nil {
 		return PeerState{}
 	}
@@ -128,7 +130,7 @@ func Status(z *Zone, h Health) string {
 	}
 	active, checking := 0, 0
 	for i := range z.Slots() {
-		switch s := stateOf(z, h, i); {
+		switch s := StateOf(z, h, i); {
 		case s.Checking:
 			checking++
 		case !s.Silent:

@@ -226,6 +226,12 @@ func (m *Members) addSubnet(p netip.Prefix, rule int32) {
 	}
 }
 
+// Has says whether there is a subzone of a name.
+func (m *Members) Has(subzone string) bool {
+	_, ok := m.subzones[subzone]
+	return ok
+}
+
 // Endpoint is who wants to register.
 type Endpoint struct {
 	Addr    netip.Addr

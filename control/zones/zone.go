@@ -173,9 +173,7 @@ func (d *Directory) add(z *Zone, c Config) error {
 			addrs = []netip.Addr{a}
 		}
 		for _, a := range addrs {
-			if err := d.listen(z, a.Unmap(), p.Port); err != nil {
-				return err
-			}
+			d.listen(z, a.Unmap(), p.Port)
 		}
 	}
 	return nil
@@ -207,17 +205,16 @@ func check(z *Zone, cluster []string) error {
 	return nil
 }
 
-// listen notes that what comes from an address comes from a zone.
-func (d *Directory) listen(z *Zone, a netip.Addr, port uint16) error {
-	at := netip.AddrPortFrom(a, port)
-	if other := d.byPeer[at]; other != nil && other != z {
-		return fmt.Errorf("peer %s is in zone %q too: a request from there could not be told apart", at.Addr(), other.Name)
+// listen notes that what comes from an address comes from a zone. Where two zones
+// list an address, the first has it: both can be called, but who calls cannot be told
+// apart.
+func (d *Directory) listen(z *Zone, a netip.Addr, port uint16) {
+	if at := netip.AddrPortFrom(a, port); d.byPeer[at] == nil {
+		d.byPeer[at] = z
 	}
-	d.byPeer[at] = z
 	if d.byAddr[a] == nil {
 		d.byAddr[a] = z
 	}
-	return nil
 }
 
 // Zones returns the configured zones in their order.

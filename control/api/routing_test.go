@@ -1,0 +1,58 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"turnpike.dev/turnpike/control/routing"
+)
+
+func (f *fakeNode) Locate(q routing.Question) (routing.Answer, error) {
+	if q.Alias == "" {
+		return routing.Answer{}, errors.New("an alias cannot be empty")
+	}
+	return routing.Answer{Found: true, Reason: "found", Targets: []routing.Target{{Alias: q.Alias, Zone: q.Source}}}, nil
+}
+
+func (f *fakeNode) Zones() []routing.ZoneSummary { return []routing.ZoneSummary{{Name: "local"}} }
+
+func TestRouting(t *testing.T) {
+	f := newFake()
+	c := NewClient(f.serve(t))
+	got, err := c.Locate(t.Context(), routing.Question{Alias: "a", Source: "z"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := f.Locate(routing.Question{Alias: "a", Source: "z"})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	zones, err := c.Zones(t.Context())
+	if diff := cmp.Diff(f.Zones(), zones); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if _, err := c.Locate(t.Context(), routing.Question{}); err == nil || !strings.Contains(err.Error(), "cannot be empty") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestQuestionsAreBounded(t *testing.T) {
+	s := New(newFake(), nil)
+	for name, body := range map[string]string{
+		"no JSON":     "x",
+		"unknown key": `{"aliass": "a"}`,
+		"endless":     `{"alias": "` + strings.Repeat("a", maxQuestion) + `"}`,
+	} {
+		w := httptest.NewRecorder()
+		s.mux.ServeHTTP(w, httptest.NewRequest("POST", "/v1/locate", bytes.NewReader([]byte(body))))
+		if w.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
