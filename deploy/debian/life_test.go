@@ -63,6 +63,7 @@ func TestLifeOfAPackage(t *testing.T) {
 	calls.end(t)
 
 	m.reloads(t)
+	m.keeps(t, second)
 	m.removed(t, l)
 	m.purged(t, before)
 }
@@ -169,6 +170,22 @@ func (m *machine) reloads(t *testing.T) {
 	m.run(t, "systemctl", "reload", "turnpike")
 	m.write(t, nodeFile, strings.Replace(opened, "mode: on", "mod: on", 1))
 	m.exits(t, 1, "systemctl", "reload", "turnpike")
+	m.unchanged(t, process)
+}
+
+// keeps: a version that refuses the node file does not take the place of one that runs.
+func (m *machine) keeps(t *testing.T, file string) {
+	t.Helper()
+	process := m.property(t, "MainPID")
+	said := m.run(t, "apt-get", "install", "-y", "--reinstall", file)
+	if !strings.Contains(said, "did you mean mode?") || !strings.Contains(said, "the old version goes on") {
+		t.Errorf("it is not said why:\n%s", said)
+	}
+	m.unchanged(t, process)
+}
+
+func (m *machine) unchanged(t *testing.T, process string) {
+	t.Helper()
 	if now := m.property(t, "MainPID"); now != process || m.property(t, "ActiveState") != "active" {
 		t.Errorf("the service is %s with process %s, was %s", m.property(t, "ActiveState"), now, process)
 	}

@@ -1,11 +1,14 @@
 package debian_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"turnpike.dev/turnpike/perf/lab"
 )
@@ -23,6 +26,12 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if packages.dir != "" {
 		_ = os.RemoveAll(packages.dir)
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }

@@ -31,14 +31,16 @@ func TestSameBytesEveryTime(t *testing.T) {
 // Lintian finds nothing but what turnpike.lintian-overrides gives a reason for.
 func TestLintianIsContent(t *testing.T) {
 	slow(t)
-	file := packaged(t, older)
-	cmd := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error,warning,pedantic", "--pedantic", file)
+	cmd := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error,warning,pedantic",
+		"--pedantic", "--display-info", packaged(t, older))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
-	if used := run(t, "lintian", "--allow-root", "--tags", "unused-override,mismatched-override", file); strings.TrimSpace(used) != "" {
-		t.Errorf("overrides that nothing needs:\n%s", used)
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "-override ") {
+			t.Errorf("an override that nothing needs: %s", line)
+		}
 	}
 }
 
