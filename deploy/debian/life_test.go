@@ -1,6 +1,7 @@
 package debian_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"turnpike.dev/turnpike/control/doctor"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
 )
@@ -36,6 +38,7 @@ func TestLifeOfAPackage(t *testing.T) {
 	m.install(t, first)
 	m.isClosed(t)
 	m.isOpened(t)
+	m.isHealthy(t)
 
 	calls := allocate(t, l)
 	m.onXDP(t)
@@ -242,4 +245,27 @@ func (m *machine) pins(t *testing.T) []string {
 	t.Helper()
 	said := m.run(t, "find", "/sys/fs/bpf", "-mindepth", "1", "-not", "-name", "*.debug", "-not", "-path", "/sys/fs/bpf/turnpike")
 	return strings.Fields(said)
+}
+
+// isHealthy: the doctor, who makes a relay through the node as a client does, finds no
+// problem, and nothing to mend in what the package brings. What the machine brings may
+// cost something: clock, queues, what others load it with.
+func (m *machine) isHealthy(t *testing.T) {
+	t.Helper()
+	said, err := m.command("turnpike", "doctor", "-o", "json").Output() // its code is that of the worst finding
+	var report doctor.Report
+	if json.Unmarshal(said, &report) != nil {
+		t.Fatalf("doctor: %v\n%s", err, said)
+	}
+	ours := []doctor.ID{"port-range", "capabilities", "bpffs", "socket-buffers", "xdp-native", "relay-address", "relay-echo", "degraded"}
+	for _, f := range report.Findings {
+		if f.Severity == doctor.Problem || f.Severity == doctor.Warning && slices.Contains(ours, f.ID) {
+			t.Errorf("doctor: %s %s of %s: %s (%s)", f.Severity, f.ID, f.Subject, f.What, f.Command)
+		}
+	}
+	for _, id := range ours {
+		if !slices.ContainsFunc(report.Findings, func(f doctor.Finding) bool { return f.ID == id }) {
+			t.Errorf("doctor has no word on %s", id)
+		}
+	}
 }
