@@ -23,6 +23,20 @@ type CaptureChoice struct {
 	Scope      uint16
 }
 
+type CaptureCrowd struct {
+	_     structs.HostLayout
+	Until uint64
+	Pad   [7]uint64
+	Cpus  [64]struct {
+		_     structs.HostLayout
+		Spare uint64
+		All   uint64
+		Pad   [6]uint64
+	}
+	Sources [2][16384]uint64
+	Known   [2][65536]uint32
+}
+
 type CaptureFlowKey struct {
 	_          structs.HostLayout
 	Local      [16]uint8
@@ -204,6 +218,7 @@ type CaptureTally struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	CaptureMapChosen        = "chosen"
+	CaptureMapCrowds        = "crowds"
 	CaptureMapExits         = "exits"
 	CaptureMapFlows         = "flows"
 	CaptureMapLocals        = "locals"
@@ -219,6 +234,7 @@ const (
 	CaptureVarBatch         = "batch"
 	CaptureVarBatchNs       = "batch_ns"
 	CaptureVarBurstNs       = "burst_ns"
+	CaptureVarCrowdSecret   = "crowd_secret"
 	CaptureVarEmitPortKind  = "emit_port_kind"
 	CaptureVarEmitScope     = "emit_scope"
 	CaptureVarEmitSlotFlags = "emit_slot_flags"
@@ -282,6 +298,7 @@ type CaptureProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type CaptureMapSpecs struct {
 	Chosen      *ebpf.MapSpec `ebpf:"chosen"`
+	Crowds      *ebpf.MapSpec `ebpf:"crowds"`
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
@@ -301,6 +318,7 @@ type CaptureVariableSpecs struct {
 	Batch         *ebpf.VariableSpec `ebpf:"batch"`
 	BatchNs       *ebpf.VariableSpec `ebpf:"batch_ns"`
 	BurstNs       *ebpf.VariableSpec `ebpf:"burst_ns"`
+	CrowdSecret   *ebpf.VariableSpec `ebpf:"crowd_secret"`
 	EmitPortKind  *ebpf.VariableSpec `ebpf:"emit_port_kind"`
 	EmitScope     *ebpf.VariableSpec `ebpf:"emit_scope"`
 	EmitSlotFlags *ebpf.VariableSpec `ebpf:"emit_slot_flags"`
@@ -334,6 +352,7 @@ func (o *CaptureObjects) Close() error {
 // It can be passed to LoadCaptureObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CaptureMaps struct {
 	Chosen      *ebpf.Map `ebpf:"chosen"`
+	Crowds      *ebpf.Map `ebpf:"crowds"`
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Locals      *ebpf.Map `ebpf:"locals"`
@@ -349,6 +368,7 @@ type CaptureMaps struct {
 func (m *CaptureMaps) Close() error {
 	return _CaptureClose(
 		m.Chosen,
+		m.Crowds,
 		m.Exits,
 		m.Flows,
 		m.Locals,
@@ -369,6 +389,7 @@ type CaptureVariables struct {
 	Batch         *ebpf.Variable `ebpf:"batch"`
 	BatchNs       *ebpf.Variable `ebpf:"batch_ns"`
 	BurstNs       *ebpf.Variable `ebpf:"burst_ns"`
+	CrowdSecret   *ebpf.Variable `ebpf:"crowd_secret"`
 	EmitPortKind  *ebpf.Variable `ebpf:"emit_port_kind"`
 	EmitScope     *ebpf.Variable `ebpf:"emit_scope"`
 	EmitSlotFlags *ebpf.Variable `ebpf:"emit_slot_flags"`

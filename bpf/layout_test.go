@@ -19,6 +19,7 @@ func TestLayoutsAreEqual(t *testing.T) {
 		"flow_key": RelayFlowKey{}, "flow_tag": RelayFlowTag{}, "slot": RelaySlot{}, "slot6": RelaySlot6{},
 		"hop": RelayHop{}, "flow_stats": RelayFlowStats{}, "more_sources": RelayMoreSources{},
 		"rtp_source": RelayRtpSource{}, "permission_key": RelayPermissionKey{}, "tables": RelayTables{},
+		"crowd": RelayCrowd{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c *btf.Struct

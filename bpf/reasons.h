@@ -33,5 +33,7 @@ enum reason {
 	REASON_SEND_FAILED, /* drop */
 	REASON_TWO_TAGS, /* pass */
 	REASON_UNKNOWN_VLAN, /* pass */
+	REASON_NOT_TURN, /* drop */
+	REASON_CROWD, /* drop */
 	REASON_COUNT,
 };

@@ -34,6 +34,8 @@ const (
 	ReasonSendFailed                   // drop: The process could not send the packet (socket buffer full, or the system refused it).
 	ReasonTwoTags                      // pass: The frame has two VLAN tags, of which XDP relays at most one; the system takes them off for the process.
 	ReasonUnknownVLAN                  // pass: The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.
+	ReasonNotTurn                      // drop: A packet to a listening port that is neither STUN nor ChannelData.
+	ReasonCrowd                        // drop: The process cannot keep up with its requests, and this one's source asks more than its share. See docs/floods.md.
 	// ReasonCount is how many reasons there are.
 	ReasonCount
 )
@@ -72,4 +74,6 @@ var reasons = [ReasonCount]struct {
 	ReasonSendFailed:     {"send_failed", "The process could not send the packet (socket buffer full, or the system refused it).", Drop},
 	ReasonTwoTags:        {"two_tags", "The frame has two VLAN tags, of which XDP relays at most one; the system takes them off for the process.", Pass},
 	ReasonUnknownVLAN:    {"unknown_vlan", "The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.", Pass},
+	ReasonNotTurn:        {"not_turn", "A packet to a listening port that is neither STUN nor ChannelData.", Drop},
+	ReasonCrowd:          {"crowd", "The process cannot keep up with its requests, and this one's source asks more than its share. See docs/floods.md.", Drop},
 }

@@ -13,6 +13,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type RelayCrowd struct {
+	_     structs.HostLayout
+	Until uint64
+	Pad   [7]uint64
+	Cpus  [64]struct {
+		_     structs.HostLayout
+		Spare uint64
+		All   uint64
+		Pad   [6]uint64
+	}
+	Sources [2][16384]uint64
+	Known   [2][65536]uint32
+}
+
 type RelayFlowKey struct {
 	_          structs.HostLayout
 	Local      [16]uint8
@@ -178,6 +192,7 @@ type RelayTables struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	RelayMapCrowds        = "crowds"
 	RelayMapExits         = "exits"
 	RelayMapFlows         = "flows"
 	RelayMapLocals        = "locals"
@@ -186,6 +201,7 @@ const (
 	RelayMapStats         = "stats"
 	RelayMapTxDevices     = "tx_devices"
 	RelayProgTurnpike     = "turnpike"
+	RelayVarCrowdSecret   = "crowd_secret"
 	RelayVarEmitPortKind  = "emit_port_kind"
 	RelayVarEmitSlotFlags = "emit_slot_flags"
 	RelayVarFlowsPerCpu   = "flows_per_cpu"
@@ -241,6 +257,7 @@ type RelayProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type RelayMapSpecs struct {
+	Crowds      *ebpf.MapSpec `ebpf:"crowds"`
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
@@ -254,6 +271,7 @@ type RelayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type RelayVariableSpecs struct {
+	CrowdSecret   *ebpf.VariableSpec `ebpf:"crowd_secret"`
 	EmitPortKind  *ebpf.VariableSpec `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.VariableSpec `ebpf:"emit_slot_flags"`
 	FlowsPerCpu   *ebpf.VariableSpec `ebpf:"flows_per_cpu"`
@@ -280,6 +298,7 @@ func (o *RelayObjects) Close() error {
 //
 // It can be passed to LoadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type RelayMaps struct {
+	Crowds      *ebpf.Map `ebpf:"crowds"`
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Locals      *ebpf.Map `ebpf:"locals"`
@@ -291,6 +310,7 @@ type RelayMaps struct {
 
 func (m *RelayMaps) Close() error {
 	return _RelayClose(
+		m.Crowds,
 		m.Exits,
 		m.Flows,
 		m.Locals,
@@ -305,6 +325,7 @@ func (m *RelayMaps) Close() error {
 //
 // It can be passed to LoadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type RelayVariables struct {
+	CrowdSecret   *ebpf.Variable `ebpf:"crowd_secret"`
 	EmitPortKind  *ebpf.Variable `ebpf:"emit_port_kind"`
 	EmitSlotFlags *ebpf.Variable `ebpf:"emit_slot_flags"`
 	FlowsPerCpu   *ebpf.Variable `ebpf:"flows_per_cpu"`

@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "crowd.h"
 #include "flow.h"
 #include "layout.h"
 #include "maps.h"
@@ -200,6 +201,8 @@ static __always_inline int find_slowly(struct xdp_md *ctx, struct packet *p, str
 	if (changing)
 		goto out;
 	reason = without_flow(&key, kind, now);
+	if (reason == REASON_CONTROL)
+		reason = request(ctx, p, &key, now);
 	if (expired && verdict_of(reason) == XDP_PASS)
 		reason = REASON_LEASE_EXPIRED;
 out:

@@ -106,12 +106,18 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	debug.SetGCPercent(200)
 
 	// The data plane: the process's relay, the kernel's where it can run, one table over both.
-	process, err := userspace.New(userspace.Config{MaxFlows: maxFlows(n)})
+	var kernel *xdp.Backend
+	process, err := userspace.New(userspace.Config{MaxFlows: maxFlows(n), Pressed: func() {
+		if kernel != nil { // it is there, or not, before a socket is
+			kernel.Pressed()
+		}
+	}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, process.Close()) }()
-	kernel, whyNot := openKernel(n)
+	var whyNot string
+	kernel, whyNot = openKernel(n)
 	if kernel != nil {
 		defer func() { err = errors.Join(err, kernel.Close()) }()
 	}
@@ -237,6 +243,9 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		RateKbps:    n.TURN.RateKbps,
 		NonceKey:    state.nonce,
 		JournalPath: state.file(journalFile),
+	}
+	if node.kernel != nil {
+		cfg.Known = node.kernel.Known
 	}
 	if n.TURN.TLS != nil {
 		cfg.TLS = serverTLS(&node.certificate)

@@ -57,6 +57,9 @@ type Config struct {
 
 	RateKbps uint32 // policer of each flow; 0: none
 
+	// Known is told of each source whose request had the right password. nil: nobody is.
+	Known func(netip.Addr)
+
 	NonceKey    []byte // keeps nonces valid across restarts; empty: a random key
 	JournalPath string // of one process at a time; empty: allocations do not outlive the process
 }

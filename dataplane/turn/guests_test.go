@@ -83,20 +83,22 @@ func TestGuestsCrowdOut(t *testing.T) {
 
 // Who opens one connection after the other is refused before anything is done for it.
 func TestArrivalsAreLimited(t *testing.T) {
-	w := newWorld(t, nil)
-	var running sync.WaitGroup
-	defer running.Wait()
-	for range arrivalBurst + 10 {
-		ours, theirs := net.Pipe()
-		w.server.startStream(&running, pipe{theirs, serverAddr, clientAddr}, TCP, nil)
-		_ = ours.Close()
-	}
-	if w.refused(refusedRate) == 0 {
-		t.Error("none was refused")
-	}
-	if w.streamFrom(fromSource(7)).gone() {
-		t.Error("another source was refused")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		var running sync.WaitGroup
+		for range arrivalBurst + 10 {
+			ours, theirs := net.Pipe()
+			w.server.startStream(&running, pipe{theirs, serverAddr, clientAddr}, TCP, nil)
+			_ = ours.Close()
+			running.Wait()
+		}
+		if got := w.refused(refusedRate); got != 10 {
+			t.Errorf("%d refused, want 10", got)
+		}
+		if w.streamFrom(fromSource(7)).gone() {
+			t.Error("another source was refused")
+		}
+	})
 }
 
 func TestRefusalsAreCounted(t *testing.T) {

@@ -194,8 +194,17 @@ func (s *Server) authenticate(r *request) stun.ErrorCode {
 	}
 	s.guesses.right(r.from.client.Addr(), name)
 	s.answers.refund(r.from.client.Addr(), r.now)
+	s.known(r.from)
 	r.creds, r.account, r.key = creds, account, key
 	return success
+}
+
+// known says that a client has shown its password. What comes by TCP or TLS need not be
+// told from forged sources.
+func (s *Server) known(from fiveTuple) {
+	if s.cfg.Known != nil && from.transport == UDP {
+		s.cfg.Known(from.client.Addr())
+	}
 }
 
 // challenge lets an answer to an unauthenticated request through when its source

@@ -69,6 +69,7 @@ func (s *Server) restoreOne(r record) bool {
 		return false
 	}
 	s.enter(a, t.wall)
+	s.known(a.tuple)
 	for _, x := range a.relays {
 		if x != nil {
 			s.reinstall(a, x, t.wall)

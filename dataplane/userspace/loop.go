@@ -18,7 +18,10 @@ const (
 	eventsAtOnce = 128
 	wakeIndex    = -1 // in an event: the loop is to look at closing, or is asked whether it turns
 	settleSpins  = 100
-	settleSleep  = 20 * time.Microsecond
+	// behindTurns is how many turns one after the other a listening port's socket has
+	// more than it may have taken until the loop says that it cannot keep up.
+	behindTurns = 8
+	settleSleep = 20 * time.Microsecond
 )
 
 // loop is a thread that serves the sockets it watches. The kernel's list of ready
@@ -26,6 +29,7 @@ const (
 // end of it, so none starves the others.
 type loop struct {
 	clock   func() int64
+	pressed func() // nil: nobody is told
 	reasons reasons
 	epfd    int
 	wakefd  int
@@ -119,7 +123,9 @@ func (l *loop) serve(s *socket) {
 	if l.batch.room() < perTurn {
 		l.flush()
 	}
-	n := s.receive(l.batch.next())
+	room := l.batch.next()
+	n := s.receive(room)
+	l.measure(s, n == len(room))
 	if n == 0 {
 		return
 	}
@@ -130,6 +136,17 @@ func (l *loop) serve(s *socket) {
 		if why := l.datagram(s, i, now); why != bpf.ReasonForwarded {
 			l.reasons.add(why, 1)
 		}
+	}
+}
+
+// measure notices that a listening port's socket has had more than its turn for a while.
+func (l *loop) measure(s *socket, more bool) {
+	if !more || !s.listener.Load() {
+		s.behind = 0
+		return
+	}
+	if s.behind++; s.behind >= behindTurns && l.pressed != nil {
+		l.pressed()
 	}
 }
 

@@ -52,6 +52,9 @@ type Config struct {
 	MaxFlows int
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
+	// Pressed is called by a loop that cannot keep up with what comes to a listening
+	// port, maybe very often. nil: nobody is told.
+	Pressed func()
 }
 
 // Relay is the process's back end and owner of its UDP sockets.
@@ -107,6 +110,7 @@ func build(cfg Config) (*Relay, error) {
 		if err != nil {
 			return r, err
 		}
+		l.pressed = cfg.Pressed
 		r.loops = append(r.loops, l)
 	}
 	return r, nil

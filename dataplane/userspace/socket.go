@@ -28,6 +28,9 @@ type socket struct {
 	loop    *loop // under Relay.mu
 	index   int   // in the loop
 
+	listener atomic.Bool // anybody may send here
+	behind   int         // turns in which there was more to take; touched by the loop only
+
 	// mu keeps the descriptor from being closed, and so from meaning another socket,
 	// during a system call, and lets a datagram with DF set leave alone.
 	mu     sync.RWMutex

@@ -92,6 +92,7 @@ func boundTo(fd int) (netip.AddrPort, error) {
 // tune gives the socket the buffers that its kind of port needs.
 func (s *socket) tune(kind relay.PortKind) {
 	size := relayBuffer
+	s.listener.Store(kind == relay.PortListener)
 	if kind == relay.PortListener {
 		size = listenerBuffer
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type Backend struct {
 	maps   bpf.RelayMaps
 	prog   *ebpf.Program
 	memory *memory
+
+	crowd  sync.Mutex // guards memory.crowd against Close
+	secret uint64     // of its hashes
 
 	mu       sync.Mutex
 	running  *ebpf.Program // prog, or what stands in for it
@@ -122,6 +126,7 @@ func (b *Backend) load() error {
 		return fmt.Errorf("read XDP program: %w", err)
 	}
 	b.size(spec)
+	b.secret = rand.Uint64() | 1
 	if err := b.setConstants(spec); err != nil {
 		return err
 	}
@@ -138,7 +143,8 @@ func (b *Backend) load() error {
 		return fmt.Errorf("load XDP program: %w", err)
 	}
 	defer loaded.Close() // what Assign takes out of it stays
-	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats], loaded.Maps[bpf.RelayMapMoreStats]); err != nil {
+	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats], loaded.Maps[bpf.RelayMapMoreStats],
+		loaded.Maps[bpf.RelayMapCrowds]); err != nil {
 		return err
 	}
 	var objects bpf.RelayObjects
@@ -153,7 +159,11 @@ func (b *Backend) load() error {
 }
 
 func (b *Backend) setConstants(spec *ebpf.CollectionSpec) error {
-	if err := spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)); err != nil {
+	err := errors.Join(
+		spec.Variables[bpf.RelayVarFlowsPerCpu].Set(uint32(b.cfg.MaxFlows)),
+		spec.Variables[bpf.RelayVarCrowdSecret].Set(b.secret),
+	)
+	if err != nil {
 		return fmt.Errorf("set the program's constants: %w", err)
 	}
 	return nil
@@ -194,10 +204,15 @@ func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	spec.Maps[variables].Flags |= unix.BPF_F_MMAPABLE
 	spec.Maps[variables].Contents = nil // zeroes: the kernel has them, 20 MiB
 	for name, m := range spec.Maps {
-		if name[0] != '.' || name == variables { // constants belong to one program
+		if !ofOneProgram(name) {
 			m.Pinning = ebpf.PinByName
 		}
 	}
+}
+
+// ofOneProgram: constants, and what only matters for a moment, are not taken over.
+func ofOneProgram(name string) bool {
+	return name == bpf.RelayMapCrowds || name[0] == '.' && name != variables
 }
 
 // Activate has the program meet packets: it is attached to the interfaces, or takes
@@ -348,6 +363,9 @@ func (b *Backend) Close() error {
 	for _, a := range b.attached {
 		a.close()
 	}
+	b.crowd.Lock()
+	b.memory.crowd = nil
+	b.crowd.Unlock()
 	b.memory.unmap()
 	b.router.close()
 	return errors.Join(b.prog.Close(), b.maps.Close())

@@ -72,7 +72,6 @@ var leavings = []leaving{
 	{reason: bpf.ReasonNotOurs, name: "an address without owner", frame: of(d4.to("198.18.1.77:24000"), nil), set: age(2 * time.Second), s1: true},
 
 	{reason: bpf.ReasonControl, name: "STUN", frame: of(stun, nil)},
-	{reason: bpf.ReasonControl, name: "empty", frame: of(stunOf(0), nil)},
 	{reason: bpf.ReasonControl, name: "channel that nobody bound", frame: of(u4, nil)},
 	{reason: bpf.ReasonControl, name: "channel of another number", frame: of(channelled(u4, 0x4002), nil), set: with(up(4, 4), nil)},
 	{reason: bpf.ReasonControl, name: "channel of another client", frame: of(u4.from("198.18.0.3:40000"), nil), set: with(up(4, 4), nil)},
@@ -129,6 +128,19 @@ var leavings = []leaving{
 	{reason: bpf.ReasonOwnerDown, name: "too big", frame: of(bigger(down(4, 4), 1469), nil), set: both(with(down(4, 4), nil), age(2*time.Second)), s1: true},
 	{reason: bpf.ReasonOwnerDown, name: "no next hop", frame: of(d4, nil), set: both(withUnknownHop, age(2*time.Second)), s1: true},
 	{reason: bpf.ReasonOwnerDown, name: "no headroom", frame: of(d4, nil), set: both(with(down(4, 4), nil), age(2*time.Second)), s1: true, meta: 216},
+
+	{reason: bpf.ReasonNotTurn, name: "empty", frame: of(stunOf(0), nil)},
+	{reason: bpf.ReasonNotTurn, name: "short", frame: of(stunOf(19), nil)},
+	{reason: bpf.ReasonNotTurn, name: "no cookie", frame: of(stun, put8(udp4+8+4, 0x22))},
+	{reason: bpf.ReasonNotTurn, name: "another length", frame: of(stun, put16(udp4+8+2, 4))},
+	{reason: bpf.ReasonNotTurn, name: "media", frame: of(stun, put8(udp4+8, 0x80))},
+	{reason: bpf.ReasonNotTurn, name: "IPv6", frame: of(channelled(u6, 0), nil)},
+
+	{reason: bpf.ReasonCrowd, name: "more than a source's share", frame: of(stun, nil), set: crowded(true)},
+	{reason: bpf.ReasonCrowd, name: "a channel without a flow", frame: of(u4, nil), set: crowded(true)},
+	{reason: bpf.ReasonCrowd, name: "IPv6", frame: of(u6, nil), set: crowded(true)},
+	{reason: bpf.ReasonControl, name: "a source's share", frame: of(stun, nil), set: crowded(false)},
+	{reason: bpf.ReasonForwarded, name: "a flow in a crowd", frame: of(u4, nil), set: both(with(up(4, 4), nil), crowded(true))},
 
 	{reason: bpf.ReasonPoliced, name: "over the rate", frame: of(bigger(policed(8), 900), nil), set: with(policed(8), use(900)), s1: true},
 

@@ -144,7 +144,7 @@ func TestPorts(t *testing.T) {
 		{func() error { return r.OpenPort(relay4, relay.PortLearning) }, bpf.ReasonNoFlow},
 		{func() error { return r.OpenPort(relay4, relay.PortRelay) }, bpf.ReasonStranger},
 		{func() error { return r.OpenPort(relay4, relay.PortRelay) }, bpf.ReasonStranger},
-		{func() error { return r.OpenPort(other, relay.PortListener) }, bpf.ReasonControl}, // one kind for a port
+		{func() error { return r.OpenPort(other, relay.PortListener) }, bpf.ReasonNotTurn}, // one kind for a port
 		{func() error { return r.ClosePort(other) }, bpf.ReasonStranger},
 		{func() error { return r.ClosePort(other) }, bpf.ReasonStranger},
 		{func() error { return r.ClosePort(relay6) }, bpf.ReasonStranger},

@@ -25,10 +25,11 @@ type memory struct {
 	vlans     [][vlanWays]uint32 // by VLAN number
 	stats     []bpf.RelayFlowStats
 	more      []bpf.RelayMoreSources
+	crowd     *bpf.RelayCrowd // nil: closed
 	mapped    [][]byte
 }
 
-func mapMemory(tables, stats, more *ebpf.Map) (_ *memory, err error) {
+func mapMemory(tables, stats, more, crowd *ebpf.Map) (_ *memory, err error) {
 	mem := &memory{}
 	defer func() {
 		if err != nil {
@@ -55,6 +56,10 @@ func mapMemory(tables, stats, more *ebpf.Map) (_ *memory, err error) {
 		return nil, err
 	}
 	mem.more = unsafe.Slice((*bpf.RelayMoreSources)(unsafe.Pointer(&b[0])), more.MaxEntries())
+	if b, err = mem.mmap(crowd); err != nil {
+		return nil, err
+	}
+	mem.crowd = (*bpf.RelayCrowd)(unsafe.Pointer(&b[0]))
 	return mem, nil
 }
 

@@ -140,12 +140,14 @@ func (d datagram) from(src string) datagram { d.src = addr(src); return d }
 func (d datagram) to(dst string) datagram { d.dst = addr(dst); return d }
 
 var (
-	d4    = packet(down(4, 4), pattern(20))
-	d6    = packet(down(6, 6), pattern(20))
-	u4    = packet(up(4, 4), pattern(20))
-	u6    = packet(up(6, 6), pattern(20))
-	stun  = datagram{macs: defaultMACs, src: client4, dst: listener4, ttl: 64, payload: make([]byte, 20)}
-	ended = time.Now().Add(-time.Second)
+	d4   = packet(down(4, 4), pattern(20))
+	d6   = packet(down(6, 6), pattern(20))
+	u4   = packet(up(4, 4), pattern(20))
+	u6   = packet(up(6, 6), pattern(20))
+	stun = datagram{macs: defaultMACs, src: client4, dst: listener4, ttl: 64, payload: binding}
+	// binding is a STUN Binding request.
+	binding = append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, make([]byte, 12)...)
+	ended   = time.Now().Add(-time.Second)
 )
 
 // mapped is an IPv6 packet with an IPv4-mapped address at an offset of its header.
@@ -272,7 +274,7 @@ func short(d datagram, header, n int) func(*testing.T) []byte {
 
 func stunOf(size int) datagram {
 	d := stun
-	d.payload = make([]byte, size)
+	d.payload = binding[:size:size]
 	return d
 }
 

@@ -32,8 +32,8 @@ func TestSchemaChangesWithTheLayout(t *testing.T) {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
 		m := spec.Maps[name]
-		if name[0] == '.' && name != variables {
-			continue // it belongs to one program
+		if ofOneProgram(name) {
+			continue
 		}
 		fmt.Fprintln(&text, name, m.Type, m.KeySize, m.ValueSize, m.Flags)
 	}

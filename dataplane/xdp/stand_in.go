@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
+
+	"turnpike.dev/turnpike/bpf"
 )
 
 // ErrNotActive means that no packet meets the program yet.
@@ -34,7 +36,7 @@ func (b *Backend) Share(spec *ebpf.CollectionSpec) (_ map[string]*ebpf.Map, err 
 		if m.Name[0] == '.' {
 			continue // constants and variables belong to one program
 		}
-		pinned, err := ebpf.LoadPinnedMap(filepath.Join(b.pins.maps, m.Name), nil)
+		pinned, err := b.open(m.Name)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // the program's own
 		}
@@ -46,6 +48,14 @@ func (b *Backend) Share(spec *ebpf.CollectionSpec) (_ map[string]*ebpf.Map, err 
 		m.Flags = pinned.Flags()
 	}
 	return shared, nil
+}
+
+// open opens a map of the relay's for another program.
+func (b *Backend) open(name string) (*ebpf.Map, error) {
+	if name == bpf.RelayMapCrowds {
+		return b.maps.Crowds.Clone() // not pinned
+	}
+	return ebpf.LoadPinnedMap(filepath.Join(b.pins.maps, name), nil)
 }
 
 // StandIn puts another program in the place of the back end's own on every interface,

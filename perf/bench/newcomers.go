@@ -127,8 +127,7 @@ func (c counters) since(before counters, most int) []string {
 	}
 	var list []grown
 	for name, n := range c {
-		relayed := strings.Contains(name, "relay_packets") || strings.Contains(name, "relay_bytes") || strings.Contains(name, `"forwarded"`)
-		if by := n - before[name]; by > 0 && !relayed {
+		if by := n - before[name]; by > 0 && aboutRubbish(name) {
 			list = append(list, grown{shortName(name), by})
 		}
 	}
@@ -138,6 +137,12 @@ func (c counters) since(before counters, most int) []string {
 		names = append(names, fmt.Sprintf("%s %.0f", g.name, g.by))
 	}
 	return names
+}
+
+// aboutRubbish tells refusals from what is relayed and from what the system counts.
+func aboutRubbish(name string) bool {
+	refused := strings.HasPrefix(name, "turnpike_turn_") || strings.HasPrefix(name, "turnpike_relay_exits_")
+	return refused && !strings.Contains(name, `"forwarded"`)
 }
 
 // shortName keeps of a metric what tells it from others here.

@@ -38,7 +38,7 @@ type site struct {
 var labOptions = lab.Options{Queues: 2, Peers: 4, Clients: fleetClients + attackers}
 
 // Of the client's addresses most are the fleets', and some only floods come from.
-const fleetClients, attackers = 16, 4
+const fleetClients, attackers = 90, 4
 
 // newSite makes the lab and the counters. The lab's name is always the same, so that
 // a run cleans up after one that was killed.
