@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/control/zones"
 )
@@ -118,4 +120,56 @@ func TestLocateErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRulesChangeWhileANodeRuns: a stored change is in force when its proposer reads
+// that it is.
+func TestRulesChangeWhileANodeRuns(t *testing.T) {
+	text, err := os.ReadFile(office)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "node.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(text))
+	n := storedNode(t, file)
+	q := routing.Question{Alias: "carol@branch.example.com", Authenticated: true, HopCount: 15}
+	if a, err := n.Locate(q); err != nil || a.Targets[0].Zone != "branch" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	write(strings.Replace(string(text), "target: branch", "target: core", 1))
+	if _, err := n.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := n.Locate(q); err != nil || a.Targets[0].Zone != "core" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// storedNode is a node as far as configuration goes.
+func storedNode(t *testing.T, file string) *node {
+	t.Helper()
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := eventlog.New(eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := &stateDir{path: t.TempDir()}
+	stored, _, err := openConfiguration(state, file, cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(cfg, file, state, nil, log)
+	if err := errors.Join(n.follow(stored), n.route(stored)); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
