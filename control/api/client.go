@@ -169,6 +169,9 @@ func refusal(resp *http.Response) error {
 	if resp.StatusCode == http.StatusNotFound {
 		return fmt.Errorf("%w: see `turnpike relay list`", ErrNotFound)
 	}
+	if resp.StatusCode == http.StatusBadRequest {
+		return &Misuse{p.Error}
+	}
 	return errors.New(p.Error)
 }
 

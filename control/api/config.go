@@ -202,6 +202,8 @@ func notNil(changes []config.Change) []config.Change {
 func isConfig(err error) (int, bool) {
 	var problems config.Problems
 	switch {
+	case isUsage(err):
+		return http.StatusBadRequest, true
 	case errors.As(err, &problems), errors.Is(err, config.ErrPath), errors.Is(err, store.ErrEmpty):
 		return http.StatusUnprocessableEntity, true
 	case errors.Is(err, store.ErrConflict):

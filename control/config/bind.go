@@ -65,7 +65,7 @@ func (b *binder) mapping(path string, n ast.Node, v reflect.Value) {
 func (b *binder) unknown(path string, key *token.Token, fields map[string][]int) {
 	text := fmt.Sprintf("unknown key %q in %s", key.Value, orFile(path))
 	names := keysBelow(path)
-	if near := nearest(key.Value, names); near != "" {
+	if near := Nearest(key.Value, names); near != "" {
 		b.problem(key, text, fmt.Sprintf("did you mean %s?", near))
 		return
 	}

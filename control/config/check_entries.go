@@ -93,7 +93,7 @@ func (c checker) reference(path string, item *Item, name string) {
 	for _, w := range item.Words {
 		advice += ", or " + w.Text
 	}
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		advice = fmt.Sprintf("did you mean %s?", near)
 	}
 	c.wrong(path, fmt.Sprintf("%s names %q, which is not there", path, name), advice)

@@ -102,10 +102,7 @@ func (c checker) zoneName(at, name string) {
 
 func (c checker) zonePeers(at string, z Zone) {
 	takes := z.Type == ZoneNeighbour || z.Type == ZoneTraversalClient
-	switch {
-	case takes && len(z.Peers) == 0:
-		c.wrong(at+"peers", fmt.Sprintf("zone %s has no peers", z.Name), `write peers: ["192.0.2.1"]`)
-	case !takes && len(z.Peers) > 0:
+	if !takes && len(z.Peers) > 0 {
 		c.wrong(at+"peers", fmt.Sprintf("zone %s is of type %s and takes no peers", z.Name, z.Type), "leave them out")
 	}
 	for i, p := range z.Peers {
@@ -116,12 +113,6 @@ func (c checker) zonePeers(at string, z Zone) {
 		if slices.Contains(c.n.Cluster.Peers, p.Host) { // RG-07
 			c.wrong(peer, fmt.Sprintf("%s is a peer of this node's own cluster", p.Host), "peers of a cluster are not neighbours of each other: take it out")
 		}
-	}
-	if z.Type != ZoneTraversalServer {
-		return
-	}
-	if z.Traversal.SIPPort == 0 && z.Traversal.H323Port == 0 {
-		c.wrong(at+"traversal", fmt.Sprintf("traversal server zone %s has no port", z.Name), "write traversal: {sip_port: 7001}, another for each zone")
 	}
 }
 

@@ -240,3 +240,16 @@ func (k Kind) oneOf(s string) error {
 	last := len(names) - 1
 	return fmt.Errorf("want %s or %s", strings.Join(names[:last], ", "), names[last])
 }
+
+// Accept checks what may be checked of one value without looking at others, and
+// says what to write instead.
+func (k Kind) Accept(text string) error { return k.accept(text) }
+
+// Integer is the kind of a whole number within bounds.
+func Integer(low, high int64) Kind { return integer(low, high) }
+
+// Text is the kind of a text of so many bytes.
+func Text(low, high int64) Kind { return text(low, high) }
+
+// Words is the kind of an enumeration, "on=On" with another word in xConfiguration.
+func Words(list ...string) Kind { return words(list...) }

@@ -35,7 +35,7 @@ func Apply(n *Node, operations []Operation) (*Node, error) {
 	var problems Problems
 	for _, op := range operations {
 		if err := next.apply(op); err != nil {
-			problems = append(problems, Problem{Path: op.Path, Text: err.Error()})
+			problems = append(problems, Problem{Path: op.Path, Text: err.Error(), Err: err})
 		}
 	}
 	if len(problems) > 0 {

@@ -116,7 +116,7 @@ func (f *finder) key(name string) error {
 	if !ok {
 		known := keysBelow(f.at)
 		hint := "known are " + strings.Join(known, ", ")
-		if near := nearest(name, known); near != "" {
+		if near := Nearest(name, known); near != "" {
 			hint = fmt.Sprintf("did you mean %s?", join(f.shown, near))
 		}
 		return fmt.Errorf("%w: %s: %s", ErrPath, join(f.shown, name), hint)

@@ -21,6 +21,7 @@ type Problem struct {
 	Source string // the line, with secrets starred out
 	Text   string // what is wrong
 	Advice string // what to write instead; may be empty
+	Err    error  // what callers may test; may be nil
 }
 
 // Problems is everything that is wrong with a file, as an error.
@@ -41,6 +42,17 @@ func (p Problems) Error() string {
 		problem.write(&b)
 	}
 	return b.String()
+}
+
+// Unwrap returns the errors that callers may test.
+func (p Problems) Unwrap() []error {
+	var errs []error
+	for _, problem := range p {
+		if problem.Err != nil {
+			errs = append(errs, problem.Err)
+		}
+	}
+	return errs
 }
 
 func (p Problem) write(b *strings.Builder) {
@@ -107,12 +119,12 @@ func redact(line string, column int) string {
 	return star(listItem, star(secretValue, line))
 }
 
-// nearest returns the candidate that differs from word in the fewest letters, if
+// Nearest returns the candidate that differs from word in the fewest letters, if
 // few enough that it may be meant.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, limit := "", max(len(word)/3, 1)+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), c); d < limit {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < limit {
 			best, limit = c, d
 		}
 	}

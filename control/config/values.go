@@ -83,7 +83,7 @@ func FromValues(values []Value) (*Node, Problems) {
 	n, problems := newNode(), Problems(nil)
 	for _, v := range values {
 		if err := n.put(v); err != nil {
-			problems = append(problems, Problem{Path: v.Path, Text: err.Error()})
+			problems = append(problems, Problem{Path: v.Path, Text: err.Error(), Err: err})
 		}
 	}
 	return n, problems

@@ -68,3 +68,15 @@ func ChangeText(old, now *Node, c Change) string {
 	}
 	return fmt.Sprintf("xconfiguration %s - changed from: '%s' to: '%s'", x, item.XText(c.From), item.XText(c.To))
 }
+
+// Index returns the index of the entry at a path.
+func Index(n *Node, path string) (int, error) {
+	f, err := find(n, path, false)
+	if err != nil {
+		return 0, err
+	}
+	if len(f.indices) == 0 {
+		return 0, fmt.Errorf("%w: %s is no entry", ErrPath, path)
+	}
+	return f.indices[len(f.indices)-1], nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -36,6 +37,7 @@ type Writing struct {
 // YAML writes a tree as a node file. With secrets, Parse makes the same tree of it.
 func YAML(n *Node, w Writing) []byte {
 	y := &yamlWriter{Writing: w}
+	y.links = w.Defaults || len(n.Zones)+len(n.Subzones) > 0 || !slices.Equal(n.Links, defaultLinks())
 	v := reflect.ValueOf(n).Elem()
 	for i := range v.NumField() {
 		y.field(keyOf(v.Type().Field(i)), keyOf(v.Type().Field(i)), v.Field(i), 0, w.Defaults)
@@ -45,7 +47,8 @@ func YAML(n *Node, w Writing) []byte {
 
 type yamlWriter struct {
 	Writing
-	out bytes.Buffer
+	out   bytes.Buffer
+	links bool // they are not just the shipped ones
 }
 
 // field writes a key of a section that stands at path, and what is below it.
@@ -59,7 +62,7 @@ func (y *yamlWriter) field(key, path string, v reflect.Value, depth int, all boo
 	item := declared().byPath[path]
 	switch {
 	case isEntries(v.Type()):
-		if y.Scope.Has(item) && (v.Len() > 0 || all || path == "links") {
+		if y.Scope.Has(item) && (v.Len() > 0 || all || path == "links") && (path != "links" || y.links) {
 			y.entries(key, path, v, depth)
 		}
 	case v.Kind() == reflect.Struct && !isScalar(v.Type()):
