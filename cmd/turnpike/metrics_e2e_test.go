@@ -71,6 +71,7 @@ func sumOf(all []series, name string, labels ...string) (sum float64) {
 func TestCountersMoveDuringARelay(t *testing.T) {
 	s := play(t)
 	stream := s.mustOpen(t)
+	mustTalk(t, stream, 500) // until the neighbours are known the process is needed
 	before := s.scrape(t)
 	mustTalk(t, stream, 500)
 	during := s.scrape(t)

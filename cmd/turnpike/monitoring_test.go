@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -159,6 +161,37 @@ func judgeMatchers(t *testing.T, where string, selector, family []string, values
 			if !slices.Contains(values[label], v) {
 				t.Errorf("%s asks for %s{%s=%q}, which no node says", where, selector[1], label, v)
 			}
+		}
+	}
+}
+
+// What a runbook says to run can be run.
+func TestRunbooksNameCommandsThatExist(t *testing.T) {
+	root := newRoot(&bytes.Buffer{})
+	for _, r := range alertRules(t) {
+		if r.Alert == "" {
+			continue
+		}
+		named := 0
+		for part := range strings.SplitSeq(r.Annotations["runbook"], ";") {
+			args := strings.Fields(part)
+			if args[0] != "turnpike" {
+				continue
+			}
+			named++
+			found, rest, err := root.Find(args[1:])
+			if err == nil {
+				err = found.ParseFlags(rest)
+			}
+			if err == nil && (found == root || found.HasSubCommands()) {
+				err = fmt.Errorf("%s does nothing by itself", found.CommandPath())
+			}
+			if err != nil {
+				t.Errorf("%s says %q: %v", r.Alert, part, err)
+			}
+		}
+		if named == 0 && !strings.Contains(r.Annotations["runbook"], "journalctl") {
+			t.Errorf("%s names no command", r.Alert)
 		}
 	}
 }

@@ -79,6 +79,7 @@ func New(node Node, metrics http.Handler) *Server {
 	s.mux.HandleFunc("GET /v1/reasons", s.reasons)
 	s.mux.HandleFunc("GET /v1/traffic", s.traffic)
 	s.mux.HandleFunc("GET /v1/losses", s.losses)
+	s.mux.HandleFunc("GET /v1/profile/{name}", s.profile)
 	s.mux.HandleFunc("PUT /v1/drain", s.drain(true))
 	s.mux.HandleFunc("DELETE /v1/drain", s.drain(false))
 	s.mux.HandleFunc("POST /v1/reload", s.reload)
