@@ -18,8 +18,8 @@ const (
 	eventsAtOnce = 128
 	wakeIndex    = -1 // in an event: the loop is to look at closing, or is asked whether it turns
 	settleSpins  = 100
-	// behindTurns is how many turns one after the other a listening port's socket has
-	// more than it may have taken until the loop says that it cannot keep up.
+	// behindTurns is after how many turns one after the other, in which a listening
+	// port's socket had more than it may have taken, the loop looks how much waits.
 	behindTurns = 8
 	settleSleep = 20 * time.Microsecond
 )
@@ -139,13 +139,15 @@ func (l *loop) serve(s *socket) {
 	}
 }
 
-// measure notices that a listening port's socket has had more than its turn for a while.
+// measure notices that a listening port's socket has had more than its turn for a while,
+// and that much waits there. A few clients that ask again as soon as they are answered
+// keep a loop busy too, and nobody waits.
 func (l *loop) measure(s *socket, more bool) {
 	if !more || !s.listener.Load() {
 		s.behind = 0
 		return
 	}
-	if s.behind++; s.behind >= behindTurns && l.pressed != nil {
+	if s.behind++; s.behind%behindTurns == 0 && l.pressed != nil && s.crowded() {
 		l.pressed()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -103,6 +104,24 @@ func (s *socket) tune(kind relay.PortKind) {
 	}
 	grow(s.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, size)
 	grow(s.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, size)
+}
+
+// crowd is how much may wait at a socket, in the system's reckoning (some 800 bytes for a
+// request): about 50 ms of work.
+const crowd = 4 << 20
+
+// crowded reports whether more waits at the socket, or half of what finds room there.
+func (s *socket) crowded() bool {
+	var info [9]uint32 // SK_MEMINFO_VARS; the first is what waits, the second the room
+	size := uint32(unsafe.Sizeof(info))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed.Load() {
+		return false
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return errno == 0 && info[0] > min(crowd, info[1]/2)
 }
 
 // grow passes over the system's limit if it may, and goes up to it otherwise. A

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"turnpike.dev/turnpike/perf/lab"
 )
 
@@ -24,7 +26,13 @@ type Options struct {
 	Mode     Mode
 	Relays   int // of platform custom, with as many ports from 24000 on; 0: a CE1200
 	RateKbps int // of each flow; 0: no limit
+	// Second adds SecondUser, who can be taken away, and Deny a prefix that is refused.
+	Second bool
+	Deny   string
 }
+
+// SecondUser has the same password as User.
+const SecondUser = "v"
 
 // Turnpike starts a node from a built binary and returns when it is ready.
 func Turnpike(ctx context.Context, l *lab.Lab, binary string, mode Mode) (*Server, error) {
@@ -47,16 +55,41 @@ func TurnpikeWith(ctx context.Context, l *lab.Lab, binary string, o Options) (*S
 	if err := os.WriteFile(config, []byte(nodeYAML(l, o, state)), 0o600); err != nil {
 		return nil, s.failed(err)
 	}
-	if err := s.start(l.Node, binary, "serve", "-c", config); err != nil {
-		return nil, s.failed(err)
-	}
 	s.cleanup = append(s.cleanup, func() error { return command(context.Background(), l, binary, "--state", state, "cleanup") })
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	if err := command(ctx, l, binary, "--state", state, "status", "--wait"); err != nil {
+	if err := s.serve(ctx, l, binary); err != nil {
 		return nil, s.failed(err)
 	}
 	return s, nil
+}
+
+// serve starts the node's process and returns when it is ready.
+func (s *Server) serve(ctx context.Context, l *lab.Lab, binary string) error {
+	if err := s.start(l.Node, binary, "serve", "-c", s.Config); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	return command(ctx, l, binary, "--state", s.State, "status", "--wait")
+}
+
+// Restart ends a node's process by a signal, starts another, and returns when that is
+// ready.
+func (s *Server) Restart(ctx context.Context, l *lab.Lab, binary string, by unix.Signal) error {
+	s.end(by)
+	return s.serve(ctx, l, binary)
+}
+
+// Reload changes a node's options while it runs.
+func (s *Server) Reload(ctx context.Context, l *lab.Lab, binary string, o Options) error {
+	if err := os.WriteFile(s.Config, []byte(nodeYAML(l, o, s.State)), 0o600); err != nil {
+		return err
+	}
+	return command(ctx, l, binary, "--state", s.State, "reload")
+}
+
+// Command runs Turnpike's client on the node.
+func (s *Server) Command(ctx context.Context, l *lab.Lab, binary string, args ...string) error {
+	return command(ctx, l, binary, append([]string{"--state", s.State}, args...)...)
 }
 
 // command runs Turnpike's client on the node.
@@ -81,9 +114,16 @@ func nodeYAML(l *lab.Lab, o Options, state string) string {
 	if o.RateKbps > 0 {
 		limits += fmt.Sprintf(", rate_kbps: %d", o.RateKbps)
 	}
+	users := fmt.Sprintf("{name: %s, password: %s}", User, Password)
+	if o.Second {
+		users += fmt.Sprintf(", {name: %s, password: %s}", SecondUser, Password)
+	}
+	if o.Deny != "" {
+		limits += fmt.Sprintf(", deny: [%s]", o.Deny)
+	}
 	return fmt.Sprintf(`system: {name: %s, role: E, platform: %s, state: %s}
 interfaces: %s
-turn: {mode: on, port: %d, multiplexing: on, realm: %s, users: [{name: %s, password: %s}]%s}
+turn: {mode: on, port: %d, multiplexing: on, realm: %s, users: [%s]%s}
 dataplane: {mode: %s}
-`, l.Name, platform, state, interfaces, Port, Realm, User, Password, limits, o.Mode)
+`, l.Name, platform, state, interfaces, Port, Realm, users, limits, o.Mode)
 }

@@ -18,7 +18,9 @@ type Scale struct {
 	Sent uint64 `json:"sent"`
 	Lost int64  `json:"lost"`
 	RSS  uint64 `json:"rss"`
-	Note string `json:"note,omitempty"`
+	// Files are the descriptors that the node has open.
+	Files int    `json:"files"`
+	Note  string `json:"note,omitempty"`
 }
 
 // WriteScale writes scale.json and scale.txt into a folder.
@@ -41,10 +43,10 @@ func (r *Report) writeScales(w io.Writer) error {
 	}
 	fmt.Fprintln(w, "\nWhat changes take, and the media that went on meanwhile")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "relays\tchannels\tstep\ttook ms\tsent\tlost\tRSS MiB\t\t")
+	fmt.Fprintln(tw, "relays\tchannels\tstep\ttook ms\tsent\tlost\tRSS MiB\tfiles\t\t")
 	for _, s := range r.Scales {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%.1f\t%s\t%d\t%d\t%s\t\n", count(float64(s.Relays)), count(float64(s.Channels)), s.Step,
-			float64(s.Took)/1e6, count(float64(s.Sent)), s.Lost, s.RSS>>20, s.Note)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%.1f\t%s\t%d\t%d\t%d\t%s\t\n", count(float64(s.Relays)), count(float64(s.Channels)), s.Step,
+			float64(s.Took)/1e6, count(float64(s.Sent)), s.Lost, s.RSS>>20, s.Files, s.Note)
 	}
 	return tw.Flush()
 }
