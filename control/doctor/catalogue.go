@@ -91,6 +91,10 @@ func networkChecks() []Check {
 			"what comes while the process is busy waits there; too little of it is lost under load", "raises net.core.rmem_max and wmem_max", socketBuffers,
 		},
 		{
+			"neighbours", "the neighbour table has room for the peers of all relays",
+			"peers in the own network take an entry each; those beyond the limit have no link address to be sent to", "raises net.ipv4 and net.ipv6.neigh.default.gc_thresh3", neighbourTable,
+		},
+		{
 			"backlog", "the kernel's receive backlog has not overflowed",
 			"packets that a CPU had no room for were lost before any program saw them", "", backlog,
 		},

@@ -58,6 +58,7 @@ var networkAilments = []ailment{
 		s.Sysctls[sysctlPorts], s.Sysctls[sysctlReserved] = "1024\t65535", "3478-3483,36000-59999,61000"
 	}, "port-range", Warning, "24000-29999 (TURN relays)", "ip_local_reserved_ports=1719-1720,3478-3483,4371-4372,5060-5061,15000-19999,24000-29999,36000-59999,61000", true},
 	{"small buffers, no right to more", func(s *Snapshot) { s.Process.Capabilities &^= 1 << unix.CAP_NET_ADMIN }, "socket-buffers", Warning, "net.core.rmem_max is 208 KiB", "net/core/rmem_max=33554432", true},
+	{"few neighbours", func(s *Snapshot) { s.Sysctls[sysctlNeigh4] = "1024" }, "neighbours", Note, "gc_thresh3 is 1024", "net/ipv4/neigh/default/gc_thresh3=16384", true},
 	{"backlog overflowed", func(s *Snapshot) { s.Softnet[0].Dropped = 12 }, "backlog", Note, "12 of 1000", "netdev_max_backlog=4000", false},
 	{"policy drop", chainOf("input", "filter", "drop"), "firewall-bypassed", Note, "policy drop", "", false},
 	{"drops a network", chainOf("input", "filter", "accept", "ip saddr 203.0.113.0/24 drop"), "firewall-bypassed", Note, "ip saddr 203.0.113.0/24 drop", "turn.deny", false},

@@ -131,7 +131,7 @@ func hardLimit(text string) uint64 {
 func (s *Snapshot) gatherSysctls() {
 	keys := []string{
 		sysctlJIT, sysctlBPFStats, sysctlRmem, sysctlWmem, sysctlBacklog, sysctlPorts, sysctlReserved,
-		sysctlTracked, sysctlTrackable, sysctlOf("ipv4", "all", "rp_filter"),
+		sysctlTracked, sysctlTrackable, sysctlNeigh4, sysctlNeigh6, sysctlOf("ipv4", "all", "rp_filter"),
 	}
 	for _, i := range s.Interfaces {
 		keys = append(keys, sysctlOf("ipv4", i.Name, "rp_filter"), sysctlOf("ipv4", i.Name, "forwarding"), sysctlOf("ipv6", i.Name, "forwarding"))

@@ -21,6 +21,8 @@ const (
 	sysctlBacklog   = "net/core/netdev_max_backlog"
 	sysctlPorts     = "net/ipv4/ip_local_port_range"
 	sysctlReserved  = "net/ipv4/ip_local_reserved_ports"
+	sysctlNeigh4    = "net/ipv4/neigh/default/gc_thresh3"
+	sysctlNeigh6    = "net/ipv6/neigh/default/gc_thresh3"
 	sysctlTracked   = "net/netfilter/nf_conntrack_count"
 	sysctlTrackable = "net/netfilter/nf_conntrack_max"
 )
@@ -189,6 +191,26 @@ func socketBuffers(s *Snapshot) []Finding {
 	}
 	return []Finding{mendable("sockets", Warning, fmt.Sprintf("%s; the node asks for %d MiB and may not pass over the limit", strings.Join(texts, ", "), listenerBuffer>>20), short...)}
 }
+
+// neighbourTable judges the kernel's limit of neighbours; namespaces share the machine's, and
+// do not show it.
+func neighbourTable(s *Snapshot) []Finding {
+	var found []Finding
+	for _, key := range []string{sysctlNeigh4, sysctlNeigh6} {
+		n, err := strconv.Atoi(s.Sysctls[key])
+		if err == nil && n < s.Node.MaxRelays() {
+			found = append(found, mendable("neighbours", Note, fmt.Sprintf("%s is %d, and %d relays may have as many peers in the own network", strings.ReplaceAll(key, "/", "."), n, s.Node.MaxRelays()),
+				setSysctl(key, strconv.Itoa(neighbours))))
+		}
+	}
+	if len(found) == 0 {
+		return []Finding{fine("neighbours", "there is room for a neighbour for each relay")}
+	}
+	return found
+}
+
+// neighbours is what deploy/debian/turnpike.sysctl sets.
+const neighbours = 16384
 
 func backlog(s *Snapshot) []Finding {
 	var all, dropped uint64
