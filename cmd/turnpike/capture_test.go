@@ -76,3 +76,20 @@ func TestCaptureTalk(t *testing.T) {
 	}
 	golden(t, "dataplane_capture.talk", talk.String())
 }
+
+func TestBlindSpots(t *testing.T) {
+	tests := []struct {
+		relay api.Relay
+		want  string
+	}{
+		{api.Relay{Transport: "udp"}, ""},
+		{api.Relay{Transport: "udp", Path: "xdp"}, ""},
+		{api.Relay{Transport: "tls"}, "its client comes over tls: only what peers send is seen"},
+		{api.Relay{Transport: "udp", Path: "userspace", Reason: "no native XDP on s0"}, "path=userspace (no native XDP on s0): of what the process relays only the side that comes in by XDP is seen"},
+	}
+	for _, test := range tests {
+		if got := blindSpot(test.relay); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}

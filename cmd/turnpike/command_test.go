@@ -88,6 +88,11 @@ func TestUsageErrors(t *testing.T) {
 		{"no file", "config check " + dir + "/none.yaml", 1, "no such file"},
 		{"bad file", "config check " + bad, 1, "did you mean port?"},
 		{"bad file to serve", "serve -c " + bad, 1, "bad.yaml:1:8"},
+		{"capture of nothing", "dataplane capture -w x", 2, "choose relays, users or addresses"},
+		{"capture to nowhere", "dataplane capture --relay 1", 2, "-w FILE"},
+		{"capture of no id", "dataplane capture --relay x -w x", 2, "turnpike relay list"},
+		{"capture of no address", "dataplane capture --address there -w x", 2, "is no address"},
+		{"capture of too much", "dataplane capture --relay 1 --snaplen 100000 -w x", 2, "want 42 to 9216 bytes"},
 		{"interval", "dataplane top --interval 1ms", 2, "want 100ms or more"},
 	}
 	for _, test := range tests {

@@ -98,7 +98,7 @@ func (f *fakeNode) Capture(context.Context, CaptureRequest, func(CaptureStart) i
 }
 func (f *fakeNode) serve(t *testing.T) string { return serveAt(t, f, t.TempDir()) }
 
-func serveAt(t *testing.T, f *fakeNode, state string) string {
+func serveAt(t *testing.T, f Node, state string) string {
 	t.Helper()
 	l, err := Listen(state)
 	if err != nil {

@@ -25,6 +25,7 @@ type Credentials struct{ User, Password, Realm string }
 // Stream is a client's relay and the one peer it talks to.
 type Stream struct {
 	client *turn.Client
+	conn   net.PacketConn
 	relay  net.PacketConn
 	peer   net.Addr
 	next   uint16
@@ -50,7 +51,7 @@ func Open(conn net.PacketConn, server, peer netip.AddrPort, c Credentials) (*Str
 		client.Close()
 		return nil, errors.Join(fmt.Errorf("allocate a relay at %s: %w", server, err), conn.Close())
 	}
-	return &Stream{client: client, relay: relay, peer: net.UDPAddrFromAddrPort(peer)}, nil
+	return &Stream{client: client, conn: conn, relay: relay, peer: net.UDPAddrFromAddrPort(peer)}, nil
 }
 
 // Relay is the relayed address as the server told it.
@@ -60,7 +61,7 @@ func (s *Stream) Relay() string { return s.relay.LocalAddr().String() }
 func (s *Stream) Close() error {
 	err := s.relay.Close()
 	s.client.Close()
-	return err
+	return errors.Join(err, s.conn.Close())
 }
 
 // Result is what became of a stream's packets.
