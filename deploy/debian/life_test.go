@@ -63,6 +63,7 @@ func TestLifeOfAPackage(t *testing.T) {
 			}
 		})
 	}
+	t.Run("operation", m.operates)
 	calls.end(t)
 
 	m.reloads(t)
@@ -162,6 +163,21 @@ func (m *machine) another(t *testing.T, process string, patience time.Duration) 
 		}
 		return nil
 	})
+}
+
+// operates: what root asks of the service meets no right that it lacks.
+func (m *machine) operates(t *testing.T) {
+	m.run(t, "turnpike", "dataplane", "capture", "--user", "u", "--packets", "500", "--duration", "20s", "-w", "/root/u.pcapng")
+	if size := strings.TrimSpace(m.run(t, "stat", "-c", "%s", "/root/u.pcapng")); len(size) < 5 {
+		t.Errorf("the capture has %s bytes", size)
+	}
+	if said := m.run(t, "turnpike", "dataplane", "status"); !regexp.MustCompile(`program +turnpike id \d+ tag [0-9a-f]{16}`).MatchString(said) {
+		t.Errorf("the program is not named:\n%s", said)
+	}
+	const ended = 124 // by timeout
+	m.exits(t, ended, "timeout", "2", "turnpike", "dataplane", "top", "--interval", "500ms", "--time")
+	m.run(t, "turnpike", "support", "bundle", "-w", "/root/bundle.tar.gz")
+	m.run(t, "turnpike", "dataplane", "drops")
 }
 
 // reloads: a change is taken over by the same process, and a mistake changes nothing and
