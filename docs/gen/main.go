@@ -18,6 +18,7 @@ func main() {
 	for name, page := range map[string]func(string) ([]byte, error){
 		"docs/configuration.md": configuration,
 		"docs/metrics.md":       metricsPage,
+		"docs/alerts.md":        alerts,
 		"docs/doctor.md":        doctorPage,
 		"docs/requirements.md":  requirements,
 	} {
