@@ -61,7 +61,17 @@ func TestViews(t *testing.T) {
 
 // The picture in the operator's guide is what the screen shows.
 func TestPictureInTheGuide(t *testing.T) {
-	golden(t, "../../docs/top.txt", screen(t, 100, 28, 20).Text()+"\n")
+	const file, begin, end = "../../docs/operating.md", "<!-- the screen of dataplane top -->\n```text\n", "```\n"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(page), begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		t.Fatalf("%s has no place for the picture", file)
+	}
+	golden(t, file, before+begin+screen(t, 100, 24, 20).Text()+"\n"+end+after)
 }
 
 // Whatever its size, the screen is never larger than the terminal, with and without colours.

@@ -12,6 +12,7 @@ func TestPagesAreUpToDate(t *testing.T) {
 	for name, page := range map[string]func(string) ([]byte, error){
 		"configuration.md": configuration,
 		"metrics.md":       metricsPage,
+		"alerts.md":        alerts,
 		"doctor.md":        doctorPage,
 	} {
 		want, err := page("../..")

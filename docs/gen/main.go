@@ -1,7 +1,7 @@
 // Command gen makes the pages of docs that say what the code already says: the
-// reference of the node file from its schema, that of the metrics, what doctor looks at
-// from its catalogue, and the list of requirements with the tests that show them from the
-// comments above those tests.
+// reference of the node file from its schema, those of metrics and alerts, what doctor
+// looks at from its catalogue, and the list of requirements with the tests that show them
+// from the comments above those tests.
 package main
 
 //go:generate go run .
