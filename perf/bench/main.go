@@ -53,6 +53,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return b.extra(ctx, b.floods, b.report.FloodTable, b.report.WriteFlood)
 	case b.wants(scalePart):
 		return b.extra(ctx, b.scales, b.report.ScaleTable, b.report.WriteScale)
+	case b.wants(capturePart):
+		return b.extra(ctx, b.captures, b.report.CaptureTable, b.report.WriteCapture)
 	}
 	b.measure(ctx)
 	b.report.Ratios = promises(b.report)

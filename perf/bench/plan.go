@@ -24,13 +24,14 @@ const (
 	peersPart      = "peers"
 
 	// These are measured alone, with a report of their own.
-	floodPart = "flood"
-	scalePart = "scale"
+	floodPart   = "flood"
+	scalePart   = "scale"
+	capturePart = "capture"
 )
 
 var allParts = []string{throughputPart, sweepPart, noDropPart, latencyPart, oneCorePart, churnPart, peersPart}
 
-var extraParts = []string{floodPart, scalePart}
+var extraParts = []string{floodPart, scalePart, capturePart}
 
 // Directions.
 const (

@@ -147,28 +147,34 @@ func (s *site) processTime() (time.Duration, error) {
 // runNs measures what a run of the node's program costs, by the kernel's own
 // statistics: about 20 ns of it is their clock.
 func (s *site) runNs(ctx context.Context, d demand) (float64, error) {
+	ns, _, err := s.timedTrial(ctx, d)
+	return ns, err
+}
+
+// timedTrial is a trial of which the runs of the node's program are timed.
+func (s *site) timedTrial(ctx context.Context, d demand) (ns float64, o outcome, err error) {
 	prog, err := s.program(d.direction)
 	if err != nil || prog == nil {
-		return 0, err
+		return 0, o, err
 	}
 	defer prog.Close() //nolint:errcheck // only read
 	stats, err := ebpf.EnableStats(bpfStatsRunTime)
 	if err != nil {
-		return 0, fmt.Errorf("enable the kernel's statistics of programs: %w", err)
+		return 0, o, fmt.Errorf("enable the kernel's statistics of programs: %w", err)
 	}
 	defer stats.Close() //nolint:errcheck // ends with the process at the latest
 	before, err := prog.Stats()
 	if err != nil {
-		return 0, err
+		return 0, o, err
 	}
-	if _, err := s.trial(ctx, d); err != nil {
-		return 0, err
+	if o, err = s.trial(ctx, d); err != nil {
+		return 0, o, err
 	}
 	after, err := prog.Stats()
 	if err != nil || after.RunCount == before.RunCount {
-		return 0, err
+		return 0, o, err
 	}
-	return float64(after.Runtime-before.Runtime) / float64(after.RunCount-before.RunCount), nil
+	return float64(after.Runtime-before.Runtime) / float64(after.RunCount-before.RunCount), o, nil
 }
 
 const bpfStatsRunTime = 0 // BPF_STATS_RUN_TIME

@@ -93,13 +93,14 @@ type Report struct {
 	Go      string        `json:"go"`
 	// What disturbed: programs of others that ran at the start, and the share of
 	// the time that a hypervisor took away.
-	Load     float64  `json:"load_at_start"`
-	Steal    float64  `json:"steal"`
-	Problems []string `json:"problems,omitempty"` // parts that could not be measured
-	Ratios   []Ratio  `json:"ratios"`
-	Rows     []Row    `json:"rows"`
-	Floods   []Flood  `json:"floods,omitempty"`
-	Scales   []Scale  `json:"scales,omitempty"`
+	Load     float64   `json:"load_at_start"`
+	Steal    float64   `json:"steal"`
+	Problems []string  `json:"problems,omitempty"` // parts that could not be measured
+	Ratios   []Ratio   `json:"ratios"`
+	Rows     []Row     `json:"rows"`
+	Floods   []Flood   `json:"floods,omitempty"`
+	Scales   []Scale   `json:"scales,omitempty"`
+	Captures []Capture `json:"captures,omitempty"`
 }
 
 // New starts a report on this machine.
