@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,7 @@ func TestLifeOfAPackage(t *testing.T) {
 			if now := m.property(t, "MainPID"); now == process || now == "0" {
 				t.Errorf("process %s before, %s after", process, now)
 			}
+			t.Logf("not active for %s", m.gap(t))
 		})
 	}
 	t.Run("operation", m.operates)
@@ -70,6 +72,19 @@ func TestLifeOfAPackage(t *testing.T) {
 	m.keeps(t, second)
 	m.removed(t, l)
 	m.purged(t, before)
+}
+
+// gap is the time from the end of one process to the readiness of the next.
+func (m *machine) gap(t *testing.T) time.Duration {
+	t.Helper()
+	var at [2]int
+	for i, name := range []string{"ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"} {
+		var err error
+		if at[i], err = strconv.Atoi(m.property(t, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return time.Duration(at[1]-at[0]) * time.Microsecond
 }
 
 func (m *machine) install(t *testing.T, file string) {

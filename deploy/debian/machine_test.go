@@ -46,7 +46,7 @@ func boot(t *testing.T, host *lab.Host) *machine {
 		close(m.gone)
 	}()
 	t.Cleanup(func() { m.off(t) })
-	eventually(t, 30*time.Second, "the machine starts", m.started)
+	eventually(t, time.Minute, "the machine starts", m.started)
 	// Nobody mounts this in a container. On hardware systemd does, for root alone.
 	m.run(t, "mount", "-t", "bpf", "-o", "mode=0700", "bpf", "/sys/fs/bpf")
 	// The settings of its network are its own; the kernel keeps it from those of all.
