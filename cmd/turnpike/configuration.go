@@ -13,12 +13,12 @@ import (
 // that belong to the node are the file's at each start (PS). The shared ones are the
 // file's until somebody changes them in another way; then the file's are ignored,
 // and ignored says so.
-func openConfiguration(state *stateDir, file string, n *config.Node, log *eventlog.Log) (s *store.Store, ignored string, err error) {
+func openConfiguration(state *stateDir, file string, n *config.Node, told store.Alarms, log *eventlog.Log) (s *store.Store, ignored string, err error) {
 	dir, err := store.OpenDir(state.file(configDir))
 	if err != nil {
 		return nil, "", err
 	}
-	s, err = store.Open(store.Config{Files: dir, Alarms: loggedAlarms{log}, Log: log, Now: time.Now})
+	s, err = store.Open(store.Config{Files: dir, Alarms: told, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, "", err
 	}
@@ -50,19 +50,4 @@ func ignoredOf(stored, n *config.Node, file string) (string, error) {
 	}
 	return fmt.Sprintf("%d items of %s are not in force, beginning with %s: the configuration was changed by command since. See them with `turnpike config diff %s`, take them over with `turnpike config apply %s`",
 		len(changes), file, changes[0].Path, file, file), nil
-}
-
-// loggedAlarms tells of alarms in the log, while there is nothing that keeps them.
-type loggedAlarms struct{ log *eventlog.Log }
-
-var _ store.Alarms = loggedAlarms{}
-
-// Raise tells that something is wrong.
-func (a loggedAlarms) Raise(number int, key, detail string) {
-	a.log.Warn("Alarm Raised", "Id", number, "Key", key, "Detail", detail)
-}
-
-// Lower tells that it is right again.
-func (a loggedAlarms) Lower(number int, key string) {
-	a.log.Debug("Alarm Lowered", "Id", number, "Key", key)
 }

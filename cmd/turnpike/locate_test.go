@@ -137,7 +137,7 @@ func TestRulesChangeWhileANodeRuns(t *testing.T) {
 		}
 	}
 	write(string(text))
-	n := storedNode(t, file)
+	n := storedNode(t, file, t.TempDir())
 	q := routing.Question{Alias: "carol@branch.example.com", Authenticated: true, HopCount: 15}
 	if a, err := n.Locate(q); err != nil || a.Targets[0].Zone != "branch" {
 		t.Fatalf("%+v, %v", a, err)
@@ -152,7 +152,7 @@ func TestRulesChangeWhileANodeRuns(t *testing.T) {
 }
 
 // storedNode is a node as far as configuration goes.
-func storedNode(t *testing.T, file string) *node {
+func storedNode(t *testing.T, file, dir string) *node {
 	t.Helper()
 	cfg, err := config.Load(file)
 	if err != nil {
@@ -162,12 +162,18 @@ func storedNode(t *testing.T, file string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := &stateDir{path: t.TempDir()}
-	stored, _, err := openConfiguration(state, file, cfg, log)
+	state := &stateDir{path: dir}
+	told, err := openAlarms(state, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = told.Close() })
+	stored, _, err := openConfiguration(state, file, cfg, told, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := newNode(cfg, file, state, nil, log)
+	n.board = told
 	if err := errors.Join(n.follow(stored), n.route(stored)); err != nil {
 		t.Fatal(err)
 	}

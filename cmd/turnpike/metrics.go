@@ -21,7 +21,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 		Version: st.Version, Go: goVersion(), Started: st.Started,
 		Ready: st.State == api.Ready, Draining: st.Draining, Degraded: len(st.Degraded),
 		RelayLimit: st.Relays.Limit, Strays: n.engine.Strays(), LeasesRenewed: n.engine.Renewed(),
-		Log: n.log.Stats(), Capturing: n.captures.running(),
+		Alarms: n.alarmCounts(), Log: n.log.Stats(), Capturing: n.captures.running(),
 	}
 	if n.records != nil {
 		s.Lost = n.records.Lost()

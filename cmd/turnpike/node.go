@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
@@ -42,6 +43,7 @@ type node struct {
 	whyNot  string       // there is no kernel back end
 	turn    *turn.Server // nil: off
 	router  *routing.Router
+	board   *alarms.Alarms
 
 	records *eventlog.Queue // to standard output
 	spread  spread
@@ -138,6 +140,7 @@ func (n *node) Status() api.Status {
 		st.Draining = n.turn.Draining()
 	}
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
+	st.Alarms = n.standing()
 	if c.TURN.Loopback {
 		st.Notes = append(st.Notes, "peers in 127.0.0.0/8 are allowed (turn.allow_loopback): for trying out only")
 	}

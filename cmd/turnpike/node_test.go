@@ -279,23 +279,7 @@ func TestReload(t *testing.T) {
 		}
 	}
 	write(reloadFile)
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.New(eventlog.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	state := &stateDir{path: t.TempDir()}
-	stored, ignored, err := openConfiguration(state, file, cfg, log)
-	if err != nil || ignored != "" {
-		t.Fatal(ignored, err)
-	}
-	n := newNode(cfg, file, state, nil, log)
-	if err := n.follow(stored); err != nil {
-		t.Fatal(err)
-	}
+	n := storedNode(t, file, t.TempDir())
 
 	write(strings.NewReplacer("3478", "3479", "password: p", "password: q").Replace(reloadFile) + "log: {level: debug}\n")
 	want := api.Reload{

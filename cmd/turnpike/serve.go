@@ -79,8 +79,14 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 
+	told, err := openAlarms(state, log.Module("control.alarms"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, told.Close()) }()
+
 	// The configuration: what the store has, with what of the file counts at a start.
-	stored, ignored, err := openConfiguration(state, file, n, log.Module("control.config"))
+	stored, ignored, err := openConfiguration(state, file, n, told, log.Module("control.config"))
 	if err != nil {
 		return err
 	}
@@ -90,7 +96,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return err
 	}
 	node := newNode(n, file, state, all, log.Module("control.node"))
-	node.records, node.syslog = records, remote
+	node.records, node.syslog, node.board = records, remote, told
 	node.certificate.Store(certificate)
 	if err := node.follow(stored); err != nil {
 		return err
@@ -138,6 +144,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	run, ctx := newGroup(ctx)
 	defer run.end()
 	run.Go(func() error { return engine.Run(ctx) })
+	run.Go(func() error { return told.Run(ctx) })
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {

@@ -23,6 +23,7 @@ const (
 	idFile      = "node.id"
 	nonceFile   = "nonce.key"
 	journalFile = "turn.journal"
+	alarmsFile  = "alarms.journal"
 	configDir   = "config" // revisions of the configuration, and the system key
 )
 
@@ -144,7 +145,7 @@ func removeState(path string) error {
 	if err := removePins(path); err != nil {
 		return err
 	}
-	for _, pattern := range []string{api.SocketName, journalFile + "*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, lockFile} {
+	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, lockFile} {
 		files, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are right
 		for _, f := range files {
 			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -20,8 +20,9 @@ func statusCommand(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show how the node is",
 		Long: `Show how the node is. Exit code 3 says that it runs but something does not work
-as configured, 1 that no node answers. With --wait it returns 0 as soon as the
-node is ready, also when degraded.`,
+as configured, or that an alarm above notice waits to be acknowledged; 1 that no
+node answers. With --wait it returns 0 as soon as the node is ready, also when
+degraded.`,
 		Example: `  turnpike status
   turnpike --state /run/tp1 status --wait
   turnpike status -o json | jq .interfaces`,
@@ -34,7 +35,7 @@ node is ready, also when degraded.`,
 			if err := a.show(st, func(w *tabwriter.Writer) { writeStatus(w, st) }); err != nil {
 				return err
 			}
-			if len(st.Degraded) > 0 && !wait {
+			if (len(st.Degraded) > 0 || somethingToDo(st.Alarms)) && !wait {
 				return &exitError{code: exitDegraded}
 			}
 			return nil
@@ -86,6 +87,9 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 	l.line("metrics", "%s", st.Metrics)
 	for _, d := range st.Degraded {
 		l.line("degraded", "%s", d)
+	}
+	for _, x := range st.Alarms {
+		l.line("alarm", "%s %d %s%s: %s%s", x.Severity, x.Number, x.Title, parenthesised(printableText(x.Key)), printableText(x.Detail), seen(x))
 	}
 	for _, n := range st.Notes {
 		l.line("note", "%s", n)

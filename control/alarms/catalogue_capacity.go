@@ -88,6 +88,6 @@ func securityKinds() []Kind {
 		{Number: 40052, Severity: Warning, Title: "Certificate without CN", Text: "The server certificate has no common name, which older systems look at.", Remedy: "Make a request with a common name and upload the certificate that answers it.", Proof: "control/certificates TestAlarmsOfTheServerCertificate"},
 		{Number: 40055, Severity: Warning, Title: "Failed to update key file", Text: "The system key, which seals the secrets of the configuration, could not be read or renewed.", Remedy: "On a single node renew it with xCommand ForceSystemKeyUpdate. In a cluster do so on a node without this alarm. If all have it, form the cluster again.", Proof: "control/config/store TestFailureAtEveryStep"},
 		{Number: 40068, Severity: Critical, Title: "Certificate expired", Text: "The server certificate has expired: systems that check it refuse this node.", Remedy: "Make a request, have it signed and upload the new certificate. No restart is needed.", Proof: "control/certificates TestAlarmsOfTheServerCertificate"},
-		{Number: 40069, Severity: Alert, Title: "Certificate expires soon", Text: "The server certificate expires within 30 days.", Remedy: "As for 40068.", Proof: "control/certificates TestAlarmsOfTheServerCertificate"},
+		{Number: 40069, Severity: Alert, Title: "Certificate expires soon", Text: "The server certificate expires within 30 days.", Remedy: "Make a request, have it signed and upload the new certificate before the old one ends. No restart is needed.", Proof: "control/certificates TestAlarmsOfTheServerCertificate"},
 	}
 }

@@ -7,7 +7,7 @@ func systemKinds() []Kind {
 	return []Kind{
 		{Number: 15004, Severity: Error, Title: application, Text: "A part of the node ended unexpectedly and was started again.", Remedy: bundle, Issue: 5},
 		{Number: 15005, Severity: Warning, Title: "Database failure", Text: "The node's cluster database cannot be read or written.", Remedy: "Make a support bundle, leave the cluster, restore a backup and join again.", Issue: 7},
-		{Number: 15008, Severity: Warning, Title: "Failed to load database", Text: "The cluster database on disk is damaged and was not loaded.", Remedy: "As for 15005. As a last resort purge the local database: the node asks twice and says what is lost.", Issue: 7},
+		{Number: 15008, Severity: Warning, Title: "Failed to load database", Text: "The cluster database on disk is damaged and was not loaded.", Remedy: "Leave the cluster, restore a backup and join again. As a last resort purge the local database: the node asks twice and says what is lost.", Issue: 7},
 		{Number: 15009, Severity: Alert, Title: "Factory reset started", Text: "A factory reset is under way: configuration and certificates are being removed.", Remedy: "Wait until it is done. The node starts anew by itself.", CuredByRestart: true, Issue: 4},
 		{Number: 15010, Severity: Error, Title: application, Text: "A part of the node did not stop when it was told to and was ended.", Remedy: bundle, Issue: 5},
 		{Number: 15011, Severity: Error, Title: application, Text: "A part of the node failed several times in a row and is started less and less often.", Remedy: bundle, Issue: 5},

@@ -108,8 +108,8 @@ func TestCrashAtEveryByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	torn := filepath.Join(dir, "torn")
 	for cut := range len(data) + 1 {
-		torn := filepath.Join(dir, "torn")
 		if err := os.WriteFile(torn, data[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -119,17 +119,18 @@ func TestCrashAtEveryByte(t *testing.T) {
 				want++
 			}
 		}
-		b, _ := open(t, torn)
-		if got := len(b.List()); got != want {
-			t.Errorf("cut at %d: %d alarms, want %d", cut, got, want)
+		if kept, err := read(torn); err != nil || len(kept) != want {
+			t.Errorf("cut at %d: %d alarms, want %d: %v", cut, len(kept), want, err)
 		}
+		if cut%50 != 0 {
+			continue
+		}
+		b, _ := open(t, torn)
 		b.Raise(2, "", "after the crash")
 		_ = b.Close()
-		c, _ := open(t, torn)
-		if got := len(c.List()); got != want+1 {
-			t.Errorf("cut at %d: %d alarms after another change", cut, got)
+		if kept, err := read(torn); err != nil || len(kept) != want+1 {
+			t.Errorf("cut at %d: %d alarms after another change: %v", cut, len(kept), err)
 		}
-		_ = c.Close()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/routing"
 )
 
@@ -54,5 +55,29 @@ func TestQuestionsAreBounded(t *testing.T) {
 		if w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
+	}
+}
+
+func (f *fakeNode) Alarms() []alarms.Alarm { return []alarms.Alarm{{Number: 1, UUID: "u"}} }
+
+func (f *fakeNode) AcknowledgeAlarm(uuid, by string) error {
+	if uuid != "u" || by == "" {
+		return alarms.ErrNoAlarm
+	}
+	return nil
+}
+
+func TestAlarms(t *testing.T) {
+	f := newFake()
+	c := NewClient(f.serve(t))
+	list, err := c.Alarms(t.Context())
+	if diff := cmp.Diff(f.Alarms(), list); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if err := c.AcknowledgeAlarm(t.Context(), "u"); err != nil {
+		t.Error(err)
+	}
+	if err := c.AcknowledgeAlarm(t.Context(), "../x"); err == nil || !strings.Contains(err.Error(), "turnpike alarm list") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"time"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/dataplane/capture"
 )
 
@@ -60,6 +61,7 @@ type Node interface {
 	Operator
 	Capturer
 	Router
+	Alarms
 }
 
 // Server answers for one node.
@@ -87,6 +89,8 @@ func New(node Node, metrics http.Handler) *Server {
 	s.mux.HandleFunc("DELETE /v1/capture", s.endCapture)
 	s.mux.HandleFunc("POST /v1/locate", s.locate)
 	s.mux.HandleFunc("GET /v1/zones", s.zones)
+	s.mux.HandleFunc("GET /v1/alarms", s.alarms)
+	s.mux.HandleFunc("PUT /v1/alarms/{uuid}/acknowledged", s.acknowledge)
 	if metrics != nil {
 		s.mux.Handle("GET /metrics", metrics)
 	}
@@ -185,7 +189,7 @@ func refuse(w http.ResponseWriter, err error) {
 		code = asked
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, ErrInvalid), errors.Is(err, ErrWrongQuestion), errors.Is(err, capture.ErrOptions):
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrWrongQuestion), errors.Is(err, alarms.ErrNoAlarm), errors.Is(err, capture.ErrOptions):
 		code = http.StatusUnprocessableEntity
 	case errors.Is(err, ErrBusy):
 		code = http.StatusConflict

@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
@@ -37,6 +38,8 @@ type Status struct {
 	Metrics    string      `json:"metrics"` // address, or why not
 	// Degraded lists what does not work as configured; empty: all is well.
 	Degraded []string `json:"degraded"`
+	// Alarms are those that stand and no other explains, the worst first.
+	Alarms []alarms.Alarm `json:"alarms,omitempty"`
 	// Notes lists what an operator should know and chose.
 	Notes []string `json:"notes,omitempty"`
 }

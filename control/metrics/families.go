@@ -21,6 +21,12 @@ func describe() []metric {
 		gauge("degraded_reasons", "How many things do not work as configured; `turnpike status` names them.",
 			func(s Snapshot) float64 { return float64(s.Degraded) }),
 	}
+	families = append(families, family(prometheus.GaugeValue, "alarms", "Alarms that stand, by severity and whether somebody has acknowledged them.",
+		func(s Snapshot, e emit) {
+			for _, a := range s.Alarms {
+				e(float64(a.Count), a.Severity, a.State)
+			}
+		}, "severity", "state"))
 	families = append(families, describeTURN()...)
 	families = append(families, describeDataplane()...)
 	families = append(families, describeKernel()...)

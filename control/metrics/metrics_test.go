@@ -33,6 +33,7 @@ func full() snapshot {
 			{"xdp", "up", relay.Carried{Packets: 1, Bytes: 2, Policed: 3}},
 			{"userspace", "down", relay.Carried{Packets: 4, Bytes: 5, Policed: 6}},
 		},
+		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},
 		Exits:      []Exit{{"xdp", "forwarded", "forward", 10}, {"userspace", "forwarded", "forward", 11}},
 		Interfaces: []Interface{{"s0", "xdp", "native"}},

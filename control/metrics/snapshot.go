@@ -33,6 +33,7 @@ type Snapshot struct {
 
 	Links  []machine.Link
 	Losses []machine.Loss
+	Alarms []Alarms
 	Log    eventlog.Stats
 	Lost   uint64 // records that standard output was too slow for
 }
@@ -75,4 +76,10 @@ type Map struct {
 type Queues struct {
 	Interface, Over string // queues or cpus
 	Packets         []uint64
+}
+
+// Alarms is how many alarms of a severity stand, raised or acknowledged.
+type Alarms struct {
+	Severity, State string
+	Count           int
 }

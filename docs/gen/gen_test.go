@@ -29,6 +29,23 @@ func TestPagesAreUpToDate(t *testing.T) {
 	}
 }
 
+func TestAlarmPagesAreUpToDate(t *testing.T) {
+	pages := alarmPages()
+	files, err := os.ReadDir("../alarms")
+	if err != nil || len(files) != len(pages) {
+		t.Fatalf("%d pages, want %d: run `make generate`: %v", len(files), len(pages), err)
+	}
+	for name, want := range pages {
+		got, err := os.ReadFile("../alarms/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s: run `make generate`:\n%s", name, diff)
+		}
+	}
+}
+
 func TestProofs(t *testing.T) {
 	const file = `package x
 

@@ -8,9 +8,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 )
 
 func main() {
@@ -30,6 +32,29 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+	if err := writeAlarms(root + "/docs/alarms"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// writeAlarms writes the pages of docs/alarms, and removes those of numbers that are
+// gone.
+func writeAlarms(dir string) error {
+	pages := alarmPages()
+	old, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		return err
+	}
+	for _, file := range old {
+		if _, ok := pages[filepath.Base(file)]; !ok {
+			err = errors.Join(err, os.Remove(file))
+		}
+	}
+	err = errors.Join(err, os.MkdirAll(dir, 0o755))
+	for name, page := range pages {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), page, 0o644))
+	}
+	return err
 }
 
 // table writes the rows of a Markdown table.
