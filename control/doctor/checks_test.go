@@ -127,8 +127,11 @@ var deviceAilments = []ailment{
 var nodeAilments = []ailment{
 	{"degraded", func(s *Snapshot) { s.Running.Status.Degraded = []string{"all 6000 relays are in use"} }, "degraded", Warning, "6000", "", false},
 	{"drops at a socket", func(s *Snapshot) {
+		s.UDP = []UDPSocket{{Local: netip.MustParseAddrPort("192.0.2.1:3478"), Drops: 5, Now: 2}}
+	}, "socket-drops", Warning, "2 of them while doctor looked (5 at 192.0.2.1:3478)", "", false},
+	{"drops long ago", func(s *Snapshot) {
 		s.UDP = []UDPSocket{{Local: netip.MustParseAddrPort("192.0.2.1:3478"), Drops: 5}}
-	}, "socket-drops", Warning, "5 at 192.0.2.1:3478", "", false},
+	}, "socket-drops", Note, "none while doctor looked", "", false},
 	{"private address", func(s *Snapshot) {
 		beforeStart(s)
 		s.Interfaces[1].Addresses = []netip.Prefix{netip.MustParsePrefix("192.168.1.2/24")}

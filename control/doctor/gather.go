@@ -59,6 +59,7 @@ func gather(ctx context.Context, o Options) *Snapshot {
 		outside := o.Outside(ctx)
 		s.Outside = &outside
 	}
+	s.gatherLateDrops()
 	return s
 }
 

@@ -26,6 +26,27 @@ func (s *Snapshot) gatherSockets() {
 	if s.Running == nil {
 		return // who uses the ports is not known
 	}
+	s.UDP = s.udpDrops()
+}
+
+// gatherLateDrops tells what was dropped since gatherSockets from what is long past.
+func (s *Snapshot) gatherLateDrops() {
+	if s.Running == nil {
+		return
+	}
+	earlier := map[netip.AddrPort]uint64{}
+	for _, u := range s.UDP {
+		earlier[u.Local] = u.Drops
+	}
+	s.UDP = s.udpDrops()
+	for i, u := range s.UDP {
+		s.UDP[i].Now = u.Drops - min(u.Drops, earlier[u.Local])
+	}
+}
+
+// udpDrops lists the node's sockets that have dropped something.
+func (s *Snapshot) udpDrops() []UDPSocket {
+	var all []UDPSocket
 	own := mediaPorts(s.Node)
 	for _, f := range []string{"udp", "udp6"} {
 		err := eachLine("/proc/thread-self/net/"+f, func(line string) {
@@ -35,11 +56,12 @@ func (s *Snapshot) gatherSockets() {
 			}
 			p := portSpan{low: int(u.Local.Port()), high: int(u.Local.Port())}
 			if own[0].overlaps(p) || own[1].overlaps(p) {
-				s.UDP = append(s.UDP, u)
+				all = append(all, u)
 			}
 		})
 		s.missed("sockets", err)
 	}
+	return all
 }
 
 // parseUDPSocket reads a line of /proc/net/udp or udp6: the second word is the local

@@ -25,10 +25,10 @@ func socketDrops(s *Snapshot) []Finding {
 	if s.Running == nil {
 		return nil
 	}
-	var all uint64
+	var all, now uint64
 	var where []string
 	for _, u := range s.UDP {
-		all += u.Drops
+		all, now = all+u.Drops, now+u.Now
 		if len(where) < 4 {
 			where = append(where, fmt.Sprintf("%d at %s", u.Drops, u.Local))
 		}
@@ -36,7 +36,11 @@ func socketDrops(s *Snapshot) []Finding {
 	if all == 0 {
 		return []Finding{fine("sockets", "no datagram was dropped at a socket")}
 	}
-	return []Finding{finding("sockets", Warning, fmt.Sprintf("%d datagrams were dropped at full sockets (%s)", all, strings.Join(where, ", ")),
+	severity, when := Note, "and none while doctor looked"
+	if now > 0 {
+		severity, when = Warning, fmt.Sprintf("%d of them while doctor looked", now)
+	}
+	return []Finding{finding("sockets", severity, fmt.Sprintf("%d datagrams were dropped at full sockets since the start, %s (%s)", all, when, strings.Join(where, ", ")),
 		"see xdp-native and socket-buffers; `turnpike dataplane drops` tells what reaches the process and why")}
 }
 

@@ -135,8 +135,8 @@ func TestParseUDPSocket(t *testing.T) {
 		want UDPSocket
 		ok   bool
 	}{
-		{" 1234: 0100007F:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 ffff 17", UDPSocket{netip.MustParseAddrPort("127.0.0.1:3478"), 17}, true},
-		{" 9: 000000FD000000000000000001000000:0D96 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 1 2 ffff 0", UDPSocket{netip.MustParseAddrPort("[fd00::1]:3478"), 0}, true},
+		{" 1234: 0100007F:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 ffff 17", UDPSocket{netip.MustParseAddrPort("127.0.0.1:3478"), 17, 0}, true},
+		{" 9: 000000FD000000000000000001000000:0D96 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 1 2 ffff 0", UDPSocket{netip.MustParseAddrPort("[fd00::1]:3478"), 0, 0}, true},
 		{"   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops", UDPSocket{}, false},
 		{"", UDPSocket{}, false},
 	} {

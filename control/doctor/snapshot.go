@@ -124,7 +124,8 @@ type FarEnd struct {
 // UDPSocket is a socket of the node that had no room for datagrams.
 type UDPSocket struct {
 	Local netip.AddrPort
-	Drops uint64
+	Drops uint64 // since it was opened
+	Now   uint64 // of them while doctor looked
 }
 
 // SoftnetCPU is a CPU's line of softnet_stat.
