@@ -13,6 +13,7 @@ import (
 
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
@@ -35,6 +36,8 @@ type node struct {
 	log     *eventlog.Log
 	syslog  *eventlog.Syslog
 	store   *store.Store
+
+	certificates *certificates.Store
 
 	engine  *relay.Engine
 	totals  *totals // over engine

@@ -87,7 +87,7 @@ func (n *node) takeOver(u store.Update) {
 	}
 	if certificate, err := loadCertificate(now.TURN.TLS); err != nil {
 		n.log.Error("System Configuration Not Applied", "Detail", err)
-	} else if certificate != nil {
+	} else {
 		n.certificate.Store(certificate)
 	}
 	n.tellRestart(u.New)

@@ -98,6 +98,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	node := newNode(n, file, state, all, log.Module("control.node"))
 	node.records, node.syslog, node.board = records, remote, told
 	node.certificate.Store(certificate)
+	if node.certificates, err = openCertificates(state, n); err != nil {
+		return err
+	}
 	if err := node.follow(stored); err != nil {
 		return err
 	}
@@ -166,11 +169,12 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err != nil {
 		return err
 	}
-	run.Go(func() error { return api.New(node, metrics).Configure(node).Speak(newShell(node)).Serve(ctx, socket) })
+	run.Go(func() error { return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Serve(ctx, socket) })
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err
 	}
 	run.Go(func() error { return node.reloadOnSIGHUP(ctx) })
+	run.Go(func() error { return node.watchCertificates(ctx) })
 
 	// Packets meet the program when everything they may need is there.
 	run.Go(func() error { return node.begin(ctx) })
@@ -255,7 +259,7 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		cfg.Known = node.kernel.Known
 	}
 	if n.TURN.TLS != nil {
-		cfg.TLS = serverTLS(&node.certificate)
+		cfg.TLS = turnTLS(&node.certificate, node.certificates)
 		cfg.TLSListen = listenOn(all, n.TURN.TLS.Port)
 	}
 	return turn.New(cfg, node.totals, node.engine, sockets, log.Module("dataplane.turn"))

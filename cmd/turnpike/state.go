@@ -124,13 +124,37 @@ func keep(file string, n int) ([]byte, error) {
 // replaceFile writes a file whole or not at all, readable to its owner only.
 func replaceFile(file string, data []byte) error {
 	part := file + ".part"
-	if err := os.WriteFile(part, data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(file), err)
+	err := writeDurably(part, data)
+	if err == nil {
+		err = os.Rename(part, file)
 	}
-	if err := os.Rename(part, file); err != nil {
+	if err == nil {
+		err = syncFolder(filepath.Dir(file))
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(file), err)
 	}
 	return nil
+}
+
+func writeDurably(file string, data []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // removeState removes a node's pins and what it keeps in its state directory. It
@@ -145,7 +169,7 @@ func removeState(path string) error {
 	if err := removePins(path); err != nil {
 		return err
 	}
-	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, lockFile} {
+	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, certificateFiles(), certificatesDir, lockFile} {
 		files, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are right
 		for _, f := range files {
 			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {

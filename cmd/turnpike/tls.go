@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config"
 )
 
-// loadCertificate reads the certificate that a node file names; nil when it names none.
+// loadCertificate reads the certificate that a node file names for TURN; nil when it
+// names none.
 func loadCertificate(t *config.TLS) (*tls.Certificate, error) {
-	if t == nil {
+	if t == nil || t.Certificate == "" {
 		return nil, nil
 	}
 	c, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
@@ -20,12 +22,16 @@ func loadCertificate(t *config.TLS) (*tls.Certificate, error) {
 	return &c, nil
 }
 
-// serverTLS serves whatever certificate current holds at the time of a handshake.
-func serverTLS(current *atomic.Pointer[tls.Certificate]) *tls.Config {
+// turnTLS serves whatever certificate is there at the time of a handshake: TURN's own,
+// or else the node's.
+func turnTLS(own *atomic.Pointer[tls.Certificate], node *certificates.Store) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return current.Load(), nil
+			if c := own.Load(); c != nil {
+				return c, nil
+			}
+			return node.Server(), nil
 		},
 	}
 }

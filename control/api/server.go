@@ -189,7 +189,7 @@ func refuse(w http.ResponseWriter, err error) {
 		code = asked
 	case errors.Is(err, ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, ErrInvalid), errors.Is(err, ErrWrongQuestion), errors.Is(err, alarms.ErrNoAlarm), errors.Is(err, capture.ErrOptions):
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrRefused), errors.Is(err, ErrWrongQuestion), errors.Is(err, alarms.ErrNoAlarm), errors.Is(err, capture.ErrOptions):
 		code = http.StatusUnprocessableEntity
 	case errors.Is(err, ErrBusy):
 		code = http.StatusConflict

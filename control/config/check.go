@@ -139,10 +139,10 @@ func (c checker) tls() {
 	if t.Port < 1024 || t.Port > 65534 {
 		c.wrong("turn.tls.port", fmt.Sprintf("turn.tls.port cannot be %d", t.Port), "want 1024 to 65534")
 	}
-	if t.Certificate == "" {
-		c.wrong("turn.tls.certificate", "turn.tls.certificate is missing", "name the file with the certificate chain in PEM")
+	if t.Certificate == "" && t.Key != "" {
+		c.wrong("turn.tls.certificate", "turn.tls.certificate is missing", "name the file with the certificate chain in PEM, or leave turn.tls.key out too for the node's server certificate")
 	}
-	if t.Key == "" {
+	if t.Key == "" && t.Certificate != "" {
 		c.wrong("turn.tls.key", "turn.tls.key is missing", "name the file with the private key in PEM")
 	}
 	for _, p := range c.n.Ports() {
