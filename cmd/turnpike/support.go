@@ -151,10 +151,9 @@ func (b *bundle) secrets() (secrets, users []string) {
 		if t := b.node.TURN.TLS; t != nil {
 			secrets = append(secrets, linesOf(t.Key)...)
 		}
-		secrets = append(secrets, linesOf(b.node.Certificates.Key)...)
 	}
 	_ = filepath.WalkDir(b.state, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && strings.Contains(entry.Name(), "key") {
+		if err == nil && !entry.IsDir() && (strings.Contains(entry.Name(), "key") || strings.HasPrefix(entry.Name(), "server.pem")) {
 			secrets = append(secrets, linesOf(path)...)
 		}
 		return nil // what cannot be read here cannot get into the bundle either
