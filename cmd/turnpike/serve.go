@@ -169,7 +169,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err != nil {
 		return err
 	}
-	run.Go(func() error { return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Serve(ctx, socket) })
+	run.Go(func() error {
+		return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Serve(ctx, socket)
+	})
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err
 	}
