@@ -21,6 +21,7 @@ const (
 	scaleSecond  = 1000 // relays of the user that is taken away
 	// scaleFlows is what the kernel's table holds, by two for each channel.
 	scaleFlows  = 65536
+	scaleFiles  = 2500            // descriptors besides the relays'
 	scaleWindow = 4 * time.Second // of media, in which a step should be over
 	denied      = "203.0.113.0/24"
 )
@@ -42,8 +43,14 @@ type scaled struct {
 }
 
 func (b *bench) scale(ctx context.Context, relays int) (err error) {
-	if err := raiseFiles(4 * (relays + scaleSecond)); err != nil {
+	fits, err := raiseFiles(relays + scaleSecond + scaleFiles)
+	if err != nil {
 		return err
+	}
+	if most := fits - scaleSecond - scaleFiles; relays > most {
+		b.report.Problems = append(b.report.Problems,
+			fmt.Sprintf("%d relays: this system allows %d open files (ulimit -n, as root with CAP_SYS_RESOURCE); measured with %d relays", relays, fits, most))
+		relays = most
 	}
 	// As many channels for each relay as fit, up to four.
 	each := min(4, (scaleFlows/2-scaleSecond)/relays)
@@ -65,17 +72,19 @@ func (b *bench) scale(ctx context.Context, relays int) (err error) {
 	return m.steps(ctx)
 }
 
-// raiseFiles lets this process, and the node that it starts, have so many descriptors.
-func raiseFiles(need int) error {
+// raiseFiles lets this process, and the node that it starts, have so many descriptors, or
+// as many as the system allows, and returns how many.
+func raiseFiles(need int) (int, error) {
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= uint64(need) {
-		return err
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
 	}
-	limit.Cur, limit.Max = uint64(need), max(limit.Max, uint64(need))
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("raise the limit of open files to %d: %w", need, err)
+	more := unix.Rlimit{Cur: max(limit.Cur, uint64(need)), Max: max(limit.Max, uint64(need))}
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &more) == nil {
+		return need, nil
 	}
-	return nil
+	more = unix.Rlimit{Cur: limit.Max, Max: limit.Max}
+	return int(limit.Max), unix.Setrlimit(unix.RLIMIT_NOFILE, &more)
 }
 
 // fill makes the relays.
