@@ -205,6 +205,11 @@ func (b *bench) under(ctx context.Context, s *site, f flood.Source, rate float64
 		offered float64
 		err     error
 	}
+	start := time.Now()
+	full, err := s.overflows()
+	if err != nil {
+		return outcome{}, 0, err
+	}
 	flooding, stop := context.WithCancel(ctx)
 	defer stop()
 	result := make(chan ended, 1)
@@ -215,7 +220,22 @@ func (b *bench) under(ctx context.Context, s *site, f flood.Source, rate float64
 	o, err := s.trial(ctx, b.innocent(d))
 	stop()
 	r := <-result
-	return o, r.offered, errors.Join(err, r.err)
+	fuller, fullErr := s.overflows()
+	reached := r.offered - float64(fuller-full)/time.Since(start).Seconds()
+	return o, max(0, reached), errors.Join(err, r.err, fullErr)
+}
+
+// overflows is how many frames did not find room in the queues of the node's links, and
+// so never reached it.
+func (s *site) overflows() (frames uint64, err error) {
+	for _, l := range s.lab.Node.Links {
+		link, err := s.lab.Node.Netlink().LinkByName(l.Name)
+		if err != nil {
+			return 0, err
+		}
+		frames += link.Attrs().Statistics.RxDropped
+	}
+	return frames, nil
 }
 
 // newcomers measures a flood at one rate: the innocent's loss, and honest set-ups that

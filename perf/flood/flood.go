@@ -75,7 +75,7 @@ func Kinds() []Kind {
 		packets("password", "Allocate with a wrong password and a right nonce, one source", wrongPassword, "Allocate", "crowd"),
 		packets("repeat", "one user repeats its Allocate", repeated, "Allocate", "crowd"),
 		packets("fragments", "first fragments that nothing follows", fragments, "ip_fragment"),
-		packets("vlan", "frames with a VLAN tag that is nobody's", tagged, "not_ip", "vlan", "not_ours"),
+		packets("vlan", "frames with a VLAN tag that is nobody's", tagged, "unknown_vlan"),
 		packets("icmp", "echo requests", echoes, "not_udp"),
 		packets("arp", "ARP requests, each address with many link addresses", arps, "not_ip"),
 		packets("syn", "TCP SYN, forged sources", syns, "not_udp"),
