@@ -26,6 +26,9 @@ func (n *node) Snapshot() metrics.Snapshot {
 	if n.records != nil {
 		s.Lost = n.records.Lost()
 	}
+	if n.syslog != nil {
+		s.Unsent = n.unsent.add(n.syslog.Status())
+	}
 	n.addTURN(&s)
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {

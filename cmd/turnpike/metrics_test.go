@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/metrics"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/xdp"
@@ -129,6 +130,27 @@ func TestSpreadNeverFalls(t *testing.T) {
 		want := []xdp.Spread{{Interface: "s0", Over: step.over, Packets: step.want}}
 		if diff := cmp.Diff(want, s.add(from)); diff != "" {
 			t.Errorf("%s:\n%s", step.name, diff)
+		}
+	}
+}
+
+// AL-02: what syslog servers did not take is counted, also of a server that is no more.
+func TestUnsentNeverFalls(t *testing.T) {
+	var u unsent
+	steps := []struct {
+		name    string
+		servers []eventlog.ServerStatus
+		want    uint64
+	}{
+		{"none", nil, 0},
+		{"two", []eventlog.ServerStatus{{Address: "a:514", Lost: 3}, {Address: "b:514", Lost: 1}}, 4},
+		{"more", []eventlog.ServerStatus{{Address: "a:514", Lost: 5}, {Address: "b:514", Lost: 1}}, 6},
+		{"one is gone", []eventlog.ServerStatus{{Address: "a:514", Lost: 5}}, 6},
+		{"it is back, anew", []eventlog.ServerStatus{{Address: "a:514", Lost: 6}, {Address: "b:514", Lost: 2}}, 9},
+	}
+	for _, step := range steps {
+		if got := u.add(step.servers); got != step.want {
+			t.Errorf("%s: %d, want %d", step.name, got, step.want)
 		}
 	}
 }

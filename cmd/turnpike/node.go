@@ -50,6 +50,7 @@ type node struct {
 
 	records *eventlog.Queue // to standard output
 	spread  spread
+	unsent  unsent
 
 	captures captures
 

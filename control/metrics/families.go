@@ -153,10 +153,11 @@ func describeLog() []metric {
 		family(prometheus.CounterValue, "eventlog_records_total", "Records of the event log by level.",
 			func(s Snapshot, e emit) { each(s.Log.Written, e) }, "level"),
 		family(prometheus.CounterValue, "eventlog_dropped_records_total",
-			"Records that were not written: repeated (the same event too often, told as a count), queue (standard output is not read), error (disk).",
+			"Records that were not written: repeated (the same event too often, told as a count), queue (standard output is not read), syslog (a server was away for too long), error (disk).",
 			func(s Snapshot, e emit) {
 				e(float64(s.Log.Held), "repeated")
 				e(float64(s.Lost), "queue")
+				e(float64(s.Unsent), "syslog")
 				e(float64(s.Log.Failed), "error")
 			}, "why"),
 	}

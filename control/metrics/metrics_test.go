@@ -41,7 +41,7 @@ func full() snapshot {
 		Queues:     []Queues{{"s0", "queues", []uint64{9, 10}}},
 		Links:      []machine.Link{{Name: "s0", Receive: machine.Side{Packets: 1, Bytes: 2, Dropped: 3}}},
 		Losses:     []machine.Loss{{Reason: "socket_full", Packets: 12}, {Reason: "ring_full", Interface: "s0", Packets: 13}},
-		Log:        eventlog.Stats{Written: map[string]uint64{"info": 3}, Held: 4, Failed: 5}, Lost: 6,
+		Log:        eventlog.Stats{Written: map[string]uint64{"info": 3}, Held: 4, Failed: 5}, Lost: 6, Unsent: 7,
 	}
 }
 
@@ -105,6 +105,7 @@ func TestHandler(t *testing.T) {
 		`turnpike_machine_losses_total{interface="s0",reason="ring_full"} 13`,
 		`turnpike_interface_bytes_total{interface="s0",way="receive"} 2`,
 		`turnpike_eventlog_dropped_records_total{why="queue"} 6`,
+		`turnpike_eventlog_dropped_records_total{why="syslog"} 7`,
 		`turnpike_turn_answers_total{code="401"} 1`,
 		`turnpike_turn_allocations{transport="udp"} 2`,
 		`turnpike_ready 1`,

@@ -36,6 +36,7 @@ type Snapshot struct {
 	Alarms []Alarms
 	Log    eventlog.Stats
 	Lost   uint64 // records that standard output was too slow for
+	Unsent uint64 // records that syslog servers did not take in time
 }
 
 // Flows is how many flows go by a path, and for which kind of reason.
