@@ -22,6 +22,7 @@ func newShell(n *node) *cli.Shell {
 	status("TURN", "The TURN server and its relays.", turnElements)
 	status("ResourceUsage", "How much of the limits is used.", resourceUsage)
 	sh.AddStatus(cli.Status{Name: "Options", Text: "Installed option keys.", Tell: func(context.Context) []cli.Element { return n.options() }})
+	addRouting(sh, n)
 	return sh
 }
 
