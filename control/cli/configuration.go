@@ -91,7 +91,7 @@ func (s *Shell) set(words []word, first int, caller Caller) (Answer, error) {
 		ops = append(ops, config.Operation{Verb: config.Set, Path: path, Text: item.TextOf(a.value)})
 	}
 	result, err := s.store.Propose(store.Proposal{Author: caller, Operations: ops})
-	if errors.Is(err, config.ErrPath) {
+	if errors.Is(err, config.ErrNoEntry) {
 		return Answer{}, fmt.Errorf("%w: entries are added by xCommand, for example ZoneAdd", err)
 	}
 	if err != nil {

@@ -128,7 +128,7 @@ func (l list) add(s *store.Store) Command {
 				ops = append(ops, config.Operation{Verb: config.Set, Path: entry(l.path, name) + "." + p.key, Text: value})
 			}
 		}
-		return propose(s, caller, ops, l.path, name)
+		return propose(s, store.Proposal{Author: caller, Operations: ops}, l.path, name)
 	}
 	return c
 }
@@ -137,8 +137,8 @@ func (l list) add(s *store.Store) Command {
 func entry(path, name string) string { return path + "[" + strconv.Quote(name) + "]" }
 
 // propose makes a change and tells the index of the entry that it was about.
-func propose(s *store.Store, caller Caller, ops []config.Operation, path, name string) ([]Element, error) {
-	if _, err := s.Propose(store.Proposal{Author: caller, Operations: ops}); err != nil {
+func propose(s *store.Store, p store.Proposal, path, name string) ([]Element, error) {
+	if _, err := s.Propose(p); err != nil {
 		return nil, err
 	}
 	item, _ := config.Lookup(path)
@@ -197,7 +197,7 @@ func transformAdd(s *store.Store) Command {
 				ops = append(ops, config.Operation{Verb: config.Set, Path: entry(l.path, args["Name"]) + "." + p.key, Text: value})
 			}
 		}
-		return propose(s, caller, ops, l.path, args["Name"])
+		return propose(s, store.Proposal{Author: caller, Operations: ops, Expect: cur.Number}, l.path, args["Name"])
 	}
 	return c
 }

@@ -19,6 +19,9 @@ type step struct {
 // ErrPath is what an error about a path that leads nowhere is.
 var ErrPath = errors.New("no such item")
 
+// ErrNoEntry is what an error about an entry of a list that is not there is, too.
+var ErrNoEntry = fmt.Errorf("%w", ErrPath)
+
 // maxPath bounds a path; names in it are at most 508 bytes, quoted four times that.
 const maxPath = 4096
 
@@ -155,7 +158,7 @@ func (f *finder) entry(s step) error {
 	})
 	if i < 0 {
 		if !f.create {
-			return fmt.Errorf("%w: %s has no %s %s", ErrPath, f.shown, item.Entry, s)
+			return fmt.Errorf("%w: %s has no %s %s", ErrNoEntry, f.shown, item.Entry, s)
 		}
 		i = addEntry(list, f.at, s)
 	}

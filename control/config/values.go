@@ -112,6 +112,12 @@ func (f *finder) putText(item *Item, text string) error {
 		f.list.Set(without(f.list, f.position)) // an empty value of a list is none
 		return nil
 	}
+	if item.Secret() && text == Hidden {
+		if f.v.String() == "" {
+			return fmt.Errorf("%s is hidden: write the secret", f.shown)
+		}
+		return nil // as it was shown: it stays
+	}
 	if text == "" && !item.Required {
 		f.v.SetZero()
 		if item.Default == "" {

@@ -64,15 +64,16 @@ func (i Item) xQuoted(v reflect.Value) string {
 	if i.Secret() && s != "" {
 		s = Hidden
 	}
-	switch i.Type {
-	case TypeInteger, TypeSeconds:
+	switch {
+	case s == "":
+		return `""`
+	case i.Type == TypeInteger, i.Type == TypeSeconds:
 		return s
-	case TypeWord:
+	case i.Type == TypeWord:
 		return i.XText(s)
-	case TypePort:
-		if s == "off" {
-			return "Off"
-		}
+	case i.Type == TypePort && s == "off":
+		return "Off"
+	case i.Type == TypePort:
 		return s
 	}
 	return strconv.Quote(s)
