@@ -156,16 +156,18 @@ func assignments(args []string) ([]config.Operation, error) {
 
 // cutAssignment splits at the first = that is not within brackets.
 func cutAssignment(s string) (path, value string, ok bool) {
-	end := strings.LastIndexByte(s, ']')
-	if i := strings.IndexByte(s, '='); i >= 0 && strings.IndexByte(s, '[') < 0 || i >= 0 && i < strings.IndexByte(s, '[') {
-		end = -1
+	depth := 0
+	for i, c := range s {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == '=' && depth == 0:
+			return s[:i], s[i+1:], true
+		}
 	}
-	i := strings.IndexByte(s[end+1:], '=')
-	if i < 0 {
-		return "", "", false
-	}
-	i += end + 1
-	return s[:i], s[i+1:], true
+	return "", "", false
 }
 
 func configAdd(a *app) *cobra.Command {

@@ -9,10 +9,7 @@ import (
 	"turnpike.dev/turnpike/control/eventlog"
 )
 
-// openConfiguration opens a node's store and settles it with the node file: items
-// that belong to the node are the file's at each start (PS). The shared ones are the
-// file's until somebody changes them in another way; then the file's are ignored,
-// and ignored says so.
+// openConfiguration opens a node's store and settles it with the node file.
 func openConfiguration(state *stateDir, file string, n *config.Node, told store.Alarms, log *eventlog.Log) (s *store.Store, ignored string, err error) {
 	dir, err := store.OpenDir(state.file(configDir))
 	if err != nil {
@@ -22,18 +19,26 @@ func openConfiguration(state *stateDir, file string, n *config.Node, told store.
 	if err != nil {
 		return nil, "", err
 	}
+	ignored, err = settle(s, file, n)
+	return s, ignored, err
+}
+
+// settle puts what of a node file counts into the store: items that belong to the
+// node always (PS), the shared ones until somebody changes them in another way. Then
+// the file's are ignored, and ignored says so.
+func settle(s *store.Store, file string, n *config.Node) (ignored string, err error) {
 	p := store.Proposal{Author: fileAuthor(file), Document: n, File: true}
 	if cur := s.Current(); cur != nil && !cur.File {
 		p.Scope = config.ScopePeer
 		ignored, err = ignoredOf(cur.Node, n, file)
 		if err != nil {
-			return nil, "", err
+			return "", err
 		}
 	}
 	if _, err := s.Propose(p); err != nil {
-		return nil, "", fmt.Errorf("%s does not fit the stored configuration: %w", file, err)
+		return "", fmt.Errorf("%s does not fit the stored configuration: %w", file, err)
 	}
-	return s, ignored, nil
+	return ignored, nil
 }
 
 func fileAuthor(file string) store.Author { return store.Author{User: "node file", From: file} }

@@ -40,7 +40,9 @@ func reloadCommand(a *app) *cobra.Command {
 		Short: "Read the node file again",
 		Long: `Read the node file again. Users, secrets, the deny list, certificates and the log
 level are applied at once; relays of users that are gone end. What else changed
-is reported: it waits for the next start. A file with errors changes nothing.`,
+is reported: it waits for the next start. A file with errors changes nothing. Once
+the configuration was changed by command, only what belongs to the node is taken from
+the file: "turnpike config apply" takes all of it.`,
 		Example: `  turnpike reload
   turnpike reload -o json | jq .needs_restart`,
 		Args: cobra.NoArgs,
@@ -55,6 +57,9 @@ is reported: it waits for the next start. A file with errors changes nothing.`,
 }
 
 func writeReload(w *tabwriter.Writer, r api.Reload) {
+	if r.Ignored != "" {
+		_, _ = fmt.Fprintln(w, r.Ignored)
+	}
 	if len(r.Applied)+len(r.NeedsRestart) == 0 {
 		_, _ = fmt.Fprintln(w, "nothing changed")
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // Reload reads the node file again and applies what can change while the node
-// runs; the rest is stored for the next start. A file with errors changes nothing.
+// runs; the rest is stored for the next start. What of the file counts is as at a
+// start. A file with errors changes nothing.
 func (n *node) Reload() (api.Reload, error) {
 	next, err := config.Load(n.file)
 	if err != nil {
@@ -23,13 +24,14 @@ func (n *node) Reload() (api.Reload, error) {
 	}
 	before := n.running()
 	next.System.State = before.System.State // serve --state may have set it
-	if _, err := n.store.Propose(store.Proposal{Author: fileAuthor(n.file), Document: next, File: true}); err != nil {
+	ignored, err := settle(n.store, n.file, next)
+	if err != nil {
 		return api.Reload{}, err
 	}
 	if certificate != nil { // its file may be new under the same name
 		n.certificate.Store(certificate)
 	}
-	result := api.Reload{Applied: config.Diff(before, n.running()), NeedsRestart: n.NeedsRestart()}
+	result := api.Reload{Applied: config.Diff(before, n.running()), NeedsRestart: n.NeedsRestart(), Ignored: ignored}
 	if result.Applied == nil {
 		result.Applied = []config.Change{}
 	}

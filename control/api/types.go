@@ -163,6 +163,8 @@ type Reason struct {
 type Reload struct {
 	Applied      []config.Change `json:"applied"`
 	NeedsRestart []config.Change `json:"needs_restart"`
+	// Ignored says what of the file is not in force and why; empty: nothing.
+	Ignored string `json:"ignored,omitempty"`
 }
 
 // problem is the body of an answer that is not 2xx.

@@ -80,7 +80,7 @@ func (b *binder) unknown(path string, key *token.Token, fields map[string][]int)
 
 // keysBelow returns the keys of a section in the order of the schema.
 func keysBelow(path string) []string {
-	if path = itemOf(path); path != "" {
+	if path = index.ReplaceAllString(path, "[]"); path != "" {
 		path += "."
 	}
 	var names []string

@@ -7,7 +7,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 )
 
-const configurationHead = `# The node file
+const configurationHead = `# The configuration
 
 Generated from the declarations in ` + "`control/config`" + `.
 
@@ -20,8 +20,26 @@ interfaces: {external: {name: eth0}}
 turn: {mode: on, realm: example.org, users: [{name: alice, password: secret}]}
 ` + "```" + `
 
-*live*: ` + "`turnpike reload`" + ` (or SIGHUP) applies a change; the others wait for the next start, and reload says so.
-†: belongs to this node and is never shared with a cluster.
+The file is where a node begins. Its configuration is in a store in the state directory, as revisions with who made
+them, and can be changed without the file:
+
+` + "```sh" + `
+turnpike config set turn.realm example.org             # or: turnpike xconfiguration Traversal Server TURN Authentication Realm: example.org
+turnpike config add zones office peers=192.0.2.1       # or: turnpike xcommand ZoneAdd ZoneName: office Type: Neighbor
+turnpike config set 'zones[office].hop_count' 5        # entries go by name or by index
+turnpike config history
+turnpike config rollback 3
+turnpike config show > node.yaml                       # secrets as ***; where a file has ***, the secret stays
+turnpike config apply node.yaml
+` + "```" + `
+
+At each start the file sets what belongs to the node (†). Everything else it sets as long as the store holds only what
+the file put there; once it was changed by command, the store counts, and ` + "`status`" + ` says what of the file is not in force.
+` + "`turnpike reload`" + ` (or SIGHUP) does the same while the node runs; ` + "`turnpike config apply FILE`" + ` takes the whole file.
+
+*live*: a change is applied at once. *part*: the part takes it over by itself, and what runs on it ends. The others wait
+for the next start; the answer to the change says so. †: belongs to this node and is never shared with a cluster.
+The second line of a key is its path in xConfiguration, with the bounds of its indices.
 
 `
 
@@ -38,13 +56,16 @@ func configuration(string) ([]byte, error) {
 			t.WriteString("|---|---|---|---|---|\n")
 		}
 		marks := ""
-		if item.Live() {
+		switch item.Restart {
+		case config.RestartNone:
 			marks = "live"
+		case config.RestartSubsystem:
+			marks = "part"
 		}
 		if item.Peer {
 			marks += " †"
 		}
-		t.row("`"+item.Path+"`", item.Kind.String(), item.DefaultText(), strings.TrimSpace(marks), item.Text)
+		t.row("`"+item.Path+"`<br>"+item.XIndexed(), item.Kind.String(), item.DefaultText(), strings.TrimSpace(marks), item.Text)
 		if last(item) {
 			t.WriteString("\n")
 		}
