@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -295,6 +296,29 @@ func occupy(name string) func(*testing.T, *lab.Lab) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = on.Close() })
+	}
+}
+
+func TestDoctorReport(t *testing.T) {
+	r := doctor.Report{Node: "tp1", Running: true, Kernel: "6.12.4", At: time.Unix(1e9, 0).UTC(), Degraded: true, Findings: []doctor.Finding{
+		{ID: "offload-lro", Subject: "eth0", Severity: doctor.Problem, What: "large receive offload is on", Why: "it joins packets", Command: "ethtool -K eth0 rx-lro off", Fixable: true},
+		{ID: "queues", Subject: "eth0", Severity: doctor.Warning, What: "receive queues: 1 in use of 8, CPUs: 4", Why: "the other CPUs do not help", Command: "ethtool -L eth0 combined 4"},
+		{ID: "degraded", Subject: "node", Severity: doctor.Warning, What: "all 6000 relays are in use", Why: "the node says so"},
+		{ID: "bpf-jit", Subject: "kernel", Severity: doctor.OK, What: "BPF programs are compiled"},
+	}, Done: []doctor.Done{
+		{ID: "port-range", Subject: "ports", Command: "sysctl -w 'net/ipv4/ip_local_reserved_ports=36000-59999'"},
+		{ID: "bpffs", Subject: "/sys/fs/bpf", Command: "mount -t bpf bpf /sys/fs/bpf", Error: "operation not permitted"},
+	}}
+	for name, all := range map[string]bool{"doctor": false, "doctor_all": true} {
+		var table, document bytes.Buffer
+		if err := (&app{stdout: &table, output: "table"}).tellReport(r, all); exitCode(err) != exitDegraded {
+			t.Errorf("%v", err)
+		}
+		golden(t, name+".table", table.String())
+		if err := (&app{stdout: &document, output: "json"}).tellReport(r, all); exitCode(err) != exitDegraded {
+			t.Errorf("%v", err)
+		}
+		golden(t, "doctor.json", document.String())
 	}
 }
 

@@ -74,6 +74,7 @@ var xdpAilments = []ailment{
 	{"down", func(s *Snapshot) { s.Interfaces[1].Up = false }, "interface", Problem, "down", "ip link set eth1 up", false},
 	{"no address", func(s *Snapshot) { s.Interfaces[1].Addresses = nil }, "interface", Problem, "no address", "ip addr add", false},
 	{"no native XDP", func(s *Snapshot) { beforeStart(s); s.Interfaces[0].XDP.Native = false }, "xdp-native", Warning, "has no native XDP", "network card", false},
+	{"bond", func(s *Snapshot) { beforeStart(s); s.Interfaces[0].XDP.Refused = "no XDP on eth0: it is a bond" }, "xdp-native", Warning, "it is a bond", "another interface", false},
 	// ME-03
 	{"process relays", func(s *Snapshot) {
 		s.Running.Dataplane.Interfaces[0] = api.Interface{Name: "eth0", Reason: "no native XDP on eth0: busy"}
@@ -99,6 +100,9 @@ var xdpAilments = []ailment{
 	{"GRO with generic XDP", func(s *Snapshot) { s.Running.Dataplane.Interfaces[0].Mode = "generic" }, "offload-gro", Warning, "generic", "rx-gro off", true},
 	// ME-04
 	{"tags stripped", func(s *Snapshot) { s.Interfaces[0].VLANs = []string{"eth0.100"} }, "offload-vlan", Warning, "eth0.100", "ethtool -K eth0 rx-vlan-hw-parse off", true},
+	{"tags stripped under a VLAN", func(s *Snapshot) {
+		s.Interfaces[0].Name, s.Interfaces[0].Under, s.Interfaces[0].VLANs = "eth0.100", "eth0", []string{"eth0.100"}
+	}, "offload-vlan", Warning, "eth0.100", "ethtool -K eth0 rx-vlan-hw-parse off", true},
 	{"half checksums of ours", func(s *Snapshot) { virtual(s).Offloads[featureSums] = Offload{On: true} }, "offload-checksum", Warning, "node itself", "ethtool -K eth1 tx-checksum-ip-generic off", true},
 	{"half checksums from afar", func(s *Snapshot) {
 		virtual(s).Far.Offloads = map[string]Offload{featureSums: {On: true}}

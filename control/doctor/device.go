@@ -25,9 +25,9 @@ func queues(s *Snapshot, i Interface) []Finding {
 // channelsCommand names the kind of queues that the device has.
 func channelsCommand(i Interface, n int) string {
 	if i.Channels.MaxCombined > 0 {
-		return fmt.Sprintf("ethtool -L %s combined %d (the link is down for a moment)", i.Name, n)
+		return fmt.Sprintf("ethtool -L %s combined %d (the link is down for a moment)", i.device(), n)
 	}
-	return fmt.Sprintf("ethtool -L %s rx %d tx %d (the link is down for a moment)", i.Name, n, n)
+	return fmt.Sprintf("ethtool -L %s rx %d tx %d (the link is down for a moment)", i.device(), n, n)
 }
 
 func irqSpread(s *Snapshot, i Interface) []Finding {
@@ -68,7 +68,7 @@ func rssTable(_ *Snapshot, i Interface) []Finding {
 	least, most := slices.Min(i.Spread), slices.Max(i.Spread)
 	if least == 0 || most > 2*least {
 		return []Finding{finding(i.Name, Warning, fmt.Sprintf("the indirection table gives its queues %s entries", counts(i.Spread)),
-			fmt.Sprintf("ethtool -X %s equal %d", i.Name, len(i.Spread)))}
+			fmt.Sprintf("ethtool -X %s equal %d", i.device(), len(i.Spread)))}
 	}
 	return []Finding{fine(i.Name, fmt.Sprintf("the indirection table uses %d queues evenly", len(i.Spread)))}
 }
@@ -90,7 +90,7 @@ func rssHash(_ *Snapshot, i Interface) []Finding {
 	var commands []string
 	for _, kind := range []string{"udp4", "udp6"} {
 		if ports, told := i.HashesPorts[kind]; told && !ports {
-			commands = append(commands, fmt.Sprintf("ethtool -N %s rx-flow-hash %s sdfn", i.Name, kind))
+			commands = append(commands, fmt.Sprintf("ethtool -N %s rx-flow-hash %s sdfn", i.device(), kind))
 		}
 	}
 	if len(commands) > 0 {
@@ -115,7 +115,7 @@ func rssSpread(_ *Snapshot, i Interface) []Finding {
 	}
 	mean := all / uint64(len(i.QueuePkts))
 	if all >= enoughPackets && slices.Max(i.QueuePkts) > uneven*mean {
-		return []Finding{finding(i.Name, Note, fmt.Sprintf("since boot the queues received %s packets", counts(i.QueuePkts)), "see rss-hash and rss-table; `ethtool -S "+i.Name+"` shows whether it goes on")}
+		return []Finding{finding(i.Name, Note, fmt.Sprintf("since boot the queues received %s packets", counts(i.QueuePkts)), "see rss-hash and rss-table; `ethtool -S "+i.device()+"` shows whether it goes on")}
 	}
 	return []Finding{fine(i.Name, fmt.Sprintf("the queues received %s packets since boot", counts(i.QueuePkts)))}
 }
@@ -128,7 +128,7 @@ func ring(_ *Snapshot, i Interface) []Finding {
 	larger := i.Ring.RxPending < i.Ring.RxMaxPending
 	command := ""
 	if larger {
-		command = fmt.Sprintf("ethtool -G %s rx %d (the link is down for a moment)", i.Name, i.Ring.RxMaxPending)
+		command = fmt.Sprintf("ethtool -G %s rx %d (the link is down for a moment)", i.device(), i.Ring.RxMaxPending)
 	}
 	if i.RxMissed > 0 {
 		severity := Note

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,77 +11,32 @@ import (
 	"unsafe"
 
 	"github.com/safchain/ethtool"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
-
-// The netdev family's request for a device (Documentation/netlink/specs/netdev.yaml).
-const (
-	netdevDevGet      = 1
-	netdevIfindex     = 1
-	netdevXDPFeatures = 3
-
-	xdpBasic     = 1 << 0
-	xdpRedirects = 1 << 1
-	xdpXmit      = 1 << 2
-	xdpPieces    = 1 << 5
-)
-
-// genlHeader is struct genlmsghdr with its reserved field, which package nl's lacks.
-type genlHeader struct{ command, version uint8 }
-
-// Len is for nl.NetlinkRequest.
-func (h genlHeader) Len() int { return nl.SizeofGenlmsg }
-
-// Serialize returns the header's bytes.
-func (h genlHeader) Serialize() []byte { return []byte{h.command, h.version, 0, 0} }
-
-func xdpFeatures(family uint16, index int) (XDPFeatures, error) {
-	req := nl.NewNetlinkRequest(int(family), unix.NLM_F_ACK)
-	req.AddData(genlHeader{command: netdevDevGet, version: 1})
-	req.AddData(nl.NewRtAttr(netdevIfindex, nl.Uint32Attr(uint32(index))))
-	messages, err := req.Execute(unix.NETLINK_GENERIC, 0)
-	if err != nil {
-		return XDPFeatures{}, err
-	}
-	for _, m := range messages {
-		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
-		if err != nil {
-			return XDPFeatures{}, err
-		}
-		for _, a := range attrs {
-			if a.Attr.Type == netdevXDPFeatures && len(a.Value) >= 8 {
-				f := binary.NativeEndian.Uint64(a.Value)
-				return XDPFeatures{Known: true, Native: f&xdpBasic != 0 && f&xdpRedirects != 0, Sends: f&xdpXmit != 0, Pieces: f&xdpPieces != 0}, nil
-			}
-		}
-	}
-	return XDPFeatures{}, errNotTold
-}
 
 // gatherDevice reads what ethtool shows. What a driver does not support is left empty:
 // drivers differ, and most lack something.
 func gatherDevice(e *ethtool.Ethtool, i *Interface) {
-	if d, err := e.DriverInfo(i.Name); err == nil {
+	if d, err := e.DriverInfo(i.device()); err == nil {
 		i.Driver, i.Bus = d.Driver, d.BusInfo
 	}
-	i.Offloads = offloadsOf(e, i.Name)
-	if c, err := e.GetChannels(i.Name); err == nil {
+	i.Offloads = offloadsOf(e, i.device())
+	if c, err := e.GetChannels(i.device()); err == nil {
 		i.Channels = c
 	}
-	if r, err := e.GetRing(i.Name); err == nil {
+	if r, err := e.GetRing(i.device()); err == nil {
 		i.Ring = r
 	}
-	if t, err := e.GetIndir(i.Name); err == nil && t.Size > 0 {
+	if t, err := e.GetIndir(i.device()); err == nil && t.Size > 0 {
 		i.Spread = spreadOf(t.RingIndex[:min(int(t.Size), len(t.RingIndex))], int(i.Channels.CombinedCount+i.Channels.RxCount))
 	}
 	i.HashesPorts = map[string]bool{}
 	for kind, flow := range map[string]uint32{"udp4": unix.UDP_V4_FLOW, "udp6": unix.UDP_V6_FLOW} {
-		if fields, err := hashFields(i.Name, flow); err == nil {
+		if fields, err := hashFields(i.device(), flow); err == nil {
 			i.HashesPorts[kind] = fields&(rxhL4Src|rxhL4Dst) == rxhL4Src|rxhL4Dst
 		}
 	}
-	if stats, err := e.Stats(i.Name); err == nil {
+	if stats, err := e.Stats(i.device()); err == nil {
 		i.QueuePkts = queuePackets(stats)
 	}
 }

@@ -30,9 +30,9 @@ func (s *Snapshot) gatherFirewall(ctx context.Context) {
 		s.missed("nftables", err)
 		s.Firewall.Chains = append(s.Firewall.Chains, parseNFT(text)...)
 	}
-	for family, f := range map[string]struct{ tables, tool string }{
-		"ip":  {"/proc/thread-self/net/ip_tables_names", "iptables-legacy-save"},
-		"ip6": {"/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy-save"},
+	for _, f := range []struct{ family, tables, tool string }{
+		{"ip", "/proc/thread-self/net/ip_tables_names", "iptables-legacy-save"},
+		{"ip6", "/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy-save"},
 	} {
 		tables, err := readLine(f.tables)
 		s.missed("iptables", err)
@@ -41,7 +41,7 @@ func (s *Snapshot) gatherFirewall(ctx context.Context) {
 		}
 		text, err := list(ctx, f.tool)
 		s.missed("iptables", err)
-		s.Firewall.Chains = append(s.Firewall.Chains, parseIPTables(family, text)...)
+		s.Firewall.Chains = append(s.Firewall.Chains, parseIPTables(f.family, text)...)
 	}
 }
 

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"net/netip"
 	"path/filepath"
 
@@ -21,8 +20,6 @@ func (s *Snapshot) gatherInterfaces() {
 	if err == nil {
 		defer e.Close()
 	}
-	family, err := netlink.GenlFamilyGet("netdev")
-	s.missed("XDP features", err)
 	ours := s.ownPrograms()
 	in := s.Node.Interfaces
 	for _, name := range in.Names() {
@@ -37,10 +34,9 @@ func (s *Snapshot) gatherInterfaces() {
 			continue
 		}
 		s.describe(&i, l, ours)
-		if family != nil {
-			i.XDP, err = xdpFeatures(family.ID, i.Index)
-			s.missed(name+" XDP features", err)
-		}
+		i.XDP, err = xdp.CapabilityOf(under(l))
+		i.XDPKnown = err == nil
+		s.missed(name+" XDP features", err)
 		if e != nil {
 			gatherDevice(e, &i)
 		}
@@ -52,8 +48,15 @@ func (s *Snapshot) gatherInterfaces() {
 // describe takes what netlink says of a link.
 func (s *Snapshot) describe(i *Interface, l netlink.Link, ours map[uint32]bool) {
 	a := l.Attrs()
-	i.Index, i.MTU, i.Kind, i.RxQueues = a.Index, a.MTU, l.Type(), a.NumRxQueues
+	i.MTU, i.Kind = a.MTU, l.Type()
 	i.Up = a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0
+	s.describeAddresses(i, l)
+	i.VLANs = vlansOn(l)
+	if l = under(l); l.Attrs().Name != i.Name {
+		i.Under, a = l.Attrs().Name, l.Attrs()
+		i.MTU = max(i.MTU, a.MTU)
+	}
+	i.Index, i.RxQueues = a.Index, a.NumRxQueues
 	if a.Statistics != nil {
 		i.RxPackets = a.Statistics.RxPackets
 		i.RxMissed = a.Statistics.RxMissedErrors + a.Statistics.RxFifoErrors
@@ -62,6 +65,12 @@ func (s *Snapshot) describe(i *Interface, l netlink.Link, ours map[uint32]bool) 
 		const attachedSKB = 2 // XDP_ATTACHED_SKB
 		i.Program = &Program{ID: x.ProgId, Generic: x.AttachMode == attachedSKB, Ours: ours[x.ProgId], Name: programName(x.ProgId)}
 	}
+	if l.Type() == "veth" {
+		i.Far = farEnd(l)
+	}
+}
+
+func (s *Snapshot) describeAddresses(i *Interface, l netlink.Link) {
 	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 	s.missed(i.Name+" addresses", err)
 	for _, a := range addrs {
@@ -69,10 +78,18 @@ func (s *Snapshot) describe(i *Interface, l netlink.Link, ours map[uint32]bool) 
 			i.Addresses = append(i.Addresses, p)
 		}
 	}
-	i.VLANs = vlansOn(l)
-	if l.Type() == "veth" {
-		i.Far = farEnd(l)
+}
+
+// under is the device that a VLAN's frames go by, or the link itself.
+func under(l netlink.Link) netlink.Link {
+	if l.Type() != "vlan" || l.Attrs().NetNsID >= 0 {
+		return l
 	}
+	parent, err := netlink.LinkByIndex(l.Attrs().ParentIndex)
+	if err != nil {
+		return l
+	}
+	return parent
 }
 
 // usable returns an address that clients and peers can use.
@@ -138,6 +155,3 @@ func programName(id uint32) string {
 	}
 	return info.Name
 }
-
-// errNotTold is for devices that the kernel knows no XDP features of.
-var errNotTold = errors.New("the kernel does not tell")

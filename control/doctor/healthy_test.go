@@ -10,6 +10,7 @@ import (
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
 // healthy is a machine with nothing against it: two network cards with four queues, a node
@@ -45,11 +46,11 @@ func card(name, side, addr string) Interface {
 		Name: name, Side: side, Index: 2, Up: true, Kind: "device", Driver: "ice", MTU: 1500, RxQueues: 4, NUMANode: 0,
 		Addresses: []netip.Prefix{netip.MustParsePrefix(addr)},
 		Offloads:  map[string]Offload{featureLRO: {}, featureGRO: {On: true}, featureGROHW: {}, featureVLAN: {On: true}, featureSums: {On: true}},
-		XDP:       XDPFeatures{Known: true, Native: true, Sends: true},
-		Program:   &Program{ID: 5, Name: "turnpike", Ours: true},
-		Channels:  ethtool.Channels{MaxCombined: 8, CombinedCount: 4},
-		Ring:      ethtool.Ring{RxMaxPending: 4096, RxPending: 2048},
-		Spread:    []int{16, 16, 16, 16}, HashesPorts: map[string]bool{"udp4": true, "udp6": true},
+		XDP:       xdp.Capability{Native: true, Sends: true}, XDPKnown: true,
+		Program:  &Program{ID: 5, Name: "turnpike", Ours: true},
+		Channels: ethtool.Channels{MaxCombined: 8, CombinedCount: 4},
+		Ring:     ethtool.Ring{RxMaxPending: 4096, RxPending: 2048},
+		Spread:   []int{16, 16, 16, 16}, HashesPorts: map[string]bool{"udp4": true, "udp6": true},
 		QueuePkts: []uint64{90000, 110000, 100000, 95000},
 		IRQs: []IRQ{
 			{Number: 40, Name: name + "-TxRx-0", CPUs: []int{0}},

@@ -7,6 +7,7 @@ import (
 	"github.com/safchain/ethtool"
 
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
 // Snapshot is what the checks judge: the machine as the kernel tells it, at one moment.
@@ -59,6 +60,7 @@ type Process struct {
 // Interface is one of the node's interfaces.
 type Interface struct {
 	Name, Side string
+	Under      string // a VLAN's: the device that its frames go by, where the program is and which the rest describes
 	Missing    string // why it is not there
 	Index      int
 	Up         bool
@@ -69,7 +71,8 @@ type Interface struct {
 	Addresses  []netip.Prefix
 	VLANs      []string // devices for VLANs upon it, or itself
 	Offloads   map[string]Offload
-	XDP        XDPFeatures
+	XDP        xdp.Capability
+	XDPKnown   bool     // the kernel tells what is in XDP
 	Program    *Program // XDP program on it
 	RxQueues   int
 	Channels   ethtool.Channels
@@ -89,14 +92,16 @@ type Interface struct {
 	Route bool
 }
 
+// device names what the driver, its queues and the program belong to.
+func (i Interface) device() string {
+	if i.Under != "" {
+		return i.Under
+	}
+	return i.Name
+}
+
 // Offload is a feature of a device as ethtool -k shows it.
 type Offload struct{ On, Fixed bool }
-
-// XDPFeatures is what a driver can do with XDP.
-type XDPFeatures struct {
-	Known                 bool
-	Native, Sends, Pieces bool // runs programs; takes redirected frames; frames in several buffers
-}
 
 // Program is an XDP program on an interface.
 type Program struct {

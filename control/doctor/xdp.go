@@ -60,11 +60,11 @@ func xdpNative(s *Snapshot, i Interface) []Finding {
 		return []Finding{finding(i.Name, Warning, "the node's program runs behind the driver (generic XDP): "+reason, "use a driver with native XDP, or see the other findings for this interface")}
 	case running:
 		return []Finding{finding(i.Name, Warning, "the process relays: "+reason, "see the other findings for this interface; then start the node again")}
-	case i.Kind == "bond" || i.Kind == "bridge":
-		return []Finding{finding(i.Name, Note, "is a "+i.Kind, "its members decide whether XDP runs")}
-	case i.XDP.Known && !i.XDP.Native:
+	case i.XDP.Refused != "":
+		return []Finding{finding(i.Name, Warning, i.XDP.Refused, "name another interface, or write dataplane.mode: userspace to be content with the process")}
+	case i.XDPKnown && !i.XDP.Native:
 		return []Finding{finding(i.Name, Warning, fmt.Sprintf("driver %s has no native XDP", orUnknown(i.Driver)), "use a network card with native XDP, or write dataplane.mode: userspace to be content with the process")}
-	case !i.XDP.Known:
+	case !i.XDPKnown:
 		return []Finding{finding(i.Name, Note, "the kernel does not tell what the driver can do with XDP", "start the node and see `turnpike dataplane status`")}
 	}
 	return []Finding{fine(i.Name, fmt.Sprintf("driver %s has native XDP", i.Driver))}
@@ -72,18 +72,18 @@ func xdpNative(s *Snapshot, i Interface) []Finding {
 
 func xdpRedirect(s *Snapshot, i Interface) []Finding {
 	switch {
-	case !s.wantsXDP() || !i.XDP.Known || i.Kind == "vlan":
+	case !s.wantsXDP() || !i.XDPKnown:
 		return nil
 	case i.XDP.Sends:
 		return []Finding{fine(i.Name, "takes redirected frames")}
-	case i.Kind == "veth":
+	case i.Driver == "veth":
 		far := "PEER"
 		if i.Far != nil {
 			far = i.Far.Name
 		}
 		return []Finding{finding(i.Name, Warning, "takes no redirected frames: its far end came up without GRO and without an XDP program",
 			fmt.Sprintf("in the namespace of the far end: ethtool -K %s gro off && ethtool -K %s gro on", far, far))}
-	case !i.XDP.Native:
+	case !i.XDP.Native || i.XDP.Refused != "":
 		return nil // said already
 	case i.Driver == "virtio_net":
 		return []Finding{finding(i.Name, Note, "takes redirected frames only while an XDP program is on it", "")}
@@ -138,7 +138,7 @@ func xdpMTU(s *Snapshot, i Interface) []Finding {
 	}
 	if mode, _, _ := s.relaysOn(i.Name); mtu > pageMTU && mode != "native" {
 		return []Finding{finding(i.Name, Warning, fmt.Sprintf("the MTU of %s is %d; most drivers run the program up to %d, some only with less", at, mtu, pageMTU),
-			fmt.Sprintf("ip link set %s mtu 1500 (and the same at the other end)", i.Name))}
+			fmt.Sprintf("ip link set %s mtu 1500 (and the same at the other end)", i.device()))}
 	}
 	return []Finding{fine(i.Name, fmt.Sprintf("the MTU is %d", mtu))}
 }
@@ -155,10 +155,10 @@ func xdpForeign(s *Snapshot, i Interface) []Finding {
 		return []Finding{fine(i.Name, "the node's own program is on it")}
 	}
 	what := fmt.Sprintf("another XDP program is on it: %s (id %d)", orUnknown(p.Name), p.ID)
-	command := "ip link set dev " + i.Name + " xdp off, if nobody needs it; if it is held by a link: bpftool link, and end its owner"
+	command := "ip link set dev " + i.device() + " xdp off, if nobody needs it; if it is held by a link: bpftool link, and end its owner"
 	if p.Name == dispatcher {
 		what = fmt.Sprintf("a dispatcher of libxdp is on it (id %d)", p.ID)
-		command = "xdp-loader status " + i.Name + ", and if nobody needs what it runs: xdp-loader unload -a " + i.Name
+		command = "xdp-loader status " + i.device() + ", and if nobody needs what it runs: xdp-loader unload -a " + i.device()
 	}
 	severity := Warning
 	if !s.wantsXDP() {
@@ -183,7 +183,7 @@ func offloadLRO(_ *Snapshot, i Interface) []Finding {
 	case lro.Fixed:
 		return []Finding{finding(i.Name, Problem, "large receive offload is on, and the driver does not let go of it", "use another network card")}
 	}
-	return []Finding{mendable(i.Name, Problem, "large receive offload is on", setOffload(i.Name, featureLRO, false))}
+	return []Finding{mendable(i.Name, Problem, "large receive offload is on", setOffload(i.device(), featureLRO, false))}
 }
 
 func offloadGRO(s *Snapshot, i Interface) []Finding {
@@ -194,11 +194,11 @@ func offloadGRO(s *Snapshot, i Interface) []Finding {
 		if mode, _, _ := s.relaysOn(i.Name); hw.Fixed && mode != "native" {
 			return []Finding{finding(i.Name, Warning, "receive offload in hardware is on, and cannot be switched off here", "on a virtual machine, have the host leave it out (virtio: guest_tso4=off, guest_tso6=off, guest_ufo=off)")}
 		} else if !hw.Fixed {
-			return []Finding{mendable(i.Name, Warning, "receive offload in hardware is on", setOffload(i.Name, featureGROHW, false))}
+			return []Finding{mendable(i.Name, Warning, "receive offload in hardware is on", setOffload(i.device(), featureGROHW, false))}
 		}
 	}
 	if mode, _, _ := s.relaysOn(i.Name); mode == "generic" && i.Offloads[featureGRO].On {
-		return []Finding{mendable(i.Name, Warning, "GRO is on, and generic XDP comes after it", setOffload(i.Name, featureGRO, false))}
+		return []Finding{mendable(i.Name, Warning, "GRO is on, and generic XDP comes after it", setOffload(i.device(), featureGRO, false))}
 	}
 	return []Finding{fine(i.Name, "packets come as they were sent")}
 }
@@ -212,16 +212,16 @@ func offloadVLAN(_ *Snapshot, i Interface) []Finding {
 	case strip.Fixed:
 		return []Finding{finding(i.Name, Warning, fmt.Sprintf("VLAN tags are stripped, the driver does not let go of it, and %s is in use", strings.Join(i.VLANs, ", ")), "use an untagged port, or another network card")}
 	}
-	return []Finding{mendable(i.Name, Warning, fmt.Sprintf("VLAN tags are stripped, and %s is in use", strings.Join(i.VLANs, ", ")), setOffload(i.Name, featureVLAN, false))}
+	return []Finding{mendable(i.Name, Warning, fmt.Sprintf("VLAN tags are stripped, and %s is in use", strings.Join(i.VLANs, ", ")), setOffload(i.device(), featureVLAN, false))}
 }
 
 func offloadChecksum(s *Snapshot, i Interface) []Finding {
-	if i.Kind != "veth" || !s.wantsXDP() {
+	if i.Driver != "veth" || !s.wantsXDP() {
 		return nil
 	}
 	var found []Finding
 	if i.Offloads[featureSums].On {
-		found = append(found, mendable(i.Name, Warning, "what the node itself sends leaves without checksums", setOffload(i.Name, featureSums, false)))
+		found = append(found, mendable(i.Name, Warning, "what the node itself sends leaves without checksums", setOffload(i.device(), featureSums, false)))
 	}
 	if i.Far != nil && i.Far.Offloads[featureSums].On {
 		where := "in the namespace of the far end"
