@@ -178,13 +178,14 @@ func (r *Report) plotFloods(path string) error {
 	}
 	p.Y.Min, p.Y.Max = 100, 30*p.Y.Max // room for the legend
 	p.NominalX(kinds...)
+	p.X.Min, p.X.Max = -.5, float64(len(kinds))-.5
 	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign = .6, -1
 	return savePNG(p, path, vg.Inch*13, vg.Inch*5)
 }
 
 func savePNG(p *plot.Plot, path string, w, h vg.Length) error {
 	canvas := vgimg.PngCanvas{Canvas: vgimg.New(w, h)}
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), 0, -vg.Inch/4, 0, 0))
 	file, err := os.Create(path)
 	if err != nil {
 		return err
