@@ -154,7 +154,7 @@ func judgeMatchers(t *testing.T, where string, selector, family []string, values
 		if !slices.Contains(family, label) {
 			t.Errorf("%s asks %s for the label %s, which it has not", where, selector[1], label)
 		}
-		if !slices.Contains([]string{"reason", "path", "verdict", "way", "direction", "why"}, label) {
+		if !slices.Contains([]string{"reason", "path", "verdict", "way", "direction", "why", "severity", "state"}, label) {
 			continue
 		}
 		for v := range strings.SplitSeq(wanted, "|") {

@@ -222,6 +222,7 @@ func (b *bundle) parts() []support.Part {
 		support.JSON("node/traffic.json", b.traffic),
 		support.JSON("node/dataplane.json", b.client.Dataplane),
 		support.JSON("node/relays.json", b.relays),
+		b.nameless(support.JSON("node/alarms.json", b.client.Alarms)),
 		{Name: "node/metrics.txt", Read: b.fetch("/metrics")},
 		{Name: "node/goroutines.txt", Read: b.fetch("/v1/profile/goroutine")},
 		{Name: "node/heap.pprof", Read: b.fetch("/v1/profile/heap")},
@@ -236,6 +237,14 @@ func (b *bundle) parts() []support.Part {
 		parts = append(parts, support.Interface(b.status.PID, name)...)
 	}
 	return parts
+}
+
+// nameless is a part whose text may name users.
+func (b *bundle) nameless(p support.Part) support.Part {
+	return support.Part{Name: p.Name, Read: func(ctx context.Context) ([]byte, error) {
+		text, err := p.Read(ctx)
+		return []byte(b.clean.Text(string(text))), err
+	}}
 }
 
 func (b *bundle) fetch(path string) func(context.Context) ([]byte, error) {

@@ -80,6 +80,7 @@ var sick = map[string]struct {
 	"TurnpikeDown":                {one(`up{job="turnpike"}`, "0x10"), of("job", "turnpike"), "5m"},
 	"TurnpikeNotReady":            {one("turnpike_ready", "0x10"), nil, "5m"},
 	"TurnpikeDegraded":            {one("turnpike_degraded_reasons", "1x20"), nil, "10m"},
+	"TurnpikeAlarm":               {one(`turnpike_alarms{severity="error",state="raised"}`, "1x20"), nil, "5m"},
 	"TurnpikeRestarting":          {one("turnpike_start_time_seconds", "100 200 300 400 500x20"), nil, "10m"},
 	"TurnpikeDrainingForLong":     {one("turnpike_draining", "1x400"), nil, "5h"},
 	"TurnpikeCapturing":           {one("turnpike_capture_running", "1x90"), nil, "80m"},
@@ -105,6 +106,7 @@ var sick = map[string]struct {
 
 // well is a node that works and has something to do; no alert may come of it.
 var well = map[string]string{
+	`turnpike_alarms{severity="warning",state="raised"}`: "1x90", `turnpike_alarms{severity="error",state="acknowledged"}`: "1x90",
 	`up{job="turnpike"}`: "1x90", "turnpike_ready": "1x90", "turnpike_degraded_reasons": "0x90",
 	"turnpike_start_time_seconds": "100x90", "turnpike_draining": "0x90", "turnpike_capture_running": "0x90",
 	`process_open_fds{job="turnpike"}`: "6000x90", `process_max_fds{job="turnpike"}`: "20000x90",
