@@ -106,16 +106,18 @@ func (a *app) capture(ctx context.Context, f captureFlags, talk io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	out := a.stdout
-	if f.file != "-" {
-		file, err := os.OpenFile(f.file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) // media is private
-		if err != nil {
-			return fmt.Errorf("write the capture: %w", err)
+	var file *os.File // opened when there is something to write
+	s, err := a.client().Capture(ctx, r, func(start api.CaptureStart) (_ io.Writer, err error) {
+		tellStart(talk, start)
+		if f.file == "-" {
+			return a.stdout, nil
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		out = file
+		file, err = os.OpenFile(f.file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) // media is private
+		return file, err
+	})
+	if file != nil {
+		err = errors.Join(err, file.Close())
 	}
-	s, err := a.client().Capture(ctx, r, func(start api.CaptureStart) { tellStart(talk, start) }, out)
 	if err != nil {
 		return err
 	}

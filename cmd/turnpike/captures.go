@@ -81,11 +81,21 @@ func (n *node) Capture(ctx context.Context, r api.CaptureRequest, begin func(api
 	if err != nil {
 		return capture.Summary{}, err
 	}
-	n.log.Event("Capture Start", "Capture", id, "Relays", start.Chosen, "Users", strings.Join(r.Users, ","), "Snap", start.With.Snap)
+	n.log.Event("Capture Start", "Detail", chosenBy(r.Selector), "Capture", id, "Relays", start.Chosen, "Snap", start.With.Snap)
 	s, err := c.Run(ctx, begin(start))
-	err = errors.Join(err, c.Close())
-	n.log.Event("Capture End", "Capture", id, "Detail", s.String(), "Reason", fmt.Sprint(err))
-	return s, err
+	if err = errors.Join(err, c.Close()); err != nil {
+		n.log.Warn("Capture Failed", "Detail", err, "Capture", id) // most often: who asked is gone
+		return s, err
+	}
+	n.log.Event("Capture End", "Detail", s.String(), "Capture", id)
+	return s, nil
+}
+
+// chosenBy says what was asked for, in as much as fits into a record.
+func chosenBy(s capture.Selector) string {
+	const enough = 300
+	text := fmt.Sprintf("relays %v, users %q, addresses %v", s.Relays, s.Users, s.Addresses)
+	return text[:min(len(text), enough)]
 }
 
 // startOf says what a capture begins with.

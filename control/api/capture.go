@@ -128,9 +128,9 @@ func (s *stream) Write(b []byte) (int, error) {
 	return n, errors.Join(err, s.control.Flush())
 }
 
-// Capture has the node capture, and copies the file to w as it comes. begun is called
-// first. When ctx ends the capture ends too, and what it has recorded still comes.
-func (c *Client) Capture(ctx context.Context, r CaptureRequest, begun func(CaptureStart), w io.Writer) (capture.Summary, error) {
+// Capture has the node capture, and copies the file as it comes to what begun returns.
+// When ctx ends the capture ends too, and what it has recorded still comes.
+func (c *Client) Capture(ctx context.Context, r CaptureRequest, begun func(CaptureStart) (io.Writer, error)) (capture.Summary, error) {
 	var s capture.Summary
 	resp, err := c.beginCapture(ctx, r)
 	if err != nil {
@@ -141,7 +141,10 @@ func (c *Client) Capture(ctx context.Context, r CaptureRequest, begun func(Captu
 	if err := json.Unmarshal([]byte(resp.Header.Get(captureStart)), &start); err != nil {
 		return s, fmt.Errorf("read the node's answer: %w", err)
 	}
-	begun(start)
+	w, err := begun(start)
+	if err != nil {
+		return s, err
+	}
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endCaptureIn)
 		defer cancel()

@@ -81,7 +81,7 @@ func TestCaptureComesWhileItRuns(t *testing.T) {
 	out := &firstWrite{then: cancel} // Ctrl-C at the first packet: the rest must come
 	want := CaptureRequest{Selector: capture.Selector{Relays: []uint64{1}, Users: []string{"u"}}, Options: capture.Options{Snap: 100, Duration: time.Second}}
 	var start CaptureStart
-	s, err := c.Capture(ctx, want, func(s CaptureStart) { start = s }, out)
+	s, err := c.Capture(ctx, want, func(s CaptureStart) (io.Writer, error) { start = s; return out, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,10 @@ func TestCaptureComesWhileItRuns(t *testing.T) {
 	}
 }
 
+func to(w io.Writer) func(CaptureStart) (io.Writer, error) {
+	return func(CaptureStart) (io.Writer, error) { return w, nil }
+}
+
 // brokenPipe is a writer whose reader went away.
 type brokenPipe struct{}
 
@@ -104,7 +108,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func TestCaptureEndsWithTheAsker(t *testing.T) {
 	n := newCapturing()
 	c := NewClient(serveAt(t, n, t.TempDir()))
-	_, err := c.Capture(t.Context(), CaptureRequest{}, func(CaptureStart) {}, brokenPipe{})
+	_, err := c.Capture(t.Context(), CaptureRequest{}, to(brokenPipe{}))
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
 	}
@@ -115,14 +119,17 @@ func TestCaptureThatFails(t *testing.T) {
 	n := newCapturing()
 	n.fail = errors.New("the ring is broken")
 	c := NewClient(serveAt(t, n, t.TempDir()))
-	if _, err := c.Capture(t.Context(), CaptureRequest{}, func(CaptureStart) {}, io.Discard); err == nil {
+	if _, err := c.Capture(t.Context(), CaptureRequest{}, to(io.Discard)); err == nil {
 		t.Error("a file that is not whole was taken for one that is")
 	}
 }
 
 func TestCaptureRefused(t *testing.T) {
 	c := NewClient(newFake().serve(t))
-	_, err := c.Capture(t.Context(), CaptureRequest{}, func(CaptureStart) { t.Error("it began") }, io.Discard)
+	_, err := c.Capture(t.Context(), CaptureRequest{}, func(CaptureStart) (io.Writer, error) {
+		t.Error("it began")
+		return io.Discard, nil
+	})
 	if err == nil || !strings.Contains(err.Error(), "another capture runs") {
 		t.Errorf("got %v", err)
 	}

@@ -112,7 +112,7 @@ func (rec *recording) read(t *testing.T) capturetest.File {
 
 // The relay does with every packet what it does without a capture, and the capture has
 // each frame as it came and as it left.
-// AL-02, ME-01
+// ME-01
 func TestCaptureOfConversions(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
@@ -173,7 +173,6 @@ func checkSides(t *testing.T, in, out capturetest.Frame) {
 }
 
 // Every reason that a packet of a chosen relay can leave for is told.
-// AL-02
 func TestCaptureTellsReasons(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
@@ -318,7 +317,6 @@ func TestCaptureOfOddFrames(t *testing.T) {
 }
 
 // Limits: what is over them is counted, in the file too.
-// AL-02
 func TestCaptureIsBounded(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return
@@ -435,7 +433,6 @@ func TestCaptureWithoutReader(t *testing.T) {
 }
 
 // The relay's own program is what it was before the capture, instruction by instruction.
-// AL-02
 func TestCaptureLeavesNothing(t *testing.T) {
 	if !inNode(t, lab.Options{}) {
 		return

@@ -149,7 +149,6 @@ func isChannelData(payload []byte) bool { return len(payload) > 4 && payload[0]&
 func isRTP(payload []byte) bool { return len(payload) == 172 && payload[0] == 0x80 }
 
 // The frames of a capture are those that client and peer sent and received, byte by byte.
-// AL-02
 func TestCaptureIsWhatWentOverTheWires(t *testing.T) {
 	built(t)
 	t.Parallel()
@@ -194,7 +193,7 @@ func (r *recorder) sides(t *testing.T) map[string][][]byte {
 
 // Relays that a chosen user opens during the capture are in it, over IPv6 as well: what
 // the file has is what coturn's client and its peer sent and received.
-// AL-02, ME-04
+// ME-04
 func TestCaptureOfRelaysThatCome(t *testing.T) {
 	built(t)
 	for _, run := range []coturnRun{
@@ -253,7 +252,7 @@ func notAmong(frames, wire [][]byte) int {
 
 // A capture of everything at 100,000 packets/s: no media is lost, and each packet is in
 // the file or counted as missing.
-// AL-02, ME-01
+// ME-01
 func TestCaptureUnderLoad(t *testing.T) {
 	built(t)
 	const rate, relays = 110_000, 50 // some less with pauses
@@ -312,7 +311,6 @@ func sameRTP(in, out []byte) bool {
 }
 
 // However a capture ends, the relay's own program comes back.
-// AL-02
 func TestCaptureEnds(t *testing.T) {
 	built(t)
 	t.Parallel()
