@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike.dev/turnpike/control/alarms"
+	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/metrics"
 )
@@ -44,6 +45,33 @@ func (n *node) alarmCounts() []metrics.Alarms {
 		out = append(out, metrics.Alarms{Severity: c.Severity.String(), State: string(c.State), Count: c.N})
 	}
 	return out
+}
+
+// Alarms about TURN relays, by their numbers in the catalogue.
+const (
+	alarmRelaysNear = 30005
+	alarmRelaysFull = 30024
+	// warnAt is how full, in percent, a limit is when an operator should know (facts A3).
+	warnAt = 90
+)
+
+// tellCapacity raises and lowers the alarms about how many relays are in use (CA-04).
+func (n *node) tellCapacity(u api.Usage) {
+	detail := fmt.Sprintf("%d of %d relays are in use", u.Used, u.Limit)
+	n.tell(alarmRelaysNear, u.Limit > 0 && u.Used*100 >= u.Limit*warnAt, detail)
+	n.tell(alarmRelaysFull, u.Limit > 0 && u.Used >= u.Limit, detail)
+}
+
+// tell raises an alarm while it is wanted and lowers it otherwise.
+func (n *node) tell(number int, stands bool, detail string) {
+	if n.board == nil {
+		return
+	}
+	if stands {
+		n.board.Raise(number, "", detail)
+		return
+	}
+	n.board.Lower(number, "")
 }
 
 // somethingToDo says whether an alarm above notice waits for somebody.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/alarms"
+	"turnpike.dev/turnpike/control/api"
 )
 
 func (n *cannedNode) Alarms() []alarms.Alarm {
@@ -111,5 +113,31 @@ func TestRestartRequired(t *testing.T) {
 		if a.Stands() {
 			t.Errorf("after a restart: %+v", a)
 		}
+	}
+}
+
+// TestRelayCapacity: near the limit and at it an alarm each, and none below. // CA-04
+func TestRelayCapacity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "node.yaml")
+	if err := os.WriteFile(file, []byte(reloadFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := storedNode(t, file, t.TempDir())
+	for _, step := range []struct {
+		used int
+		want string
+	}{{0, "[]"}, {89, "[]"}, {90, "[30005]"}, {100, "[30024]"}, {99, "[30005]"}, {10, "[]"}} {
+		n.tellCapacity(api.Usage{Used: step.used, Limit: 100})
+		got := []int{}
+		for _, a := range n.standing() { // 30024 explains 30005
+			got = append(got, a.Number)
+		}
+		if fmt.Sprint(got) != step.want {
+			t.Errorf("%d of 100: %v, want %s", step.used, got, step.want)
+		}
+	}
+	n.tellCapacity(api.Usage{}) // TURN is off
+	if list := n.standing(); len(list) > 0 {
+		t.Errorf("%+v", list)
 	}
 }

@@ -18,6 +18,7 @@ func (n *node) watch(ctx context.Context) error {
 	for {
 		st := n.Status()
 		n.tellDegraded(st.Degraded)
+		n.tellCapacity(st.Relays)
 		n.tellManager(ctx, st)
 		select {
 		case <-ctx.Done():

@@ -10,12 +10,16 @@ func capacityKinds() []Kind {
 		return Kind{Number: number, Severity: Warning, Title: fmt.Sprintf("Limit reached: %s", what), Text: fmt.Sprintf("The number of %s has reached %s: new ones are refused, running ones go on.", what, bound), Remedy: "Wait until some end, or add a node or licences.", Issue: issue}
 	}
 	const licensed, physical = "what is licensed", "what the platform can carry"
+	relaysNear, relaysFull := near(30005, "TURN relays", physical, 0), at(30024, "TURN relays", physical, 0)
+	relaysNear.DependsOn = []int{relaysFull.Number}
+	relaysNear.Proof = "cmd/turnpike TestRelayCapacity"
+	relaysFull.Proof = relaysNear.Proof
 	return []Kind{
 		near(30001, "traversal calls", licensed, 6),
 		near(30002, "traversal calls", physical, 6),
 		near(30003, "non-traversal calls", physical, 6),
 		near(30004, "non-traversal calls", licensed, 6),
-		near(30005, "TURN relays", physical, 6),
+		relaysNear,
 		near(30007, "TURN relays", licensed, 6),
 		near(30010, "registrations", licensed, 6),
 		at(30019, "non-traversal calls", licensed, 6),
@@ -23,7 +27,7 @@ func capacityKinds() []Kind {
 		at(30021, "TURN relays", licensed, 6),
 		at(30022, "non-traversal calls", physical, 6),
 		at(30023, "traversal calls", physical, 6),
-		at(30024, "TURN relays", physical, 6),
+		relaysFull,
 		near(30026, "room systems", licensed, 6),
 		at(30027, "registrations on a peer", physical, 7),
 		at(30028, "room systems", licensed, 6),
