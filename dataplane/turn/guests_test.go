@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -99,6 +100,29 @@ func TestArrivalsAreLimited(t *testing.T) {
 			t.Error("another source was refused")
 		}
 	})
+}
+
+// Who connects by TLS and then says nothing, or nonsense, is sent away.
+func TestHalfOpenTLS(t *testing.T) {
+	for name, say := range map[string]string{"nothing": "", "half a record": "\x16\x03\x01\x00\x80", "nonsense": "GET / HTTP/1.0\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				ours, theirs := net.Pipe()
+				var running sync.WaitGroup
+				w.server.startStream(&running, pipe{theirs, serverAddr, clientAddr}, TLS, &tls.Config{})
+				go func() { _, _ = ours.Write([]byte(say)) }()
+				go func() { _, _ = io.Copy(io.Discard, ours) }() // its alert
+				later(handshakeTime)
+				synctest.Wait()
+				if st := w.server.Stats(); st.Guests != 0 || w.refused(refusedHandshake) != 1 {
+					t.Errorf("%d guests, counted %v", st.Guests, st.ConnectionsRefused)
+				}
+				_ = ours.Close()
+				running.Wait()
+			})
+		})
+	}
 }
 
 func TestRefusalsAreCounted(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ type flatKey struct{ target, direction string }
 func newBench(o options, args []string, stdout io.Writer) *bench {
 	now := time.Now()
 	return &bench{
-		options: o, report: report.New(args, now), start: now, stdout: stdout,
+		options: o, report: report.New(append([]string{filepath.Base(args[0])}, args[1:]...), now), start: now, stdout: stdout,
 		flat: make(map[flatKey]float64), noDrop: make(map[flatKey]float64),
 	}
 }

@@ -19,6 +19,9 @@ func TestParse(t *testing.T) {
 	}{
 		{"everything", "", "", allTargets, full.rounds},
 		{"quick", "-quick -targets limit,coturn", "", []string{"limit", "coturn"}, brief.rounds},
+		{"floods", "-parts flood -kinds 401-one,arp", "", allTargets, full.rounds},
+		{"unknown kind", "-parts flood -kinds rain", `unknown kind "rain"`, nil, 0},
+		{"floods beside others", "-parts flood,sweep", `unknown part "flood"`, nil, 0},
 		{"unknown target", "-targets nginx", `unknown target "nginx"`, nil, 0},
 		{"unknown part", "-parts all", `unknown part "all"`, nil, 0},
 	} {
@@ -67,6 +70,32 @@ func TestPromises(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("promises (-want +got):\n%s", diff)
+	}
+}
+
+func TestQuickFloodsExist(t *testing.T) {
+	if _, err := chooseKinds(strings.Join(brief.floods, ","), full); err != nil {
+		t.Error(err)
+	}
+	kinds, err := chooseKinds("", full)
+	if err != nil || len(kinds) <= len(brief.floods) {
+		t.Errorf("all kinds: %v, %v", kinds, err)
+	}
+}
+
+// What grew is named without what was relayed or what the system counts.
+func TestCountersSince(t *testing.T) {
+	before := readCounters("turnpike_relay_exits_total{path=\"xdp\",reason=\"stranger\",verdict=\"drop\"} 5\n")
+	after := readCounters(`turnpike_relay_exits_total{path="xdp",reason="stranger",verdict="drop"} 15
+turnpike_relay_exits_total{path="xdp",reason="forwarded",verdict="forward"} 1000
+turnpike_turn_connections_refused_total{reason="idle"} 3
+turnpike_turn_requests_total{method="Allocate"} 2
+turnpike_interface_packets_total{interface="s0"} 1e6
+turnpike_ready 1
+`)
+	want := []string{"xdp stranger 10", "connections_refused{idle} 3"}
+	if diff := cmp.Diff(want, after.since(before, 2)); diff != "" {
+		t.Errorf("grown (-want +got):\n%s", diff)
 	}
 }
 

@@ -49,6 +49,13 @@ func TestNoDrop(t *testing.T) {
 			t.Errorf("got %.0f, %v", got, err)
 		}
 	})
+	t.Run("by ratio, far below the highest rate", func(t *testing.T) {
+		tried := 0
+		o := Options{Low: 1000, High: 3e6, MaxLoss: .001, Precision: .25, Geometric: true}
+		if got, err := NoDrop(context.Background(), o, device(5000, &tried)); got > 5005 || got < 3700 || err != nil || tried > 8 {
+			t.Errorf("got %.0f, %v after %d trials", got, err, tried)
+		}
+	})
 	t.Run("source too slow", func(t *testing.T) {
 		got, err := NoDrop(context.Background(), o, func(_ context.Context, rate float64) (Trial, error) {
 			return Trial{Offered: min(rate, 50000)}, nil
