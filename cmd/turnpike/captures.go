@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -148,8 +150,9 @@ func about(s api.CaptureStart) string {
 // capturedInterfaces are those with the program.
 func (n *node) capturedInterfaces() (list []capture.Interface) {
 	for _, i := range n.kernel.Status().Interfaces {
-		if i.Mode != xdp.ModeNone {
-			list = append(list, capture.Interface{Index: i.Index, Name: i.Name})
+		at := capture.Interface{Index: i.Index, Name: cmp.Or(i.Under, i.Name)}
+		if i.Mode != xdp.ModeNone && !slices.Contains(list, at) { // VLANs of one device share it
+			list = append(list, at)
 		}
 	}
 	return list

@@ -45,7 +45,7 @@ func writeDataplane(w *tabwriter.Writer, d api.Dataplane) {
 	l := lines{w}
 	l.line("path", "path=%s", d.Path)
 	for _, i := range d.Interfaces {
-		l.line("interface", "%s path=%s%s driver %s, MTU %d%s", i.Name, i.Path, parenthesised(i.Mode), orNone(i.Driver), i.MTU, parenthesised(i.Reason))
+		l.line("interface", "%s path=%s%s%s driver %s, MTU %d%s", i.Name, i.Path, parenthesised(i.Mode), vlanOf(i), orNone(i.Driver), i.MTU, parenthesised(i.Reason))
 	}
 	if p := d.Program; p != nil {
 		l.line("program", "%s id %d tag %s", p.Name, p.ID, p.Tag)

@@ -223,7 +223,7 @@ func (n *node) interfaces() []api.Interface {
 			i.Side = "internal"
 		}
 		if k, ok := byName[s.name]; ok {
-			i.Reason = k.Reason
+			i.Reason, i.VLAN, i.Under = k.Reason, k.VLAN, k.Under
 			if k.Mode != xdp.ModeNone {
 				i.Path, i.Mode = string(relay.PathXDP), string(k.Mode)
 			}

@@ -73,7 +73,7 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 	l.line("state", "%s, up %s%s", st.State, time.Duration(st.Uptime)*time.Second, draining(st))
 	l.line("path", "path=%s", st.Path)
 	for _, i := range st.Interfaces {
-		l.line("interface", "%s %s path=%s%s %s%s", i.Name, i.Side, i.Path, parenthesised(i.Mode),
+		l.line("interface", "%s %s path=%s%s%s %s%s", i.Name, i.Side, i.Path, parenthesised(i.Mode), vlanOf(i),
 			strings.Join(i.Addresses, " "), parenthesised(i.Reason))
 	}
 	l.line("turn", "%s%s", st.TURN.Mode, realm(st.TURN))
@@ -94,6 +94,14 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 	for _, n := range st.Notes {
 		l.line("note", "%s", n)
 	}
+}
+
+// vlanOf says where the frames of a VLAN go.
+func vlanOf(i api.Interface) string {
+	if i.VLAN == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", VLAN %d on %s,", i.VLAN, i.Under)
 }
 
 func draining(st api.Status) string {

@@ -53,7 +53,9 @@ type Interface struct {
 	Mode      string   `json:"mode,omitempty"` // native or generic
 	Driver    string   `json:"driver,omitempty"`
 	MTU       int      `json:"mtu,omitempty"`
-	Reason    string   `json:"reason,omitempty"` // why not XDP
+	VLAN      int      `json:"vlan,omitempty"`
+	Under     string   `json:"under,omitempty"`  // a VLAN's: the interface that its frames go by
+	Reason    string   `json:"reason,omitempty"` // why not XDP, or what else to know
 }
 
 // TURN is where the TURN server listens and relays.

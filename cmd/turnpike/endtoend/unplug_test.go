@@ -2,8 +2,10 @@ package endtoend_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -72,4 +74,44 @@ func TestInterfaceIsAnotherAfterARestart(t *testing.T) {
 	traffic := startTraffic(t, 4000, s)
 	s.flowing(t)
 	s.noLoss(t, traffic.end(t)[0])
+}
+
+// ME-04: an interface gets another name under a running node. No packet is lost, and the
+// status says what to do before the next start.
+func TestInterfaceIsRenamed(t *testing.T) {
+	built(t)
+	t.Parallel()
+	s := newSite(t, newNode(t, lab.Options{}, file{}), 5)
+	traffic := startTraffic(t, 4000, s)
+	s.flowing(t)
+	nl := s.lab.Node.Netlink()
+	link, err := nl.LinkByName("s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nl.LinkSetName(link, "wan"); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitReason(t, "s1", "it is called wan now")
+	s.flowing(t)
+	s.noLoss(t, traffic.end(t)[0])
+	s.awaitPath(t, "xdp", "")
+	s.checkNewRelays(t)
+}
+
+// awaitReason waits until the status says something of an interface that XDP is on.
+func (s *site) awaitReason(t *testing.T, name, reason string) {
+	t.Helper()
+	eventually(t, 20*time.Second, "the status of "+name, func() error {
+		st, err := s.api.Status(t.Context())
+		if err != nil {
+			return err
+		}
+		for _, i := range st.Interfaces {
+			if i.Name == name && strings.Contains(i.Reason, reason) && i.Path == "xdp" {
+				return nil
+			}
+		}
+		return fmt.Errorf("interfaces are %+v", st.Interfaces)
+	})
 }
