@@ -25,3 +25,9 @@ static __always_inline int conforms(struct slot *s, __u32 bytes, __u64 now)
 	s->tat = tat;
 	return 1;
 }
+
+/* give_back undoes what conforms did for a packet that conformed. */
+static __always_inline void give_back(struct slot *s, __u32 bytes)
+{
+	s->tat -= (__u64)bytes * s->byte_cost >> 10;
+}

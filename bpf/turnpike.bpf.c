@@ -128,12 +128,10 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	const struct rtp_header *rtp;
 	__u32 media = p->payload_len;
 	const struct hop *h = &tables.hops[s->hop];
-	__u32 usable = *(volatile __u32 *)&h->usable;
-	int growth = s->growth;
+	__u32 usable;
+	int longer = 0; /* by a tag, or shorter */
 	__be16 check;
 
-	if (tags == NO_TAGS && usable != HOP_UNTAGGED)
-		return relay_with_tags(ctx, p->ipv6);
 	if (!st)
 		return left_over(ctx, REASON_FLOW_CHANGING, now);
 	if (p->hop_limit <= 1)
@@ -147,13 +145,18 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);
 	}
+	usable = *(volatile __u32 *)&h->usable;
+	if (tags == NO_TAGS && usable != HOP_UNTAGGED) {
+		give_back(s, media); /* who comes next takes it */
+		return relay_with_tags(ctx, p->ipv6);
+	}
 	if (tags == ANY_TAGS) {
 		if (usable == HOP_UNUSABLE)
 			return left_over(ctx, REASON_NO_NEIGHBOUR, now);
-		growth -= tag ? VLAN_TAG : 0;
+		longer = -(int)link_length(tag);
 		tag = tag_to_send(usable, tag);
-		growth += tag ? VLAN_TAG : 0;
-		if (!fits(ctx, h, growth))
+		longer += link_length(tag);
+		if (!fits(ctx, h, s->growth + longer))
 			return left_over(ctx, REASON_TOO_BIG, now);
 	}
 	if (header_length(s6 != 0) + new_udp_len(p, s) > h->mtu)
@@ -163,7 +166,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	check = check_to_send(ctx, p, s, s6);
 	if (rtp)
 		count_rtp(st, index, rtp, now, s->rtp_mult);
-	if (growth && bpf_xdp_adjust_head(ctx, -growth))
+	if (s->growth + longer && bpf_xdp_adjust_head(ctx, -(s->growth + longer)))
 		return left_over(ctx, REASON_NO_HEADROOM, now);
 	count(st, p->payload_len, now);
 	if (rewrite(ctx, p, s, s6, h, check, tag))
@@ -249,11 +252,12 @@ static __always_inline int relay(struct xdp_md *ctx, int ipv6, enum tagging tags
 	const void *end = (void *)(long)ctx->data_end;
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 tag = tags == ANY_TAGS ? tag_of(ctx) : 0;
+	__u32 link = tags == ANY_TAGS ? link_length(tag) : sizeof(struct ethhdr);
 	struct found f = {};
 	struct packet p;
 	enum reason reason;
 
-	reason = parse(ctx, ipv6, link_length(tag), &p);
+	reason = parse(ctx, ipv6, link, &p);
 	if (reason != REASON_FORWARDED)
 		return leave(reason, XDP_PASS);
 	if (is_channel(&p, end)) {

@@ -21,21 +21,35 @@ static __always_inline int is_tag_type(__be16 type)
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
 }
 
+/*
+ * is_set is 1 for what is not 0. Without a branch, so that the verifier goes once and not
+ * twice through all that comes after.
+ */
+static __always_inline __u32 is_set(__u64 n)
+{
+	n |= -n;
+	asm volatile("" : "+r"(n)); /* or the compiler makes a branch of it */
+	return n >> 63;
+}
+
 /* tag_of returns a frame's tag as it stands in front of the Ethernet type; 0: none. */
 static __always_inline __u32 tag_of(struct xdp_md *ctx)
 {
 	const void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 tag;
+	__u32 tag, type;
 
 	if (data + sizeof(struct ethhdr) + VLAN_TAG > end)
 		return 0;
 	tag = *(const __u32 *)(data + 2 * ETH_ALEN);
-	return is_tag_type(tag) ? tag : 0;
+	type = tag & 0xffff;
+	/* All bits, if it is one of the two types. */
+	return tag & (is_set(type ^ bpf_htons(ETH_P_8021Q)) &
+		      is_set(type ^ bpf_htons(ETH_P_8021AD))) - 1;
 }
 
 static __always_inline __u32 link_length(__u32 tag)
 {
-	return tag ? sizeof(struct ethhdr) + VLAN_TAG : sizeof(struct ethhdr);
+	return sizeof(struct ethhdr) + VLAN_TAG * is_set(tag);
 }
 
 /* is_ours tells whether a tag is for a VLAN that the node is in by this interface. */
