@@ -67,8 +67,8 @@ func systemItems() []Item {
 
 func interfaceItems() []Item {
 	return peer(
-		Item{Path: "interfaces.internal.name", X: "Ethernet Internal Name", Kind: text(0, 15).shown("interface"), Kept: true, Text: "Interface towards the own network. One of the two may be left out."},
-		Item{Path: "interfaces.external.name", X: "Ethernet External Name", Kind: text(0, 15).shown("interface"), Text: "Interface towards the internet. Relays are on it."},
+		Item{Path: "interfaces.internal.name", X: "Ethernet Internal Name", Kind: text(0, 15).shown("interface"), Kept: true, Text: "Interface towards the own network, or a VLAN on one. One of the two may be left out."},
+		Item{Path: "interfaces.external.name", X: "Ethernet External Name", Kind: text(0, 15).shown("interface"), Text: "Interface towards the internet, or a VLAN on one. Relays are on it. XDP runs on network cards, veths and VLANs on them if `ethtool -K CARD rxvlan off` lets it see the tags, and not on bonds, bridges and other devices of software; `turnpike status` says why."},
 		Item{Path: "interfaces.external.static_nat", X: "Ethernet External IP V4 StaticNAT Address", Kind: one(TypeAddress), Text: "Address that clients are told instead of the external interface's own of the same family, because a NAT in front maps it one to one."},
 	)
 }
