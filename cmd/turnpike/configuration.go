@@ -9,18 +9,13 @@ import (
 	"turnpike.dev/turnpike/control/eventlog"
 )
 
-// openConfiguration opens a node's store and settles it with the node file.
-func openConfiguration(state *stateDir, file string, n *config.Node, told store.Alarms, log *eventlog.Log) (s *store.Store, ignored string, err error) {
+// openStore opens a node's configuration store.
+func openStore(state *stateDir, told store.Alarms, log *eventlog.Log) (*store.Store, error) {
 	dir, err := store.OpenDir(state.file(configDir))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	s, err = store.Open(store.Config{Files: dir, Alarms: told, Log: log, Now: time.Now})
-	if err != nil {
-		return nil, "", err
-	}
-	ignored, err = settle(s, file, n)
-	return s, ignored, err
+	return store.Open(store.Config{Files: dir, Alarms: told, Log: log, Now: time.Now})
 }
 
 // settle puts what of a node file counts into the store: items that belong to the

@@ -216,3 +216,78 @@ func ownCertificate(t *testing.T, name string) (key, chain string) {
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
+
+// CL-14, AL-01
+func TestFactoryResetLeavesTheNodeFileOnly(t *testing.T) {
+	b := newBare(t, "example.org")
+	key, chain := ownCertificate(t, "tp1.example.org")
+	b.run(0, "certificate", "upload", b.write("chain.pem", chain), b.write("key.pem", key))
+	b.run(0, "config", "set", "turn.quota_per_user", "7")
+	if got := b.run(1, "factory-reset", "--confirm", "tp2"); !strings.Contains(got, "this node is tp1") {
+		t.Errorf("another name: %s", got)
+	}
+	pid, started := b.pid(), b.started()
+	b.run(0, "factory-reset", "--confirm", "tp1")
+	for b.started() == started { // each question waits until the node is ready
+	}
+	if b.pid() != pid {
+		t.Error("another process runs: the service manager would see an end")
+	}
+	if got := b.run(0, "config", "get", "turn.quota_per_user"); strings.TrimSpace(got) != "0" {
+		t.Errorf("after the reset: %s", got)
+	}
+	if got := b.run(0, "config", "get", "system.name"); !strings.Contains(got, "tp1") {
+		t.Errorf("the node file's name: %s", got)
+	}
+	if c := b.certificates(); !c.Server.SelfSigned || c.Server.Subject != "CN=tp1.example.org" {
+		t.Errorf("certificate: %+v", c.Server)
+	}
+	for _, secret := range []string{"planted-password", strings.Split(key, "\n")[1]} {
+		out, err := exec.Command("grep", "-rlF", "--exclude=node.yaml", "--exclude=key.pem", secret, b.dir).CombinedOutput()
+		if err == nil {
+			t.Errorf("a secret is left in %s", out)
+		}
+	}
+}
+
+func (b *bare) pid() int {
+	b.t.Helper()
+	var st api.Status
+	if err := json.Unmarshal([]byte(b.run(0, "status", "--wait", "-o", "json")), &st); err != nil {
+		b.t.Fatal(err)
+	}
+	return st.PID
+}
+
+// RG-08: what one node can show of it.
+func TestMaintenanceModeEndsWithARestart(t *testing.T) {
+	b := newBare(t, "example.org")
+	b.run(0, "maintenance", "on")
+	if got := b.run(3, "alarm", "list"); !strings.Contains(got, "15015") {
+		t.Errorf("alarms: %s", got)
+	}
+	if got := b.run(3, "status"); !strings.Contains(got, "maintenance mode is on and the node is empty") {
+		t.Errorf("status: %s", got)
+	}
+	b.run(0, "maintenance", "off")
+	if got := b.run(0, "alarm", "list"); strings.Contains(got, "15015") {
+		t.Errorf("alarms after it: %s", got)
+	}
+	b.run(0, "maintenance", "on")
+	started := b.started()
+	b.run(0, "restart")
+	for b.started() == started { // each question waits until the node is ready
+	}
+	if got := b.run(0, "alarm", "list"); strings.Contains(got, "15015") {
+		t.Errorf("alarms after a restart: %s", got)
+	}
+}
+
+func (b *bare) started() time.Time {
+	b.t.Helper()
+	var st api.Status
+	if err := json.Unmarshal([]byte(b.run(0, "status", "--wait", "-o", "json")), &st); err != nil {
+		b.t.Fatal(err)
+	}
+	return st.Started
+}

@@ -168,8 +168,11 @@ func storedNode(t *testing.T, file, dir string) *node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = told.Close() })
-	stored, _, err := openConfiguration(state, file, cfg, told, log)
+	stored, err := openStore(state, told, log)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := settle(stored, file, cfg); err != nil {
 		t.Fatal(err)
 	}
 	n := newNode(cfg, file, state, nil, log)

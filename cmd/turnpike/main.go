@@ -17,6 +17,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
+	if errors.Is(err, errRestart) {
+		err = again()
+	}
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(os.Stderr, "turnpike:", err)
 	}

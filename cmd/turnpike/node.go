@@ -38,6 +38,8 @@ type node struct {
 	store   *store.Store
 
 	certificates *certificates.Store
+	resetFile    string
+	restart      chan struct{}
 
 	engine  *relay.Engine
 	totals  *totals // over engine
@@ -64,6 +66,8 @@ type node struct {
 	changed chan struct{}
 	metrics string
 	notes   []string
+
+	maintenance bool
 }
 
 func newNode(n *config.Node, file string, state *stateDir, all []side, log *eventlog.Log) *node {
@@ -71,6 +75,7 @@ func newNode(n *config.Node, file string, state *stateDir, all []side, log *even
 	return &node{
 		file: file, id: state.id, started: time.Now(), sides: all, log: log,
 		config: n, state: api.Starting, changed: make(chan struct{}),
+		resetFile: state.file(resetFile), restart: make(chan struct{}, 1),
 	}
 }
 
@@ -104,7 +109,7 @@ func (n *node) ready() {
 // stopped tells how the node ended.
 func (n *node) stopped(err error) {
 	n.become(api.Stopping)
-	if err != nil {
+	if err != nil && !errors.Is(err, errRestart) {
 		n.log.Error("System Stop", "Detail", err)
 		return
 	}
@@ -136,15 +141,18 @@ func (n *node) Status() api.Status {
 		State: n.state, PID: os.Getpid(), Started: n.started, Uptime: time.Since(n.started).Seconds(),
 		Path: overall(ifs), Interfaces: ifs, Metrics: n.metrics, Notes: slices.Clone(n.notes), Degraded: []string{},
 	}
+	st.Draining = n.maintenance
 	n.mu.Unlock()
 	st.TURN = n.turnStatus(c)
 	st.Relays.Limit = c.MaxRelays()
 	if n.turn != nil {
 		st.Relays.Used = n.turn.Stats().Relays
-		st.Draining = n.turn.Draining()
 	}
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
 	st.Alarms = n.standing()
+	if st.Draining && st.Relays.Used == 0 {
+		st.Notes = append(st.Notes, "maintenance mode is on and the node is empty")
+	}
 	if c.TURN.Loopback {
 		st.Notes = append(st.Notes, "peers in 127.0.0.0/8 are allowed (turn.allow_loopback): for trying out only")
 	}

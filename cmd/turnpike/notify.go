@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -32,4 +34,14 @@ func (n *node) notify(state string) {
 	if err := notify(state); err != nil {
 		n.log.Warn("Service Manager Unreachable", "Detail", err)
 	}
+}
+
+// notifyStop tells the service manager that the node ends; not when it begins anew in
+// the same process, for then it does not.
+func (n *node) notifyStop(ctx context.Context) {
+	if errors.Is(context.Cause(ctx), errRestart) {
+		n.notify("STATUS=restarting")
+		return
+	}
+	n.notify("STOPPING=1")
 }

@@ -112,13 +112,6 @@ func (n *node) Kill(id uint64) error {
 	return err
 }
 
-// Drain makes the node refuse new relays, or take them again.
-func (n *node) Drain(on bool) {
-	if n.turn != nil {
-		n.turn.Drain(on)
-	}
-}
-
 // Dataplane says how the data path is.
 func (n *node) Dataplane() api.Dataplane {
 	ifs := n.interfaces()

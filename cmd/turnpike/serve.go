@@ -86,7 +86,16 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	defer func() { err = errors.Join(err, told.Close()) }()
 
 	// The configuration: what the store has, with what of the file counts at a start.
-	stored, ignored, err := openConfiguration(state, file, n, told, log.Module("control.config"))
+	certs, err := openCertificates(state, n)
+	if err != nil {
+		return err
+	}
+	stored, err := openStore(state, told, log.Module("control.config"))
+	if err != nil {
+		return err
+	}
+	resetIfArmed(state, stored, certs, told, log.Module("control.node"))
+	ignored, err := settle(stored, file, n)
 	if err != nil {
 		return err
 	}
@@ -98,9 +107,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	node := newNode(n, file, state, all, log.Module("control.node"))
 	node.records, node.syslog, node.board = records, remote, told
 	node.certificate.Store(certificate)
-	if node.certificates, err = openCertificates(state, n); err != nil {
-		return err
-	}
+	node.certificates = certs
 	if err := node.follow(stored); err != nil {
 		return err
 	}
@@ -170,13 +177,14 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return err
 	}
 	run.Go(func() error {
-		return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Serve(ctx, socket)
+		return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Live(node).Serve(ctx, socket)
 	})
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err
 	}
 	run.Go(func() error { return node.reloadOnSIGHUP(ctx) })
 	run.Go(func() error { return node.watchCertificates(ctx) })
+	run.Go(func() error { return node.untilRestart(ctx) })
 
 	// Packets meet the program when everything they may need is there.
 	run.Go(func() error { return node.begin(ctx) })
@@ -327,6 +335,6 @@ func (n *node) begin(ctx context.Context) error {
 	}
 	n.ready()
 	n.notify("READY=1")
-	defer n.notify("STOPPING=1")
+	defer n.notifyStop(ctx)
 	return n.watch(ctx)
 }

@@ -36,6 +36,8 @@ func Reset(n *Node) *Node {
 	values := slices.DeleteFunc(Values(n), func(v Value) bool { return !v.Item.Kept })
 	kept, _ := FromValues(values) // they came out of a tree
 	kept.Links = defaultLinks()
+	// What the node is does not change, and without it there is no node.
+	kept.System.Name, kept.System.Role, kept.System.Platform, kept.System.State = n.System.Name, n.System.Role, n.System.Platform, n.System.State
 	if first := n.Interfaces.Relay(); n.Interfaces.Internal == nil && first != "" {
 		kept.Interfaces.External = &External{Name: first} // the only one is the first
 	}

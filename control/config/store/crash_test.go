@@ -25,7 +25,8 @@ func writers(t *testing.T) map[string]func(*Store) error {
 			_, err := s.Rollback(2, somebody)
 			return err
 		},
-		"key": func(s *Store) error { return s.RenewKey(somebody) },
+		"key":   func(s *Store) error { return s.RenewKey(somebody) },
+		"reset": func(s *Store) error { return s.Reset(somebody) },
 	}
 }
 

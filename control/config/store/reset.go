@@ -1,0 +1,37 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"turnpike.dev/turnpike/control/config"
+)
+
+// Reset leaves of the configuration what a factory reset keeps (CL-14), and of its
+// history nothing: what was configured cannot be brought back. One that fails half
+// way can be repeated.
+func (s *Store) Reset(author Author) error {
+	cur := s.Current()
+	if cur == nil {
+		return nil
+	}
+	if _, err := s.Propose(Proposal{Author: author, Note: "factory reset", Document: config.Reset(cur.Node)}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	numbers, err := s.tidy()
+	if err != nil {
+		return fmt.Errorf("remove the history: %w", err)
+	}
+	var errs []error
+	for _, number := range numbers {
+		if number != s.Current().Number {
+			errs = append(errs, s.Files.Remove(revisionName(number)))
+		}
+	}
+	if err := errors.Join(append(errs, s.Files.Sync())...); err != nil {
+		return fmt.Errorf("remove the history: %w", err)
+	}
+	return nil
+}
