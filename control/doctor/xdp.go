@@ -129,7 +129,7 @@ func (s *Snapshot) passed(reason string) uint64 {
 const pageMTU = 4096 - 256 - 320 - 14
 
 func xdpMTU(s *Snapshot, i Interface) []Finding {
-	if !s.wantsXDP() {
+	if !s.wantsXDP() || i.XDPKnown && !i.XDP.Native {
 		return nil
 	}
 	mtu, at := i.MTU, i.Name
