@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"strconv"
+	"strings"
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
@@ -71,8 +72,11 @@ func (n *node) follow(s *store.Store) error {
 	return nil
 }
 
-// alarmRestart is "Restart required" (facts A5).
-const alarmRestart = 25001
+// Numbers of "Restart required" (facts A5): of the cluster's settings, and of the rest.
+const (
+	alarmRestartCluster = 20007
+	alarmRestart        = 25001
+)
 
 // takeOver applies what of a revision can change while the node runs.
 func (n *node) takeOver(u store.Update) {
@@ -95,17 +99,24 @@ func (n *node) takeOver(u store.Update) {
 	n.tellRestart(u.New)
 }
 
-// tellRestart raises the alarm that something waits for a restart, or lowers it.
+// tellRestart raises the alarms that something waits for a restart, or lowers them.
 func (n *node) tellRestart(s *store.Snapshot) {
-	waiting := config.Diff(n.running(), s.Node)
-	if len(waiting) == 0 {
-		n.store.Alarms.Lower(alarmRestart, "")
-		return
-	}
-	for _, c := range waiting {
+	waiting := map[int][]string{alarmRestart: nil, alarmRestartCluster: nil}
+	for _, c := range config.Diff(n.running(), s.Node) {
 		n.log.Warn("System Configuration Needs Restart", "Detail", config.ChangeText(n.running(), s.Node, c), "Revision", s.Number)
+		number := alarmRestart
+		if strings.HasPrefix(c.Path, "cluster") {
+			number = alarmRestartCluster
+		}
+		waiting[number] = append(waiting[number], c.Path)
 	}
-	n.store.Alarms.Raise(alarmRestart, "", strconv.Itoa(len(waiting))+" items are stored and wait for a restart, beginning with "+waiting[0].Path)
+	for number, paths := range waiting {
+		if len(paths) == 0 {
+			n.store.Alarms.Lower(number, "")
+			continue
+		}
+		n.store.Alarms.Raise(number, "", strconv.Itoa(len(paths))+" items are stored and wait for a restart, beginning with "+paths[0])
+	}
 }
 
 // applyLog sets levels and remote servers.

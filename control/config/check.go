@@ -14,19 +14,13 @@ import (
 type checker struct {
 	b *binder
 	n *Node
-	// names returns the names in a list at the top.
-	names func(list string) []string
+	// names are those that may stand for an item that refers to others.
+	names map[*Item]map[string]bool
 }
 
 // check reports what a node file says that cannot work.
 func check(b *binder, n *Node) {
-	lists := map[string][]string{}
-	c := checker{b: b, n: n, names: func(list string) []string {
-		if _, ok := lists[list]; !ok {
-			lists[list] = namesIn(n, list)
-		}
-		return lists[list]
-	}}
+	c := checker{b: b, n: n, names: map[*Item]map[string]bool{}}
 	c.system()
 	c.interfaces()
 	c.ports()

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -84,30 +86,34 @@ func (c checker) reference(path string, item *Item, name string) {
 		return
 	}
 	known := c.namesFor(item)
-	for _, k := range known {
-		if k == name {
-			return
-		}
+	if known[name] {
+		return
 	}
 	advice := "name one of " + strings.Join(item.Lists, ", ")
 	for _, w := range item.Words {
 		advice += ", or " + w.Text
 	}
-	if near := Nearest(name, known); near != "" {
+	if near := Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		advice = fmt.Sprintf("did you mean %s?", near)
 	}
 	c.wrong(path, fmt.Sprintf("%s names %q, which is not there", path, name), advice)
 }
 
 // namesFor returns what an item may name.
-func (c checker) namesFor(item *Item) []string {
-	var known []string
+func (c checker) namesFor(item *Item) map[string]bool {
+	if known := c.names[item]; known != nil {
+		return known
+	}
+	known := map[string]bool{}
 	for _, w := range item.Words {
-		known = append(known, w.Text)
+		known[w.Text] = true
 	}
 	for _, list := range item.Lists {
-		known = append(known, c.names(list)...)
+		for _, name := range namesIn(c.n, list) {
+			known[name] = true
+		}
 	}
+	c.names[item] = known
 	return known
 }
 

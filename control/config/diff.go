@@ -28,7 +28,8 @@ type value struct {
 // Entries of lists are compared by name; of one that comes or goes, what is at its
 // default is not told.
 func Diff(from, to *Node) []Change {
-	old, now := flatten(from), flatten(to)
+	a, b := prune(from, to)
+	old, now := flatten(a), flatten(b)
 	changed := map[*Item][]string{}
 	for path, v := range old {
 		if w, both := now[path]; v.text != w.text && (both || !v.initial) {

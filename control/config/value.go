@@ -63,9 +63,13 @@ func readable(err error, t reflect.Type) error {
 
 // valueText is what setValue would read v from. A secret is told.
 func valueText(v reflect.Value) string {
+	switch v.Kind() { // the frequent ones, without an interface
+	case reflect.String:
+		return v.String()
+	case reflect.Int:
+		return strconv.FormatInt(v.Int(), 10)
+	}
 	switch x := v.Interface().(type) {
-	case Secret:
-		return string(x)
 	case netip.Addr:
 		if !x.IsValid() {
 			return ""

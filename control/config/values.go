@@ -33,7 +33,7 @@ func collect(path, declaredAt string, v reflect.Value, out *[]Value, all bool) {
 		if key == "" {
 			continue
 		}
-		at, schemaAt := join(path, key), join(declaredAt, key)
+		schemaAt := join(declaredAt, key)
 		if f.Kind() == reflect.Pointer {
 			if f.IsNil() {
 				continue
@@ -44,18 +44,18 @@ func collect(path, declaredAt string, v reflect.Value, out *[]Value, all bool) {
 		case isEntries(f.Type()):
 			for j := range f.Len() {
 				e := f.Index(j)
-				collect(at+"["+strconv.Itoa(entryIndex(e))+"]", schemaAt+"[]", e, out, false)
+				collect(join(path, key)+"["+strconv.Itoa(entryIndex(e))+"]", schemaAt+"[]", e, out, false)
 			}
 		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
-			collect(at, schemaAt, f, out, always)
+			collect(join(path, key), schemaAt, f, out, always)
 		case f.Kind() == reflect.Slice:
 			if f.Len() > 0 {
-				*out = append(*out, Value{Path: at, Texts: texts(f), Item: declared().byPath[schemaAt]})
+				*out = append(*out, Value{Path: join(path, key), Texts: texts(f), Item: declared().byPath[schemaAt]})
 			}
 		default:
 			item := declared().byPath[schemaAt]
 			if text := valueText(f); always || key == "name" || text != defaultText(item, f) {
-				*out = append(*out, Value{Path: at, Text: text, Item: item})
+				*out = append(*out, Value{Path: join(path, key), Text: text, Item: item})
 			}
 		}
 	}
