@@ -16,6 +16,7 @@ import (
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/dataplane/capture"
+	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
 const cannedFile = "not really pcapng"
@@ -91,5 +92,17 @@ func TestBlindSpots(t *testing.T) {
 		if got := blindSpot(test.relay); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
+	}
+}
+
+func TestCapturedDevices(t *testing.T) {
+	got := devicesOf([]xdp.Interface{
+		{Name: "s0.5", Index: 2, Mode: xdp.ModeNative, Under: "s0", VLAN: 5},
+		{Name: "s0.6", Index: 2, Mode: xdp.ModeNative, Under: "s0", VLAN: 6},
+		{Name: "s1", Index: 3, Mode: xdp.ModeGeneric},
+		{Name: "bond0", Index: 4, Mode: xdp.ModeNone},
+	})
+	if diff := cmp.Diff([]capture.Interface{{Index: 2, Name: "s0"}, {Index: 3, Name: "s1"}}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -147,12 +147,16 @@ func about(s api.CaptureStart) string {
 	return strings.Join(lines, "\n")
 }
 
-// capturedInterfaces are those with the program.
-func (n *node) capturedInterfaces() (list []capture.Interface) {
-	for _, i := range n.kernel.Status().Interfaces {
-		at := capture.Interface{Index: i.Index, Name: cmp.Or(i.Under, i.Name)}
-		if i.Mode != xdp.ModeNone && !slices.Contains(list, at) { // VLANs of one device share it
-			list = append(list, at)
+// capturedInterfaces are the devices with the program, each once: VLANs share theirs.
+func (n *node) capturedInterfaces() []capture.Interface {
+	return devicesOf(n.kernel.Status().Interfaces)
+}
+
+func devicesOf(interfaces []xdp.Interface) (list []capture.Interface) {
+	for _, i := range interfaces {
+		known := slices.ContainsFunc(list, func(c capture.Interface) bool { return c.Index == i.Index })
+		if i.Mode != xdp.ModeNone && !known {
+			list = append(list, capture.Interface{Index: i.Index, Name: cmp.Or(i.Under, i.Name)})
 		}
 	}
 	return list
