@@ -16,6 +16,7 @@ import (
 	"turnpike.dev/turnpike/bpf"
 	capturing "turnpike.dev/turnpike/dataplane/capture"
 	"turnpike.dev/turnpike/dataplane/capture/capturetest"
+	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/perf/lab"
 )
 
@@ -485,5 +486,36 @@ func TestCaptureOfAProcessThatEnded(t *testing.T) {
 	}
 	if verdict, _ := n.run(t, n.s0, packet(f, pattern(20)).frame(t)); verdict != xdpRedirect {
 		t.Errorf("verdict %d after the start", verdict)
+	}
+}
+
+// On a trunk, frames are captured with the tags that they came and left with.
+// ME-04
+func TestCaptureInVLANs(t *testing.T) {
+	if !inNode(t, lab.Options{}) {
+		return
+	}
+	devices := &rig{s0: deviceNamed(t, "s0"), s1: deviceNamed(t, "s1")}
+	r := newRigOn(t, Config{}, trunks(devices)["both tagged"])
+	rec := r.record(t, rigRelays(), capturing.Selector{Users: []string{"alice", "bob"}}, capturing.Options{Snap: capturing.MaxSnap})
+	var want [][]byte
+	for _, family := range []int{4, 6} {
+		for _, f := range []relay.Flow{up(family, family), down(family, family)} {
+			id := r.mustInstall(t, f)
+			came := r.inVLAN(packet(f, pattern(100))).frame(t)
+			_, left := r.run(t, r.trunk.under(r.in(f.Key.Local)), came)
+			want = append(want, came, left)
+			r.Remove(id)
+		}
+	}
+	var got [][]byte
+	for _, f := range rec.read(t).Frames {
+		got = append(got, f.Data)
+		if f.Verdict != "redirect" || f.Interface != "s0" && f.Interface != "s1" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
