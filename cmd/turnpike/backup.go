@@ -20,9 +20,10 @@ func backupCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write the configuration and certificates into one encrypted file",
-		Long: `Write the configuration, the certificates and the private key into one file, encrypted
-with a password of 8 characters or more. The password is in the file that
---password-file names, or in ` + passwordVariable + `. Whoever loses it loses the backup.`,
+		Long: `Write the configuration, the certificates and the private key into one file,
+encrypted with a password of 8 characters or more. The password is in the file
+that --password-file names, or in ` + passwordVariable + `. Whoever loses it loses
+the backup.`,
 		Example: `  turnpike backup tp1.backup --password-file ~/backup.password
   ` + passwordVariable + `=... turnpike backup tp1.backup`,
 		Args: cobra.ExactArgs(1),
@@ -51,10 +52,11 @@ func restoreCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Put a backup in force",
-		Long: `Put the configuration and certificates of a backup in force, all or nothing. The backup must
-have been made by the same version, and the node must not be a member of a cluster.
-Items that belong to the node (†) stay as they are, unless --peer-specific says so.
---try checks the file and the password, and tells what would change.`,
+		Long: `Put the configuration and certificates of a backup in force, all or nothing. The
+backup must have been made by the same version, and the node must not be a member
+of a cluster. Items that belong to the node (†) stay as they are, unless
+--peer-specific says so. --try checks the file and the password, and tells what
+would change.`,
 		Example: `  turnpike restore tp1.backup --password-file ~/backup.password --try
   turnpike restore tp1.backup --password-file ~/backup.password`,
 		Args: cobra.ExactArgs(1),

@@ -18,9 +18,9 @@ func certificateCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certificate",
 		Short: "Show and replace what the node shows and trusts in TLS",
-		Long: `Show and replace the server certificate, the authorities that are trusted and their
-revocation lists. A new certificate serves the next handshake; connections that are
-open go on. A node without a certificate makes itself one.`,
+		Long: `Show and replace the server certificate, the authorities that are trusted and
+their revocation lists. A new certificate serves the next handshake; connections
+that are open go on. A node without a certificate makes itself one.`,
 		Example: `  turnpike certificate show
   turnpike certificate request tp1.example.org > tp1.csr
   turnpike certificate upload tp1.pem`,
@@ -46,9 +46,9 @@ func certificateUpload(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "upload CHAIN [KEY]",
 		Short: "Replace the server certificate",
-		Long: `Replace the server certificate by the one in CHAIN, which may also hold what leads to
-its authority, in any order. KEY is its private key; without it the certificate is the
-answer to the open signing request.`,
+		Long: `Replace the server certificate by the one in CHAIN, which may also hold what leads
+to its authority, in any order. KEY is its private key; without it the certificate
+is the answer to the open signing request.`,
 		Example: "  turnpike certificate upload fullchain.pem privkey.pem\n  turnpike certificate upload tp1.pem",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,9 +73,9 @@ func certificateRequest(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "request NAME [NAME...]",
 		Short: "Make a key and a signing request for it",
-		Long: `Make a private key, which stays on the node, and a signing request (PKCS #10) for it. The
-first name becomes the common name; all are alternative names. Each must be a full
-domain name: no authority signs a bare host name.`,
+		Long: `Make a private key, which stays on the node, and a signing request (PKCS #10) for
+it. The first name becomes the common name; all are alternative names. Each must
+be a full domain name: no authority signs a bare host name.`,
 		Example: `  turnpike certificate request cluster1.example.org tp1.example.org > tp1.csr
   turnpike certificate request tp1.example.org --key rsa2048
   turnpike certificate request --drop`,
@@ -165,7 +165,7 @@ func certificateRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoked FILE",
 		Short:   "Replace the revocation lists",
-		Long:    "Replace the revocation lists (CRLs) by those in a file, PEM or DER. Each must be signed by a trusted\nauthority.",
+		Long:    "Replace the revocation lists (CRLs) by those in a file, PEM or DER. Each must be\nsigned by a trusted authority.",
 		Example: "  turnpike certificate revoked ca.crl",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

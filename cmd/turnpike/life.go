@@ -124,9 +124,9 @@ func restartCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restart",
 		Short: "Start the node anew in its place; media goes on",
-		Long: `Start the node anew: it reads its configuration again, and runs the version that is
-installed now. Relayed media goes on in the kernel meanwhile. A service manager sees the
-same process.`,
+		Long: `Start the node anew: it reads its configuration again, and runs the version that
+is installed now. Relayed media goes on in the kernel meanwhile. A service manager
+sees the same process.`,
 		Example: "  turnpike restart && turnpike status --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -143,10 +143,11 @@ func factoryResetCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "factory-reset",
 		Short: "Remove the configuration, certificates and keys, and restart",
-		Long: `Remove the configuration and its history, the server certificate with its private key, the
-trusted authorities and their revocation lists, and restart. The first interface, the
-administrators' accounts and option keys stay (CL-14), and what the node file says of
-this node is read again. Make a backup first: nothing can be brought back.`,
+		Long: `Remove the configuration and its history, the server certificate with its private
+key, the trusted authorities and their revocation lists, and restart. The first
+interface, the administrators' accounts and option keys stay (CL-14), and what the
+node file says of this node is read again. Make a backup first: nothing can be
+brought back.`,
 		Example: "  turnpike backup tp1.backup --password-file ~/backup.password\n  turnpike factory-reset --confirm tp1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -167,9 +168,9 @@ func maintenanceCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "maintenance",
 		Short: "Take nothing new, so that the node gets empty",
-		Long: `In maintenance mode a node takes no new relays; what runs goes on until it ends. Alarm 15015
-stands meanwhile, and status tells when the node is empty. A restart ends it. drain and
-drain --off are the same.`,
+		Long: `In maintenance mode a node takes no new relays; what runs goes on until it ends.
+Alarm 15015 stands meanwhile, and status tells when the node is empty. A restart
+ends it. drain and drain --off are the same.`,
 		Example: "  turnpike maintenance on\n  turnpike status\n  turnpike maintenance off",
 	}
 	for word, on := range map[string]bool{"on": true, "off": false} {
