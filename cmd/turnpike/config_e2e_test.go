@@ -139,7 +139,7 @@ func TestConfigurationByCommand(t *testing.T) {
 		{"xconfiguration", "Traversal Server TURN Authentication"},
 		{"xcommand", "ZoneAdd", "ZoneName:", "again", "Type:", "DNS"},
 		{"xcommand", "ZoneAd"},
-		{"xcommand", "Restart"},
+		{"xcommand", "Boot"},
 		{"xstatus", "TURN", "Relays"},
 		{"xstatus", "TURN", "Relays", "-o", "json"},
 	} {

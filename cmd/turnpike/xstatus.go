@@ -21,6 +21,13 @@ func newShell(n *node) *cli.Shell {
 	status("NetworkInterface", "Interfaces, and who relays on them.", networkInterfaces)
 	status("TURN", "The TURN server and its relays.", turnElements)
 	status("ResourceUsage", "How much of the limits is used.", resourceUsage)
+	sh.AddCommand(cli.Command{
+		Name: "Restart", Text: "Starts the node's process again. Media goes on in the kernel meanwhile.",
+		Run: func(context.Context, map[string]string, cli.Caller) ([]cli.Element, error) {
+			n.Restart()
+			return nil, nil
+		},
+	})
 	sh.AddStatus(cli.Status{Name: "Options", Text: "Installed option keys.", Tell: func(context.Context) []cli.Element { return n.options() }})
 	addRouting(sh, n)
 	return sh
