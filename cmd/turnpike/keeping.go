@@ -97,9 +97,25 @@ func (n *node) Backup(password string) ([]byte, error) {
 // errMember: a backup is for a node that stands alone (OP-01).
 var errMember = errors.New("the node is a member of a cluster: leave it first, restore, and build the cluster again")
 
-// Restore puts a backup in force. The certificates are checked before the configuration
-// is changed, so that either both are as in the backup or both as before.
+// alarmRestoreFailed is "Restore failed" (facts A5).
+const alarmRestoreFailed = 15023
+
+// Restore puts a backup in force, and raises the alarm when that fails.
 func (n *node) Restore(author store.Author, in api.Restore) (api.Restored, error) {
+	done, err := n.restore(author, in)
+	switch {
+	case in.Try:
+	case err != nil:
+		n.board.Raise(alarmRestoreFailed, "", err.Error())
+	default:
+		n.board.Lower(alarmRestoreFailed, "")
+	}
+	return done, err
+}
+
+// restore puts a backup in force. The certificates are checked before the configuration
+// is changed, so that either both are as in the backup or both as before.
+func (n *node) restore(author store.Author, in api.Restore) (api.Restored, error) {
 	cur := n.store.Current()
 	if len(cur.Node.Cluster.Peers) > 1 {
 		return api.Restored{}, errMember

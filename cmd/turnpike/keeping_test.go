@@ -121,8 +121,15 @@ func TestBackupIsRestoredOnAnotherNode(t *testing.T) {
 	if diff := cmp.Diff(before, two.certificates()); diff != "" {
 		t.Errorf("a try changed the certificates: %s", diff)
 	}
+	two.run(1, "restore", file, "--password-file", two.write("password", "another one\n"))
+	if got := two.run(3, "alarm", "list"); !strings.Contains(got, "15023") {
+		t.Errorf("alarms after a restore that failed: %s", got)
+	}
 	if got := two.run(0, "restore", file); !strings.Contains(got, "restored from the backup of tp1") {
 		t.Errorf("restored: %s", got)
+	}
+	if got := two.run(3, "alarm", "list"); strings.Contains(got, "15023") || !strings.Contains(got, "25001") { // the realm waits for a restart
+		t.Errorf("alarms after one that worked: %s", got)
 	}
 	for item, want := range map[string]string{"turn.quota_per_user": "7", "turn.realm": "one.example.org"} {
 		if got := two.run(0, "config", "get", item); !strings.Contains(got, want) {
@@ -230,6 +237,9 @@ func TestFactoryResetLeavesTheNodeFileOnly(t *testing.T) {
 	b.run(0, "factory-reset", "--confirm", "tp1")
 	for b.started() == started { // each question waits until the node is ready
 	}
+	if log := b.log(); strings.Count(log, `Id="15009"`) != 2 { // raised, and lowered by the restart
+		t.Errorf("the log: %s", log)
+	}
 	if b.pid() != pid {
 		t.Error("another process runs: the service manager would see an end")
 	}
@@ -290,4 +300,38 @@ func (b *bare) started() time.Time {
 		b.t.Fatal(err)
 	}
 	return st.Started
+}
+
+// AL-01
+func TestFactoryResetThatFailsSaysWhy(t *testing.T) {
+	b := newBare(t, "example.org")
+	b.stop()
+	blocked := filepath.Join(b.state, resetFile) // armed, and cannot be disarmed
+	if err := os.MkdirAll(filepath.Join(blocked, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	if got := b.run(3, "alarm", "list"); !strings.Contains(got, "15013") {
+		t.Errorf("alarms: %s", got)
+	}
+	if err := os.Remove(filepath.Join(blocked, "in the way")); err != nil {
+		t.Fatal(err)
+	}
+	b.stop()
+	b.start() // it is tried again
+	if got := b.run(0, "alarm", "list"); strings.Contains(got, "15013") {
+		t.Errorf("alarms after it worked: %s", got)
+	}
+	if _, err := os.Stat(blocked); err == nil {
+		t.Error("the reset is still armed")
+	}
+}
+
+func (b *bare) log() string {
+	b.t.Helper()
+	data, err := os.ReadFile(filepath.Join(b.state, "event.log"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(data)
 }

@@ -22,8 +22,9 @@ var _ api.Life = (*node)(nil)
 
 // Alarms of a node's life (facts A5).
 const (
-	alarmResetFailed = 15013
-	alarmMaintenance = 15015
+	alarmResetStarted = 15009 // cured by the restart
+	alarmResetFailed  = 15013
+	alarmMaintenance  = 15015
 )
 
 // resetFile says that the next start is to remove the configuration.
@@ -73,7 +74,7 @@ func (n *node) FactoryReset(name string) error {
 	if err := replaceFile(n.resetFile, []byte("armed\n")); err != nil {
 		return err
 	}
-	n.log.Warn("Factory Reset Started", "Detail", "configuration, certificates and keys are removed at the restart that follows")
+	n.board.Raise(alarmResetStarted, "", "configuration, certificates and keys are removed at the restart that follows")
 	n.Restart()
 	return nil
 }
@@ -83,6 +84,7 @@ func (n *node) FactoryReset(name string) error {
 func resetIfArmed(state *stateDir, s *store.Store, c *certificates.Store, told *alarms.Alarms, log *eventlog.Log) {
 	file := state.file(resetFile)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		told.Lower(alarmResetFailed, "")
 		return
 	}
 	err := s.Reset(store.Author{User: "factory reset", From: "console"})
