@@ -67,10 +67,14 @@ func (r *rig) record(t *testing.T, source capturing.Source, s capturing.Selector
 	own := r.Status().ProgramID
 	go func() {
 		defer close(rec.ended)
-		defer c.Close() //nolint:errcheck // Run has detached it
 		rec.summary, rec.err = c.Run(ctx, &rec.file)
 	}()
-	t.Cleanup(func() { rec.stop(t) })
+	t.Cleanup(func() { // not before: the test may be running its program
+		rec.stop(t)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	eventually(t, "the capturing program stands in", func() bool { return r.Status().ProgramID != own })
 	return rec
 }

@@ -241,7 +241,10 @@ func TestDevicesOfSoftware(t *testing.T) {
 		if program, _ := attached(t, names[i]); program != 0 {
 			t.Errorf("program %d is on %s", program, names[i])
 		}
-		if _, why := b.router.resolve(hop{ifindex: b.router.find(names[i], 0), via: peer4.Addr()}); why != is.Reason {
+		b.mu.Lock() // the watch reads devices anew
+		_, why := b.router.resolve(hop{ifindex: b.router.find(names[i], 0), via: peer4.Addr()})
+		b.mu.Unlock()
+		if why != is.Reason {
 			t.Errorf("to send by %s: %q", names[i], why)
 		}
 	}
