@@ -335,3 +335,23 @@ func (b *bare) log() string {
 	}
 	return string(data)
 }
+
+// CL-19
+func TestPreflightNamesWhatIsMissing(t *testing.T) {
+	b := newBare(t, "example.org")
+	got := b.run(3, "cluster", "check")
+	for _, missing := range []string{"signalling-optimisation", "interface", "config set calls.routed_mode optimal"} {
+		if !strings.Contains(got, missing) {
+			t.Errorf("%s is not named: %s", missing, got)
+		}
+	}
+	for _, fine := range []string{"host-name", "h323", "the node has a configuration of its own"} {
+		if strings.Contains(got, fine) {
+			t.Errorf("%s is named: %s", fine, got)
+		}
+	}
+	b.run(0, "config", "set", "calls.routed_mode", "optimal")
+	if got := b.run(3, "cluster", "check"); strings.Contains(got, "signalling-optimisation") || !strings.Contains(got, "the node has a configuration of its own") {
+		t.Errorf("after a change by command: %s", got)
+	}
+}
