@@ -24,11 +24,12 @@ import (
 func demoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show it: coturn's client and a pion client through a node, with a report",
+		Short: "Show it: media of two clients through a node, and a tour of its commands",
 		Long: `Show it: make the network of "turnpike dev", send media through the node with
-coturn's turnutils_uclient and with a pion client, and report each relay. Exit
-code 0 says that nothing was lost and every relay was on XDP. Needs root and the
-Debian package coturn.`,
+coturn's turnutils_uclient and with a pion client, report each relay, and play a
+tour of the operator's commands. Exit code 0 says that nothing was lost, every relay
+was on XDP and every command did what it should. Needs root and the Debian package
+coturn.`,
 		Example: `  sudo turnpike demo
   sudo turnpike demo -o json | jq .ok`,
 		Args: cobra.NoArgs,
@@ -66,6 +67,7 @@ type demoReport struct {
 	OK      bool           `json:"ok"`
 	Clients []clientReport `json:"clients"`
 	Relays  []api.Relay    `json:"relays"`
+	Tour    []tourStep     `json:"tour"`
 }
 
 func (r demoReport) write(w *tabwriter.Writer) {
@@ -79,9 +81,10 @@ func (r demoReport) write(w *tabwriter.Writer) {
 	for _, c := range r.Clients {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", c.Client, c.Relays, c.Sent, c.Received, c.Lost)
 	}
-	verdict := "FAILED: something was lost, or a relay was not on XDP"
+	writeTour(w, r.Tour)
+	verdict := "FAILED: something was lost, a relay was not on XDP, or a command did not do what it should"
 	if r.OK {
-		verdict = "OK: nothing lost, every relay on XDP"
+		verdict = "OK: nothing lost, every relay on XDP, every command as expected"
 	}
 	_, _ = fmt.Fprintf(w, "\n%s\n", verdict)
 }
@@ -107,11 +110,15 @@ func demo(ctx context.Context, state string) (r demoReport, err error) {
 		r.Clients = append(r.Clients, coturn)
 	}
 	r.Relays = watch.end()
-	r.OK = r.good()
+	if err == nil {
+		r.Tour, err = s.tour(ctx)
+	}
+	r.OK = err == nil && r.good()
 	return r, err
 }
 
-// good reports whether nothing was lost and every relay was seen on XDP.
+// good reports whether nothing was lost, every relay was seen on XDP and every command of
+// the tour did what it should.
 func (r demoReport) good() bool {
 	relays := 0
 	for _, c := range r.Clients {
@@ -119,6 +126,9 @@ func (r demoReport) good() bool {
 		if c.Lost != 0 || c.Sent == 0 {
 			return false
 		}
+	}
+	if slices.ContainsFunc(r.Tour, func(s tourStep) bool { return !s.OK }) {
+		return false
 	}
 	offPath := slices.ContainsFunc(r.Relays, func(x api.Relay) bool { return x.Path != string(relay.PathXDP) })
 	return !offPath && len(r.Relays) >= relays

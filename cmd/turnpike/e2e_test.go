@@ -410,7 +410,7 @@ func TestDemo(t *testing.T) {
 	needRoot(t)
 	s := &stage{self: binary(t), state: filepath.Join(t.TempDir(), "state")}
 	report := decode[demoReport](t, s, "demo")
-	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays {
+	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays || len(report.Tour) != len(tourOf("")) {
 		t.Errorf("report %+v", report)
 	}
 }
