@@ -164,12 +164,17 @@ func TestProgramTime(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v: %s", err, out.String())
 	}
-	m := regexp.MustCompile(`program \d+: (\d+) packets, (\d+) ns each`).FindStringSubmatch(out.String())
-	if m == nil {
-		t.Fatalf("it said %q", out.String())
+	// Other nodes of this machine may be in it too, and how fast this one is says nothing here.
+	counted := 0
+	for _, m := range regexp.MustCompile(`program \d+: (\d+) packets, \d+ ns each`).FindAllStringSubmatch(out.String(), -1) {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted += n
 	}
-	if n, err := strconv.Atoi(m[1]); err != nil || n < 100 {
-		t.Errorf("%s packets", m[1])
+	if counted < 20 {
+		t.Errorf("%d packets: it said %q", counted, out.String())
 	}
 	if after, _ := os.ReadFile(statistics); !bytes.Equal(before, after) {
 		t.Errorf("the statistics are %s, and were %s", after, before)
