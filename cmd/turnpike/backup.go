@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/durable"
 )
 
 // passwordVariable names the environment variable that a backup's password may be in.
@@ -36,7 +37,7 @@ the backup.`,
 			if err != nil {
 				return err
 			}
-			if err := replaceFile(args[0], data); err != nil {
+			if err := durable.ReplaceFile(args[0], data); err != nil {
 				return err
 			}
 			return a.done(fmt.Sprintf("%s: %d bytes", args[0], len(data)))

@@ -15,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/durable"
 )
 
 var _ api.Keeper = (*node)(nil)
@@ -29,7 +30,7 @@ type stateFiles struct{}
 func (stateFiles) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
 
 // ReplaceFile implements certificates.Files.
-func (stateFiles) ReplaceFile(name string, data []byte) error { return replaceFile(name, data) }
+func (stateFiles) ReplaceFile(name string, data []byte) error { return durable.ReplaceFile(name, data) }
 
 // RemoveFile implements certificates.Files.
 func (stateFiles) RemoveFile(name string) error { return os.Remove(name) }

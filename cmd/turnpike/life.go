@@ -15,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/control/eventlog"
 )
 
@@ -71,7 +72,7 @@ func (n *node) FactoryReset(name string) error {
 	if name != n.running().System.Name {
 		return fmt.Errorf("this node is %s, not %q: confirm with the name of the node that is to be reset", n.running().System.Name, name)
 	}
-	if err := replaceFile(n.resetFile, []byte("armed\n")); err != nil {
+	if err := durable.ReplaceFile(n.resetFile, []byte("armed\n")); err != nil {
 		return err
 	}
 	n.board.Raise(alarmResetStarted, "", "configuration, certificates and keys are removed at the restart that follows")

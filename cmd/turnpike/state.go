@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
@@ -115,46 +116,10 @@ func keep(file string, n int) ([]byte, error) {
 	}
 	key := make([]byte, n)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
-	if err := replaceFile(file, []byte(hex.EncodeToString(key)+"\n")); err != nil {
+	if err := durable.ReplaceFile(file, []byte(hex.EncodeToString(key)+"\n")); err != nil {
 		return nil, err
 	}
 	return key, nil
-}
-
-// replaceFile writes a file whole or not at all, readable to its owner only.
-func replaceFile(file string, data []byte) error {
-	part := file + ".part"
-	err := writeDurably(part, data)
-	if err == nil {
-		err = os.Rename(part, file)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(file))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(file), err)
-	}
-	return nil
-}
-
-func writeDurably(file string, data []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // removeState removes a node's pins and what it keeps in its state directory. It

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"turnpike.dev/turnpike/control/durable"
 )
 
 // maxJournal is how large the journal grows until it is written anew.
@@ -142,7 +144,7 @@ func (j *journal) rewrite(list []Alarm) error {
 		err = os.Rename(j.path+".part", j.path)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(j.path))
+		err = durable.SyncFolder(filepath.Dir(j.path))
 	}
 	if err != nil {
 		return fmt.Errorf("keep the alarms: %w", errors.Join(err, f.Close()))
@@ -153,14 +155,6 @@ func (j *journal) rewrite(list []Alarm) error {
 		return old.Close()
 	}
 	return nil
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // sync brings to disk what was written.

@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 )
@@ -11,7 +12,7 @@ func (s *Store) Export() (map[string][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files := make(map[string][]byte)
-	for _, name := range []string{serverFile, trustFile, revokedFile} {
+	for _, name := range []string{serverFile, trustFile} {
 		data, err := s.read(name)
 		if err != nil {
 			return nil, err
@@ -23,42 +24,44 @@ func (s *Store) Export() (map[string][]byte, error) {
 	return files, nil
 }
 
-// Import checks files that Export returned. commit puts them in force; what is not
-// among them stays as it is.
+// Import checks files that Export returned. commit puts them in force, all or none; what
+// is not among them stays as it is.
 func (s *Store) Import(files map[string][]byte) (commit func() error, err error) {
-	var steps []func() error
+	var server *tls.Certificate
+	var trusted *trust
 	for name, data := range files {
-		if len(data) > 2*MaxPEM {
+		if len(data) > 3*MaxPEM {
 			return nil, fmt.Errorf("%s: %w", name, ErrTooLarge)
 		}
 	}
 	if data, ok := files[serverFile]; ok {
-		c, err := parseServer(data, data)
-		if err != nil {
+		if server, err = parseServer(data, data); err != nil {
 			return nil, fmt.Errorf("certificate of the backup: %w", err)
 		}
-		steps = append(steps, func() error { return s.keepServer(c) })
 	}
-	t := s.trusted.Load()
-	authorities, lists := t.authorities, t.lists
 	if data, ok := files[trustFile]; ok {
-		if authorities, err = parseCertificates(data); err != nil {
+		if trusted, err = parseTrust(data); err != nil {
 			return nil, fmt.Errorf("authorities of the backup: %w", err)
 		}
 	}
-	if data, ok := files[revokedFile]; ok {
-		if lists, err = parseLists(data); err != nil {
-			return nil, fmt.Errorf("revocation lists of the backup: %w", err)
+	return func() error { return s.commit(server, trusted) }, nil
+}
+
+func (s *Store) commit(server *tls.Certificate, trusted *trust) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.trusted.Load()
+	if trusted != nil {
+		if err := s.keepTrust(trusted.authorities, trusted.lists); err != nil {
+			return err
 		}
 	}
-	steps = append(steps, func() error { return s.keepTrust(authorities, lists) })
-	return func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		var errs []error
-		for _, step := range steps {
-			errs = append(errs, step())
-		}
-		return errors.Join(errs...)
-	}, nil
+	if server == nil {
+		return nil
+	}
+	err := s.keepServer(server)
+	if err != nil && trusted != nil {
+		err = errors.Join(err, s.keepTrust(before.authorities, before.lists))
+	}
+	return err
 }

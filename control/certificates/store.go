@@ -21,13 +21,12 @@ import (
 	"time"
 )
 
-// Files of a store's directory. Certificate and key are one file, so that no crash
-// leaves one without the other.
+// Files of a store's directory. Certificate and key are one file, and so are authorities
+// and their revocation lists: no crash leaves one without the other.
 const (
 	serverFile  = "server.pem"
 	requestFile = "request.key"
 	trustFile   = "trust.pem"
-	revokedFile = "revoked.pem"
 )
 
 // Files keeps the store's files. ReadFile returns fs.ErrNotExist for one that is not
@@ -99,7 +98,7 @@ func (s *Store) Roots() *x509.CertPool { return s.trusted.Load().roots }
 func (s *Store) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range []string{serverFile, requestFile, trustFile, revokedFile} {
+	for _, name := range []string{serverFile, requestFile, trustFile} {
 		if err := s.cfg.Files.RemoveFile(s.name(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove %s: %w", s.name(name), err)
 		}

@@ -119,17 +119,14 @@ func (s *Store) keepTrust(authorities []*x509.Certificate, lists []*x509.Revocat
 	if len(authorities) > maxAuthorities || len(lists) > maxLists {
 		return fmt.Errorf("too many: %d authorities and %d revocation lists at most", maxAuthorities, maxLists)
 	}
-	var roots, revoked bytes.Buffer
+	var file bytes.Buffer
 	for _, c := range authorities {
-		_ = pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes everything
+		_ = pem.Encode(&file, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes everything
 	}
 	for _, l := range lists {
-		_ = pem.Encode(&revoked, &pem.Block{Type: "X509 CRL", Bytes: l.Raw})
+		_ = pem.Encode(&file, &pem.Block{Type: listBlock, Bytes: l.Raw})
 	}
-	if err := s.write(trustFile, roots.Bytes()); err != nil {
-		return err
-	}
-	if err := s.write(revokedFile, revoked.Bytes()); err != nil {
+	if err := s.write(trustFile, file.Bytes()); err != nil {
 		return err
 	}
 	s.trusted.Store(newTrust(authorities, lists))
@@ -137,25 +134,37 @@ func (s *Store) keepTrust(authorities []*x509.Certificate, lists []*x509.Revocat
 }
 
 func (s *Store) readTrust() error {
-	var authorities []*x509.Certificate
-	var lists []*x509.RevocationList
 	data, err := s.read(trustFile)
-	if err == nil && len(data) > 0 {
-		authorities, err = parseCertificates(data)
-	}
 	if err != nil {
 		return err
 	}
-	data, err = s.read(revokedFile)
-	if err == nil && len(data) > 0 {
+	t, err := parseTrust(data)
+	if err != nil {
+		return err
+	}
+	s.trusted.Store(t)
+	return nil
+}
+
+// parseTrust reads what keepTrust wrote.
+func parseTrust(data []byte) (*trust, error) {
+	var authorities []*x509.Certificate
+	var lists []*x509.RevocationList
+	var err error
+	if bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
+		authorities, err = parseCertificates(data)
+	}
+	if err == nil && bytes.Contains(data, []byte("-----BEGIN "+listBlock+"-----")) {
 		lists, err = parseLists(data)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.trusted.Store(newTrust(authorities, lists))
-	return nil
+	return newTrust(authorities, lists), nil
 }
+
+// listBlock is the type of a revocation list's PEM block.
+const listBlock = "X509 CRL"
 
 // parseLists reads revocation lists in PEM, or one in DER.
 func parseLists(data []byte) ([]*x509.RevocationList, error) {
@@ -168,7 +177,7 @@ func parseLists(data []byte) ([]*x509.RevocationList, error) {
 	}
 	var lists []*x509.RevocationList
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "X509 CRL" {
+		if block.Type != listBlock {
 			continue
 		}
 		l, err := x509.ParseRevocationList(block.Bytes)

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"turnpike.dev/turnpike/perf/lab"
 )
 
 func TestTiming(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("timing programs needs root")
+		t.Skip(lab.ErrUnsupported)
 	}
 	timing, err := StartTiming()
 	if errors.Is(err, ebpf.ErrNotSupported) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"turnpike.dev/turnpike/control/durable"
 )
 
 // Files is the folder that a store lives in: as little of a file system as it needs,
@@ -39,7 +41,7 @@ func OpenDir(path string) (Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return "", fmt.Errorf("make the configuration's folder: %w", err)
 	}
-	return Dir(path), syncFolder(filepath.Dir(path))
+	return Dir(path), durable.SyncFolder(filepath.Dir(path))
 }
 
 // List returns the names in the folder.
@@ -67,17 +69,9 @@ func (d Dir) Rename(from, to string) error { return os.Rename(d.path(from), d.pa
 func (d Dir) Remove(name string) error { return os.Remove(d.path(name)) }
 
 // Sync makes the names in the folder durable.
-func (d Dir) Sync() error { return syncFolder(string(d)) }
+func (d Dir) Sync() error { return durable.SyncFolder(string(d)) }
 
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
 
 // replace writes a file whole or not at all.
 func replace(files Files, name string, data []byte) error {
