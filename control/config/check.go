@@ -24,6 +24,7 @@ func check(b *binder, n *Node) {
 	c.system()
 	c.interfaces()
 	c.ports()
+	c.media()
 	c.tls()
 	c.users()
 	c.platform()
@@ -108,17 +109,7 @@ func (c checker) ports() {
 			fmt.Sprintf("want 1024 to %d", 65535-len(ports)))
 	}
 	m := t.MediaPorts
-	switch {
-	case m.Start < 1024 || m.Start >= m.End:
-		c.wrong("turn.media_ports.start", fmt.Sprintf("turn.media_ports %d to %d is no range", m.Start, m.End),
-			"want start from 1024, below end")
-	case m.Start%2 != 0:
-		c.wrong("turn.media_ports.start", fmt.Sprintf("turn.media_ports.start is odd: %d", m.Start),
-			fmt.Sprintf("RTP has the even port of a pair; write %d", m.Start+1))
-	case m.End%2 == 0:
-		c.wrong("turn.media_ports.end", fmt.Sprintf("turn.media_ports.end is even: %d", m.End),
-			fmt.Sprintf("RTCP has the odd port of a pair; write %d", m.End-1))
-	}
+	c.pairs("turn.media_ports", m, 65535)
 	if last >= int(m.Start) && t.Port <= m.End {
 		c.wrong("turn.port", fmt.Sprintf("turn.port %d lies in turn.media_ports %d to %d", t.Port, m.Start, m.End),
 			"keep request ports and relay ports apart")
@@ -163,11 +154,21 @@ func (c checker) platform() {
 	if t.Mode && c.n.System.Role != RoleEdge {
 		c.wrong("turn.mode", "turn.mode is on, but the node's role is C", "TURN is an edge's work: write system.role: E, or turn.mode: off")
 	}
+	c.custom("registrations.max", c.n.Registrations.Max)
+	c.custom("calls.max", c.n.Calls.Max)
 	switch {
 	case custom && (t.MaxRelays < 1 || t.MaxRelays > 65536):
 		c.wrong("turn.max_relays", "platform custom needs turn.max_relays", "write a number from 1 to 65536")
 	case !custom && t.MaxRelays != 0:
 		c.wrong("turn.max_relays", fmt.Sprintf("turn.max_relays is for platform custom; %s has %d", c.n.System.Platform, c.n.MaxRelays()),
+			"leave it out, or write system.platform: custom")
+	}
+}
+
+// custom refuses a limit that the platform brings.
+func (c checker) custom(path string, limit int) {
+	if limit != 0 && c.n.System.Platform != PlatformCustom {
+		c.wrong(path, fmt.Sprintf("%s is for platform custom; %s brings its own", path, c.n.System.Platform),
 			"leave it out, or write system.platform: custom")
 	}
 }

@@ -27,6 +27,7 @@ type Node struct {
 	Certificates Certificates `yaml:"certificates"`
 
 	TURN      TURN      `yaml:"turn"`
+	Media     Media     `yaml:"media"`
 	Dataplane Dataplane `yaml:"dataplane"`
 
 	SIP           SIP           `yaml:"sip"`

@@ -20,7 +20,7 @@ func TestPeerSpecificItems(t *testing.T) {
 		"addresses, routes, Ethernet":   nil,
 		"CPU and queue tuning":          {"dataplane.mode", "dataplane.generic_xdp"},
 		"SNMP":                          nil,
-		"log level, log, syslog":        {"log"},
+		"log level, log, syslog":        {"log", "calls.records"},
 		"server certificate, CAs, CRLs": {"certificates", "turn.tls.certificate", "turn.tls.key"},
 		"administration access":         {"admin.metrics", "admin.pprof", "admin.https", "admin.ssh", "admin.console", "admin.protection"},
 		"option keys":                   {"option_keys"},

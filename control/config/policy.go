@@ -40,6 +40,9 @@ type Calls struct {
 	UnknownIP     UnknownIP    `yaml:"unknown_ip"`
 	FallbackAlias string       `yaml:"fallback_alias"`
 	Interworking  Interworking `yaml:"interworking"`
+	Max           int          `yaml:"max"`
+	Trace         Switch       `yaml:"trace"`
+	Records       string       `yaml:"records"`
 }
 
 // RoutedMode says whether the node stays in the signalling of calls (facts A2.3).
@@ -99,5 +102,8 @@ func callItems() []Item {
 		Item{Path: "calls.unknown_ip", X: "Call Services CallsToUnknownIPAddresses", Kind: words("off", "direct", "indirect"), Default: "indirect", Text: "Calls to addresses that nobody registered from: refused, placed, or left to a neighbour."},
 		Item{Path: "calls.fallback_alias", X: "Call Services Fallback Alias", Kind: text(0, 60), Text: "Who is called when only the node's own address was dialled."},
 		Item{Path: "calls.interworking", X: "Interworking Mode", Kind: words("off", "registered_only", "on"), Default: "registered_only", Text: "For whom SIP and H.323 are translated: nobody, calls with a registered endpoint, all."},
+		Item{Path: "calls.max", X: "Call Maximum", Kind: integer(0, 65536).shown("1–65536"), Unset: "the platform's", Text: "Limit of calls of platform custom; the other platforms bring their own. More are refused with 503."},
+		Item{Path: "calls.trace", X: "Call Trace Mode", Kind: onOff(), Default: "on", Text: "Keep the messages of calls for `turnpike call trace`, at most 32 KiB a call, without passwords and keys. They are in memory only."},
+		Item{Path: "calls.records", X: "CDR File", Kind: text(0, 4095).shown("absolute path, or `off`"), Unset: "calls.jsonl in system.state", Restart: RestartNode, Peer: true, Text: "File that gets a line of JSON for each call that has ended. At 64 MiB it is renamed to *.1 and begun again."},
 	)
 }

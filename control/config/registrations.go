@@ -30,6 +30,7 @@ func (p Pattern) Compile() (*regexp.Regexp, error) {
 
 // Registrations says who may register (facts A8).
 type Registrations struct {
+	Max         int               `yaml:"max"`
 	Restriction Restriction       `yaml:"restriction"`
 	Allow       []RestrictionRule `yaml:"allow"`
 	Deny        []RestrictionRule `yaml:"deny"`
@@ -63,7 +64,10 @@ func patternItems(path, x, fallback string, more ...string) []Item {
 }
 
 func registrationItems() []Item {
-	items := live(Item{Path: "registrations.restriction", X: "Registration RestrictionPolicy Mode", Kind: words("none", "allow=AllowList", "deny=DenyList"), Default: "none", Text: "Which list decides about registrations. Those that are there already stay."})
+	items := live(
+		Item{Path: "registrations.max", X: "Registration Maximum", Kind: integer(0, 200000).shown("1–200000"), Unset: "the platform's", Text: "Limit of registrations of platform custom; the other platforms bring their own. More are refused with 503."},
+		Item{Path: "registrations.restriction", X: "Registration RestrictionPolicy Mode", Kind: words("none", "allow=AllowList", "deny=DenyList"), Default: "none", Text: "Which list decides about registrations. Those that are there already stay."},
+	)
 	for _, list := range []struct{ key, x, text string }{
 		{"allow", "Registration AllowList", "Aliases that may register."},
 		{"deny", "Registration DenyList", "Aliases that may not register."},

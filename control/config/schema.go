@@ -17,7 +17,7 @@ var declared = sync.OnceValue(func() *schema {
 	s := &schema{byPath: map[string]*Item{}}
 	for _, area := range [][]Item{
 		systemItems(), interfaceItems(), networkItems(), clusterItems(), certificateItems(),
-		turnItems(), dataplaneItems(),
+		turnItems(), mediaItems(), dataplaneItems(),
 		sipItems(), h323Items(), accountItems(), registrationItems(),
 		zoneItems(), subzoneItems(), bandwidthItems(),
 		dialPlanItems(), policyItems(), callItems(),

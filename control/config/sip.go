@@ -2,13 +2,15 @@ package config
 
 // SIP says where SIP is spoken.
 type SIP struct {
-	Mode           Switch  `yaml:"mode"`
-	UDP            Port    `yaml:"udp"`
-	TCP            Port    `yaml:"tcp"`
-	TLS            Port    `yaml:"tls"`
-	SessionTime    Seconds `yaml:"session_time"`
-	MinSessionTime Seconds `yaml:"min_session_time"`
-	ExpireDelta    Seconds `yaml:"registration_time"`
+	Mode           Switch    `yaml:"mode"`
+	UDP            Port      `yaml:"udp"`
+	TCP            Port      `yaml:"tcp"`
+	TLS            Port      `yaml:"tls"`
+	SessionTime    Seconds   `yaml:"session_time"`
+	MinSessionTime Seconds   `yaml:"min_session_time"`
+	ExpireDelta    Seconds   `yaml:"registration_time"`
+	MediaTimeout   Seconds   `yaml:"media_timeout"`
+	Refer          ReferMode `yaml:"refer"`
 }
 
 // H323 is the gatekeeper and its call signalling.
@@ -46,6 +48,8 @@ func sipItems() []Item {
 		{Path: "sip.session_time", X: "SIP Session Refresh Value", Kind: seconds(90, 86400), Default: "1800", Restart: RestartNone, Text: "After which time without a refresh a call ends (RFC 4028)."},
 		{Path: "sip.min_session_time", X: "SIP Session Refresh Minimum", Kind: seconds(90, 7200), Default: "500", Restart: RestartNone, Text: "Shortest session time that is agreed to."},
 		{Path: "sip.registration_time", X: "SIP Registration Standard Refresh Maximum", Kind: seconds(60, 7200), Default: "300", Restart: RestartNone, Text: "Longest time to live of a registration."},
+		{Path: "sip.media_timeout", X: "SIP Media Timeout", Kind: seconds(0, 86400).shown("10–86400 seconds, 0: never"), Default: "300", Restart: RestartNone, Text: "After which time without a packet from either end a call with relayed media ends. A call on hold waits for its session time."},
+		{Path: "sip.refer", X: "SIP Refer Mode", Kind: words("pass", "refuse"), Default: "refuse", Restart: RestartNone, Text: "What becomes of a REFER within a call: the other party gets it, or the answer is 403. Who may send one can have the other party call whom he likes."},
 		{Path: "domains", X: "SIP Domain [] Name", Kind: text(1, 128).many(200).shown("list of up to 200 DNS domains"), Restart: RestartNone, Text: "Domains that this node is the registrar of."},
 	}
 }

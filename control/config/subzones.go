@@ -41,6 +41,8 @@ type Subzone struct {
 	Name           string             `yaml:"name"`
 	Registrations  Action             `yaml:"registrations"`
 	Authentication AuthenticationMode `yaml:"authentication"`
+	NAT            Switch             `yaml:"nat"`
+	Media          MediaMode          `yaml:"media"`
 	Bandwidth      SubzoneLimits      `yaml:"bandwidth"`
 }
 
@@ -48,6 +50,8 @@ type Subzone struct {
 type DefaultSubzone struct {
 	Registrations  Action             `yaml:"registrations"`
 	Authentication AuthenticationMode `yaml:"authentication"`
+	NAT            Switch             `yaml:"nat"`
+	Media          MediaMode          `yaml:"media"`
 	Bandwidth      SubzoneLimits      `yaml:"bandwidth"`
 }
 
@@ -100,6 +104,8 @@ func subzoneKeys(path, x string) []Item {
 	items := live(
 		Item{Path: path + ".registrations", X: x + " Registrations", Kind: words("allow", "deny"), Default: "allow", Text: "Whether endpoints that belong here may register."},
 		authentication(path+".authentication", x+" Authentication Mode", "check"),
+		natMode(path+".nat", x+" NAT Mode", "on"),
+		mediaMode(path+".media", x+" Media Mode"),
 	)
 	items = append(items, limitItems(path+".bandwidth.total", x+" Bandwidth Total", defaultTotal, "Bandwidth of all calls together.")...)
 	items = append(items, limitItems(path+".bandwidth.within", x+" Bandwidth PerCall Intra", defaultPerCall, "Bandwidth of one call between two endpoints of the subzone.")...)

@@ -27,6 +27,7 @@ type Zone struct {
 	H323           ZoneH323           `yaml:"h323"`
 	Traversal      ZoneTraversal      `yaml:"traversal"`
 	NAT            Switch             `yaml:"nat"`
+	Media          MediaMode          `yaml:"media"`
 }
 
 // ZoneType is what a zone is; it is fixed once the zone is there.
@@ -82,6 +83,8 @@ type ZoneSIP struct {
 	Transport  Transport `yaml:"transport"`
 	TLSVerify  Switch    `yaml:"tls_verify"`
 	VerifyName string    `yaml:"tls_verify_name"`
+	Trusted    Switch    `yaml:"trusted"`
+	Refer      ReferMode `yaml:"refer"` // empty: as sip.refer
 }
 
 // ZoneH323 is how a zone speaks H.323.
@@ -103,6 +106,8 @@ type ZoneTraversal struct {
 type DefaultZone struct {
 	HopCount       int                `yaml:"hop_count"`
 	Authentication AuthenticationMode `yaml:"authentication"`
+	NAT            Switch             `yaml:"nat"`
+	Media          MediaMode          `yaml:"media"`
 	AccessRules    []AccessRule       `yaml:"access_rules"`
 }
 
@@ -160,6 +165,8 @@ func zoneItems() []Item {
 		Item{Path: "zones[].sip.transport", X: "Zones Zone [] SIP Transport", Kind: words("udp=UDP", "tcp=TCP", "tls=TLS"), Unset: "tls, or udp for peers with another port than 5061", Text: "How SIP goes to the zone."},
 		Item{Path: "zones[].sip.tls_verify", X: "Zones Zone [] SIP TLS Verify Mode", Kind: onOff(), Default: "off", Text: "Check the peers' certificates."},
 		Item{Path: "zones[].sip.tls_verify_name", X: "Zones Zone [] SIP TLS Verify Subject Name", Kind: text(0, 128), Unset: "the peer's name", Text: "Name that a certificate must have; of a traversal server zone it is the client's (cluster's) FQDN."},
+		Item{Path: "zones[].sip.trusted", X: "Zones Zone [] SIP Trusted Mode", Kind: onOff(), Default: "off", Text: "Who the zone says that a caller is counts: P-Asserted-Identity is taken from it, and goes to it also where a caller asked for privacy (RFC 3325)."},
+		Item{Path: "zones[].sip.refer", X: "Zones Zone [] SIP Refer Mode", Kind: words("pass", "refuse"), Unset: "as `sip.refer`", Text: "What becomes of a REFER that comes from the zone."},
 		Item{Path: "zones[].h323.ras_port", X: "Zones Zone [] H323 Port", Kind: integer(1024, 65534), Default: "1719", Text: "RAS port of the peers."},
 		Item{Path: "zones[].h323.call_port", X: "Zones Zone [] H323 CallSignaling Port", Kind: integer(1024, 65534), Default: "1720", Text: "Call signalling port of the peers."},
 		Item{Path: "zones[].traversal.username", X: "Zones Zone [] Traversal Authentication UserName", Kind: text(0, 128), Text: "Account that the traversal client uses and the server expects."},
@@ -167,8 +174,11 @@ func zoneItems() []Item {
 		Item{Path: "zones[].traversal.sip_port", X: "Zones Zone [] Traversal SIP Port", Kind: port(1024), Default: "off", Text: "Port for this zone's SIP on the server, one for each zone, usually from 7001."},
 		Item{Path: "zones[].traversal.h323_port", X: "Zones Zone [] Traversal H323 Port", Kind: port(1024), Default: "off", Text: "Port for this zone's H.323 on the server, one for each zone, usually from 6001."},
 		Item{Path: "zones[].nat", X: "Zones Zone [] NAT Mode", Kind: onOff(), Default: "off", Text: "Endpoints behind the zone may be behind NAT: media is also learnt from the address that their signalling comes from."},
+		mediaMode("zones[].media", "Zones Zone [] Media Mode"),
 		Item{Path: "default_zone.hop_count", X: "Zones DefaultZone HopCount", Kind: integer(1, 255), Default: "15", Text: "As `zones[].hop_count`, for whoever no other zone is."},
 		authentication("default_zone.authentication", "Zones DefaultZone Authentication Mode", "do_not_check"),
+		natMode("default_zone.nat", "Zones DefaultZone NAT Mode", "off"),
+		mediaMode("default_zone.media", "Zones DefaultZone Media Mode"),
 		Item{Path: "default_zone.access_rules", X: "Zones DefaultZone AccessRules Rule", Kind: entries("access rule", 10000), Text: "Who may speak TLS with the Default Zone, by a name in the certificate. Without rules, all."},
 		Item{Path: "default_zone.access_rules[].name", X: "Zones DefaultZone AccessRules Rule [] Name", Kind: text(1, 50), Required: true, Text: "Name of the rule."},
 		priority("default_zone.access_rules[].priority", "Zones DefaultZone AccessRules Rule [] Priority"),
