@@ -1,0 +1,185 @@
+package registrations
+
+import (
+	"slices"
+	"time"
+)
+
+// Changes are what becomes of the bindings of one name.
+type Changes struct {
+	// Put has the bindings that are new (ID 0) and those that replace the one of their ID.
+	Put []Binding
+	// Remove are the IDs of those that go, because of Why.
+	Remove []uint64
+	Why    Reason
+}
+
+// Update changes the bindings of one name: everything that change returns, or nothing
+// when it or the table refuses (RFC 3261 section 10.3 step 7). change gets those that are
+// there; it must not call the table. The bindings that there are then are returned.
+func (t *Table) Update(name string, change func(now time.Time, have []*Binding) (Changes, error)) ([]*Binding, error) {
+	now := time.Now()
+	have, events, err := t.update(name, now, change)
+	t.tell(events)
+	return have, err
+}
+
+func (t *Table) update(name string, now time.Time, change func(time.Time, []*Binding) (Changes, error)) ([]*Binding, []Event, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, err := change(now, t.of(name, now))
+	if err != nil {
+		return nil, nil, err
+	}
+	events, err := t.apply(name, now, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.of(name, now), events, nil
+}
+
+// apply checks everything before it changes anything.
+func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
+	local, proxied := 0, 0
+	for i := range c.Put {
+		if b := &c.Put[i]; t.byID[b.ID] != nil {
+			continue
+		} else if b.Proxied {
+			proxied++
+		} else {
+			local++
+		}
+	}
+	if added := local + proxied; added > 0 {
+		if len(t.of(name, now))-len(c.Remove)+added > MaxContacts {
+			return nil, ErrMany
+		}
+		if !t.room(now, local, proxied) {
+			return nil, ErrFull
+		}
+	}
+	var events []Event
+	for _, id := range c.Remove {
+		if e := t.byID[id]; e != nil && slices.Contains(t.byName[name], e) {
+			events = append(events, Event{t.drop(e), c.Why})
+		}
+	}
+	for i := range c.Put {
+		if b, came := t.put(&c.Put[i], now); came {
+			events = append(events, Event{Binding: b})
+		}
+	}
+	return events, nil
+}
+
+// room says whether so many more fit (CA-01), and raises the alarm where they do not
+// (CA-04). What expired a moment ago does not count.
+func (t *Table) room(now time.Time, local, proxied int) bool {
+	limits := t.cfg.Limits()
+	fits := func() bool {
+		return (limits.Local == 0 || local == 0 || t.counts.Local+local <= limits.Local) &&
+			(limits.Proxied == 0 || proxied == 0 || t.counts.Proxied+proxied <= limits.Proxied)
+	}
+	if fits() {
+		return true
+	}
+	if t.due.any(now) {
+		t.sweep(now)
+		if fits() {
+			return true
+		}
+	}
+	t.counts.Refused++
+	if !t.full && t.cfg.Alarms != nil {
+		t.full = true
+		t.cfg.Alarms.Raise(alarmFull, "", ErrFull.Error())
+	}
+	return false
+}
+
+// put stores a binding and says whether it is a new one.
+func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
+	stored := *b
+	if e := t.byID[b.ID]; e != nil {
+		stored.Serial, stored.Since = e.Serial, e.Since
+		t.unlinkOrigin(e)
+		e.Binding = &stored
+		t.linkOrigin(e)
+		t.due.fix(e)
+		return e.Binding, false
+	}
+	t.lastID++
+	stored.ID, stored.Serial, stored.Since = t.lastID, newSerial(), now
+	t.link(&entry{Binding: &stored})
+	return &stored, true
+}
+
+// Remove ends a binding. It tells whether there was one.
+func (t *Table) Remove(id uint64, why Reason) bool {
+	t.mu.Lock()
+	e := t.byID[id]
+	var gone []Event
+	if e != nil {
+		gone = []Event{{t.drop(e), why}}
+	}
+	t.mu.Unlock()
+	t.tell(gone)
+	return e != nil
+}
+
+// Closed says that a connection is gone. A binding that was to be reached over it and
+// no other way goes (RFC 5626 section 7); another is reached by its contact from now on.
+func (t *Table) Closed(flow uint64) {
+	if flow == 0 {
+		return
+	}
+	t.mu.Lock()
+	var gone []Event
+	for e := t.byOrigin[origin{flow: flow}]; e != nil; e = t.byOrigin[origin{flow: flow}] {
+		if e.Outbound {
+			gone = append(gone, Event{t.drop(e), FlowFailed})
+			continue
+		}
+		t.unlinkOrigin(e)
+		changed := *e.Binding
+		changed.Flow = 0
+		e.Binding = &changed
+		t.linkOrigin(e)
+	}
+	t.mu.Unlock()
+	t.tell(gone)
+}
+
+// Revoke ends the bindings that an account registered which no longer holds.
+func (t *Table) Revoke(holds func(account string) bool) {
+	t.mu.Lock()
+	var gone []Event
+	for _, e := range t.byID {
+		if e.Account != "" && !holds(e.Account) {
+			gone = append(gone, Event{t.drop(e), Revoked})
+		}
+	}
+	t.mu.Unlock()
+	t.tell(gone)
+}
+
+func (t *Table) expire() {
+	now := time.Now()
+	t.mu.Lock()
+	gone := t.sweep(now)
+	limits := t.cfg.Limits()
+	if t.full && (limits.Local == 0 || t.counts.Local < limits.Local) && (limits.Proxied == 0 || t.counts.Proxied < limits.Proxied) {
+		t.full = false
+		t.cfg.Alarms.Lower(alarmFull, "")
+	}
+	t.mu.Unlock()
+	t.tell(gone)
+}
+
+func (t *Table) sweep(now time.Time) []Event {
+	var gone []Event
+	for t.due.any(now) {
+		gone = append(gone, Event{t.drop(t.due[0]), Expired})
+	}
+	return gone
+}

@@ -1,0 +1,143 @@
+// Package registrations keeps every binding of this node, SIP and H.323 alike: who is
+// registered, where, by which way and for how long.
+//
+// It exists apart from the registrars so that both protocols share one Local Zone
+// (RG-01), one limit (CA-01, CA-04) and one list for the operator, and so that the dial
+// plan can ask it without knowing either. It opens no socket: a connection is a number
+// here, which the registrar knows.
+//
+// The table is asked from every goroutine that routes. What it hands out is never
+// changed afterwards.
+package registrations
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"turnpike.dev/turnpike/control/dialplan"
+)
+
+// MaxContacts is how many bindings one name has: as many places may ring for one call.
+const MaxContacts = 20
+
+// alarmFull is "registrations on this node" in the catalogue of alarms.
+const alarmFull = 30030
+
+// Why a change is refused.
+var (
+	ErrFull    = errors.New("as many endpoints are registered as the platform carries: wait until some leave, or add a node")
+	ErrMany    = errors.New("the name has as many contacts as it may have")
+	ErrTaken   = errors.New("another endpoint has registered the alias")
+	ErrUnknown = errors.New("no such registration: see `turnpike registration list`")
+)
+
+// Reason is why a binding went.
+type Reason string
+
+// Reasons, as the event log says them (facts A8).
+const (
+	Expired    Reason = "expired"
+	Left       Reason = "unregistered"
+	Removed    Reason = "removed by the operator"
+	Superseded Reason = "superseded"
+	FlowFailed Reason = "connection lost"
+	Revoked    Reason = "authentication changed"
+)
+
+// Event is a change of the table. Why is empty for a binding that came.
+type Event struct {
+	Binding *Binding
+	Why     Reason
+}
+
+// Limits is how many bindings a node holds (CA-01); 0 of one is no limit.
+type Limits struct {
+	Local   int
+	Proxied int
+}
+
+// Counts is how many bindings there are, those that expired a moment ago included.
+type Counts struct {
+	Local   int `json:"local"`
+	Proxied int `json:"proxied"`
+	// Peak is the most local ones there were at a time.
+	Peak int `json:"peak"`
+	// Refused counts registrations that were one too many.
+	Refused uint64 `json:"refused"`
+}
+
+// Alarms is control/alarms.
+type Alarms interface {
+	Raise(number int, key, detail string)
+	Lower(number int, key string)
+}
+
+// Config is what a Table needs. Each field may be left out.
+type Config struct {
+	Limits func() Limits // asked at each new binding
+	Alarms Alarms
+	// Told is told of what came and went. It must not call the table's changing methods.
+	Told func(Event)
+	// File keeps the bindings over a restart of the process; empty: nothing does.
+	File string
+}
+
+var _ dialplan.Registrations = (*Table)(nil)
+
+// Table is all bindings of a node.
+type Table struct {
+	cfg Config
+
+	mu       sync.RWMutex
+	lastID   uint64
+	byName   map[string][]*entry
+	byID     map[uint64]*entry
+	bySerial map[Serial]*entry
+	byOrigin map[origin]*entry // the first of a chain
+	due      deadlines
+	counts   Counts
+	full     bool // the alarm stands
+}
+
+// New returns an empty table.
+func New(cfg Config) *Table {
+	if cfg.Limits == nil {
+		cfg.Limits = func() Limits { return Limits{} }
+	}
+	return &Table{
+		cfg:    cfg,
+		byName: map[string][]*entry{}, byID: map[uint64]*entry{}, bySerial: map[Serial]*entry{}, byOrigin: map[origin]*entry{},
+	}
+}
+
+// Run removes what has expired, until ctx ends.
+func (t *Table) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			t.expire()
+		}
+	}
+}
+
+// Counts returns how many bindings there are.
+func (t *Table) Counts() Counts {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.counts
+}
+
+func (t *Table) tell(events []Event) {
+	if t.cfg.Told == nil {
+		return
+	}
+	for _, e := range events {
+		t.cfg.Told(e)
+	}
+}
