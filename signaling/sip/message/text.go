@@ -1,0 +1,117 @@
+package message
+
+import "strings"
+
+// lws is white space inside a header field's value; folding is undone before.
+const lws = " \t"
+
+// tokenChars are the characters of a token (RFC 3261 section 25.1).
+var tokenChars = func() (t [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~" {
+		t[c] = true
+	}
+	return t
+}()
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenChars[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// quotedEnd returns the length of the quoted string that s begins with, -1 when it does
+// not end.
+func quotedEnd(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// indexUnquoted returns where c first stands outside quoted strings and angle brackets,
+// len(s) for nowhere.
+func indexUnquoted(s string, c byte) int {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case c:
+			return i
+		case '"':
+			end := quotedEnd(s[i:])
+			if end < 0 {
+				return len(s)
+			}
+			i += end - 1
+		case '<':
+			end := strings.IndexByte(s[i:], '>')
+			if end < 0 {
+				return len(s)
+			}
+			i += end
+		}
+	}
+	return len(s)
+}
+
+// splitList cuts a list at its commas; the elements have no white space around them.
+func splitList(s string) []string {
+	if strings.IndexByte(s, ',') < 0 {
+		return []string{strings.Trim(s, lws)}
+	}
+	var all []string
+	for {
+		end := indexUnquoted(s, ',')
+		all = append(all, strings.Trim(s[:end], lws))
+		if end == len(s) {
+			return all
+		}
+		s = s[end+1:]
+	}
+}
+
+// unquote returns the text of a quoted string, and other text as it is.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	s = s[1 : len(s)-1]
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+func quoteUnlessToken(s string) string {
+	plain := func(c byte) bool { return tokenChars[c] || strings.IndexByte("[]/:&+$", c) >= 0 }
+	for i := range len(s) {
+		if !plain(s[i]) {
+			return string(appendQuoted(nil, s))
+		}
+	}
+	return s
+}
