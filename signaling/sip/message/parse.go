@@ -118,10 +118,8 @@ func (p *parser) physicalLine() (string, *Fault) {
 	if len(line) > maxLine {
 		return line, fault(400, "Header Field Too Long")
 	}
-	for i := range len(line) {
-		if c := line[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return line, fault(400, "Control Character in Header Field")
-		}
+	if !isText(line) {
+		return line, fault(400, "Control Character in Header Field")
 	}
 	return line, nil
 }

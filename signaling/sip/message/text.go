@@ -22,6 +22,20 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// isControl reports characters that a line has only behind a backslash, in a quoted string.
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// isText reports whether a line has no control character, except as the quoted-pair of RFC
+// 3261 section 25.1 allows it.
+func isText(line string) bool {
+	for i := range len(line) {
+		if isControl(line[i]) && (i == 0 || line[i-1] != '\\' || line[i] == '\r') {
+			return false
+		}
+	}
+	return true
+}
+
 // quotedEnd returns the length of the quoted string that s begins with, -1 when it does
 // not end.
 func quotedEnd(s string) int {
@@ -98,7 +112,7 @@ func unquote(s string) string {
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
+		if s[i] == '"' || s[i] == '\\' || isControl(s[i]) {
 			b = append(b, '\\')
 		}
 		b = append(b, s[i])
