@@ -23,21 +23,27 @@ const (
 	payload    = 1232
 )
 
+// rounds is how often each server is asked: a datagram may be lost.
+const rounds = 2
+
 // query asks the servers one after the other until one knows. A server that fails or does
 // not answer is no reason not to ask the next.
 func (r *Resolver) query(ctx context.Context, s *surroundings, q question) (answer, time.Duration, error) {
 	err := error(ErrUnavailable)
-	for _, server := range s.servers {
+	for i := range rounds * len(s.servers) {
+		server := s.servers[i%len(s.servers)]
 		reply, failed := r.exchange(ctx, server, q)
-		if failed != nil {
+		switch {
+		case failed != nil:
 			err = fmt.Errorf("%w: %w", ErrUnavailable, failed)
-			continue
-		}
-		switch reply.Rcode {
-		case dns.RcodeSuccess, dns.RcodeNameError:
+		case reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError:
 			return read(reply, q)
+		default:
+			err = fmt.Errorf("%w: %s says %s", ErrUnavailable, server, dns.RcodeToString[reply.Rcode])
 		}
-		err = fmt.Errorf("%w: %s says %s", ErrUnavailable, server, dns.RcodeToString[reply.Rcode])
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	return answer{}, 0, err
 }
