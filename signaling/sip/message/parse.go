@@ -25,18 +25,21 @@ func Parse(data []byte) (*Message, error) { return parse(data, false) }
 func ParseStream(data []byte) (*Message, error) { return parse(data, true) }
 
 func parse(data []byte, stream bool) (*Message, error) {
-	end := bytes.Index(data, endOfHead)
-	switch {
-	case end < 0:
-		return nil, fault(400, "No End of Header Fields")
-	case len(data) > MaxSize || end > maxHead:
+	head, body, whole := bytes.Cut(data, endOfHead)
+	if len(data) > MaxSize || len(head) > maxHead {
 		return nil, fault(513, "Message Too Large")
 	}
-	p := parser{m: &Message{}, rest: string(data[:end+2])}
-	p.m.headers = make([]header, 0, min(bytes.Count(data[:end], []byte("\n")), maxHeaders)+2)
+	if !whole {
+		head = bytes.TrimSuffix(head, crlf)
+	}
+	p := parser{m: &Message{}, rest: string(head)}
+	p.m.headers = make([]header, 0, min(bytes.Count(head, []byte("\n")), maxHeaders)+2)
 	f := p.head()
+	if f == nil && !whole {
+		f = fault(400, "No End of Header Fields")
+	}
 	if f == nil {
-		f = p.body(data[end+len(endOfHead):], stream)
+		f = p.body(body, stream)
 	}
 	if f == nil {
 		f = p.m.check()
@@ -56,14 +59,20 @@ func (m *Message) answerable() bool {
 	if !m.IsRequest() || m.method == "" || m.method == Ack {
 		return false
 	}
-	_, err := ParseVia(m.get(via))
+	top := m.get(via)
+	v, err := ParseVia(top)
+	if err != nil { // its sent-by may be good enough
+		sentBy, _, _ := strings.Cut(top, ";")
+		v, err = ParseVia(sentBy)
+	}
+	m.via = cached[Via]{v, true}
 	return err == nil
 }
 
 // parser reads the head of one message.
 type parser struct {
 	m      *Message
-	rest   string // each line ends in CRLF
+	rest   string // lines, with CRLF between
 	length int    // Content-Length; only when lengths is 1
 	fields int
 	// lengths is how many Content-Lengths there are.
@@ -109,12 +118,14 @@ func (p *parser) line() (string, *Fault) {
 }
 
 func (p *parser) physicalLine() (string, *Fault) {
-	line, rest, _ := strings.Cut(p.rest, "\n")
+	line, rest, more := strings.Cut(p.rest, "\n")
 	p.rest = rest
-	if !strings.HasSuffix(line, "\r") {
-		return line, fault(400, "Line Without CRLF")
+	if more {
+		if !strings.HasSuffix(line, "\r") {
+			return line, fault(400, "Line Without CRLF")
+		}
+		line = line[:len(line)-1]
 	}
-	line = line[:len(line)-1]
 	if len(line) > maxLine {
 		return line, fault(400, "Header Field Too Long")
 	}

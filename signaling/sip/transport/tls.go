@@ -1,0 +1,70 @@
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+
+	"turnpike.dev/turnpike/signaling/loop"
+)
+
+// serverTLS is how others connect to us. A certificate they show is looked at later, by
+// PeerNames: a phone with a certificate of its maker is welcome too.
+func (t *Transport) serverTLS() *tls.Config {
+	cfg := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.cfg.Certificate() },
+	}
+	if t.cfg.AskClients {
+		cfg.ClientAuth = tls.RequestClientCert
+	}
+	return cfg
+}
+
+// clientTLS is how we connect to others. Names are verified by RFC 5922 and not as of web
+// servers, so crypto/tls is told not to.
+func (t *Transport) clientTLS(name string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if name == "" {
+				return nil
+			}
+			return Verify(s, t.roots(), name)
+		},
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if t.cfg.Certificate == nil {
+				return &tls.Certificate{}, nil
+			}
+			return t.cfg.Certificate()
+		},
+	}
+}
+
+func (t *Transport) roots() *x509.CertPool {
+	if t.cfg.Roots == nil {
+		return nil
+	}
+	return t.cfg.Roots()
+}
+
+// PeerNames returns the domains that the other end of a TLS connection has proved to be
+// (RFC 5922 section 7.4): none for TCP, without a certificate, and with one that nobody we
+// believe has signed.
+func (t *Transport) PeerNames(c *loop.Conn) []string {
+	if c == nil {
+		return nil
+	}
+	if known, ok := t.names.Load(c); ok {
+		return known.([]string)
+	}
+	state, ok := c.State()
+	if !ok {
+		return nil
+	}
+	names, _ := Identities(state, t.roots())
+	t.names.Store(c, names)
+	if c.Why() != nil { // closed meanwhile: nobody would take it out
+		t.names.Delete(c)
+	}
+	return names
+}
