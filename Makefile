@@ -11,7 +11,7 @@ GOLANGCI := $(BIN)/golangci-lint-v2.15.0
 GOFUMPT  := $(BIN)/gofumpt-v0.12.0
 NFPM     := $(BIN)/nfpm-v2.45.0
 PACKAGES := clang-14 llvm-14 libbpf-dev bpftool bpftrace nftables coturn tshark iproute2 ethtool gcc libc6-dev make openssl rsyslog rsyslog-gnutls \
-            debootstrap lintian systemd-container prometheus sip-tester baresip-core kamailio rtpengine-daemon
+            debootstrap lintian systemd-container prometheus sip-tester baresip-core kamailio kamailio-tls-modules rtpengine-daemon
 SUDO     := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 BENCHARGS ?=
 

@@ -1,6 +1,6 @@
-// Package peers starts the TURN servers that are measured side by side, each as a
-// process of its own on the node of a lab, all with the same user and realm, and
-// watches what they use.
+// Package peers starts the servers that are measured side by side, of TURN and of SIP,
+// each as processes of its own on the node of a lab, all with the same user and realm,
+// and watches what they use.
 package peers
 
 import (
@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ const (
 // stopTime is how long a server has to end after SIGTERM.
 const stopTime = 5 * time.Second
 
-// Server is a running TURN server.
+// Server is a running server of TURN, SIP or media.
 type Server struct {
 	Name string
 	PID  int
@@ -92,6 +93,15 @@ func (s *Server) start(node *lab.Host, program string, args ...string) error {
 		close(s.exited)
 	}()
 	return nil
+}
+
+// startOn is start with all threads tied to a CPU from the beginning, so that a program
+// that asks how many there are sees one; negative: any.
+func (s *Server) startOn(node *lab.Host, cpu int, program string, args ...string) error {
+	if cpu < 0 {
+		return s.start(node, program, args...)
+	}
+	return s.start(node, "taskset", append([]string{"-c", strconv.Itoa(cpu), program}, args...)...)
 }
 
 // failed adds the last of the server's output to an error, and stops it.

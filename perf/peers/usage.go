@@ -18,8 +18,10 @@ import (
 const tick = 10 * time.Millisecond
 
 // CPUTime is what the server's threads have used so far, in user and kernel mode.
-func (s *Server) CPUTime() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID))
+func (s *Server) CPUTime() (time.Duration, error) { return cpuTime(s.PID) }
+
+func cpuTime(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -27,13 +29,13 @@ func (s *Server) CPUTime() (time.Duration, error) {
 	// and 15 of proc(5).
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("unexpected /proc/%d/stat", s.PID)
+		return 0, fmt.Errorf("unexpected /proc/%d/stat", pid)
 	}
 	var total time.Duration
 	for _, f := range fields[11:13] {
 		n, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read /proc/%d/stat: %w", s.PID, err)
+			return 0, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
 		}
 		total += time.Duration(n) * tick
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 )
@@ -45,4 +46,10 @@ func (p *Process) said() string {
 		}
 	}
 	return all
+}
+
+// User is a line of Config.Users for scenarios that register: [field0] is the name,
+// [field1] the domain, and [field2] the answer to a challenge.
+func User(name, domain, password string) string {
+	return fmt.Sprintf("%s;%s;[authentication username=%s password=%s]", name, domain, name, password)
 }
