@@ -153,6 +153,7 @@ const (
 	CaptureSlotFlagsOUT_IPV6      CaptureSlotFlags = 2
 	CaptureSlotFlagsSTRIP_CHANNEL CaptureSlotFlags = 4
 	CaptureSlotFlagsADD_CHANNEL   CaptureSlotFlags = 8
+	CaptureSlotFlagsSPLIT_RTCP    CaptureSlotFlags = 16
 )
 
 type CaptureTables struct {

@@ -38,6 +38,7 @@ enum slot_flags {
 	OUT_IPV6 = 1 << 1,
 	STRIP_CHANNEL = 1 << 2,
 	ADD_CHANNEL = 1 << 3,
+	SPLIT_RTCP = 1 << 4, /* RTCP is the process's */
 };
 
 /*

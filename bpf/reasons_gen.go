@@ -16,7 +16,7 @@ const (
 	ReasonUDPChecksum                  // pass: An IPv6 packet has no UDP checksum (RFC 8200 section 8.1).
 	ReasonMappedAddress                // pass: An IPv6 header has an IPv4-mapped address, which must not be on a wire.
 	ReasonNotOurs                      // pass: The destination is no address and port of the relay.
-	ReasonControl                      // pass: A request to a listening port, for the process.
+	ReasonControl                      // pass: For the process: a request to a listening port, or RTCP on the port of RTP where the other end has it on another.
 	ReasonNoFlow                       // pass: A permitted peer's packet that has no flow yet, for the process.
 	ReasonLeaseExpired                 // pass: The flow's lease has run out: nobody renewed it, or its permission, channel or allocation ended.
 	ReasonOwnerGone                    // pass: The process has been away for longer than a lease; packets pass as if there were no relay.
@@ -56,7 +56,7 @@ var reasons = [ReasonCount]struct {
 	ReasonUDPChecksum:    {"udp_checksum", "An IPv6 packet has no UDP checksum (RFC 8200 section 8.1).", Pass},
 	ReasonMappedAddress:  {"mapped_address", "An IPv6 header has an IPv4-mapped address, which must not be on a wire.", Pass},
 	ReasonNotOurs:        {"not_ours", "The destination is no address and port of the relay.", Pass},
-	ReasonControl:        {"control", "A request to a listening port, for the process.", Pass},
+	ReasonControl:        {"control", "For the process: a request to a listening port, or RTCP on the port of RTP where the other end has it on another.", Pass},
 	ReasonNoFlow:         {"no_flow", "A permitted peer's packet that has no flow yet, for the process.", Pass},
 	ReasonLeaseExpired:   {"lease_expired", "The flow's lease has run out: nobody renewed it, or its permission, channel or allocation ended.", Pass},
 	ReasonOwnerGone:      {"owner_gone", "The process has been away for longer than a lease; packets pass as if there were no relay.", Pass},

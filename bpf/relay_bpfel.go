@@ -135,6 +135,7 @@ const (
 	RelaySlotFlagsOUT_IPV6      RelaySlotFlags = 2
 	RelaySlotFlagsSTRIP_CHANNEL RelaySlotFlags = 4
 	RelaySlotFlagsADD_CHANNEL   RelaySlotFlags = 8
+	RelaySlotFlagsSPLIT_RTCP    RelaySlotFlags = 16
 )
 
 type RelayTables struct {

@@ -32,6 +32,15 @@ static __always_inline const struct rtp_header *as_rtp(const struct packet *p, c
 	return type >= 64 && type <= 95 ? 0 : h;
 }
 
+/* is_rtcp tells RTCP from everything else (RFC 5761 section 4). */
+static __always_inline int is_rtcp(const struct packet *p, const void *end)
+{
+	const __u8 *h = p->payload;
+
+	return p->payload_len >= 2 && (const void *)(h + 2) <= end && h[0] >> 6 == 2 &&
+	       (h[1] & 0x7f) >= 64 && (h[1] & 0x7f) <= 95;
+}
+
 /* Where a flow's counters on this CPU lie. */
 static __always_inline __u32 stats_index(__u32 slot)
 {

@@ -141,6 +141,8 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 	rtp = as_rtp(p, (void *)(long)ctx->data_end);
 	if (rtp)
 		media -= RTP_HEADER;
+	else if (s->flags & SPLIT_RTCP && is_rtcp(p, (void *)(long)ctx->data_end))
+		return left_over(ctx, REASON_CONTROL, now);
 	if (!conforms(s, media, now)) {
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);

@@ -295,11 +295,11 @@ func (e *Engine) remove(h *half) FlowStats {
 		e.leaveKernel(h, "")
 	}
 	total := e.process.Remove(h.process)
-	process := total.Carried()
+	process := total
 	total.Add(h.past)
 	total.Add(h.earlier)
 	total.Finish(h.flow().ClockHz)
-	return FlowStats{Counters: total, Process: process, Path: path, Reason: reason}
+	return FlowStats{Counters: total, Process: process.Carried(), Path: path, Reason: reason, Last: lastOf(total, process)}
 }
 
 func (e *Engine) forgetForward(h *half) {

@@ -45,6 +45,9 @@ type Flow struct {
 	// ClockHz is the RTP clock of the stream, for its jitter. 0: unknown; the
 	// table estimates it from the stream.
 	ClockHz uint32
+	// SplitRTCP: RTCP is not the flow's but the socket's handler's, because the other end
+	// has it on a port of its own (RFC 5761 section 5.1.1).
+	SplitRTCP bool
 
 	// Sink, when set, takes the payload (ChannelData header included, when
 	// Out.Channel asks for one) instead of a socket: the receiver is a TCP or TLS
@@ -103,6 +106,8 @@ type FlowStats struct {
 	Process Carried `json:"process,omitzero"`
 	Path    Path    `json:"path"`
 	Reason  string  `json:"reason,omitempty"` // why not on XDP
+	// Last is who relayed the last packet; empty: there was none.
+	Last Path `json:"-"`
 }
 
 // PairInfo is a pair as it stands in the table.

@@ -46,15 +46,15 @@ func (e *Engine) info(en *entry) PairInfo {
 	for d, h := range en.halfs {
 		path, reason := e.path(h)
 		total, process := e.counters(h)
-		info.Stats[d] = FlowStats{Counters: total, Process: process, Path: path, Reason: reason}
+		info.Stats[d] = FlowStats{Counters: total, Process: process.Carried(), Path: path, Reason: reason, Last: lastOf(total, process)}
 	}
 	return info
 }
 
 // counters returns a flow's counters, and what of them is the process's.
-func (e *Engine) counters(h *half) (total Counters, process Carried) {
+func (e *Engine) counters(h *half) (total, process Counters) {
 	total = e.process.Counters(h.process)
-	process = total.Carried()
+	process = total
 	if h.inKernel {
 		total.Add(e.kernel.Counters(h.kernel))
 	}
@@ -65,6 +65,17 @@ func (e *Engine) counters(h *half) (total Counters, process Carried) {
 	}
 	total.Finish(h.flow().ClockHz)
 	return total, process
+}
+
+// lastOf says who relayed the last packet of a flow.
+func lastOf(total, process Counters) Path {
+	switch {
+	case total.Packets == 0:
+		return ""
+	case total.LastSeen.After(process.LastSeen):
+		return PathXDP
+	}
+	return PathUserspace
 }
 
 // Reasons counts packets by the reason they left the program, and the process's relay.

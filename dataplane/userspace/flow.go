@@ -35,6 +35,7 @@ type action struct {
 	dst     sockaddr
 	dstSize uint32
 	channel uint16
+	split   bool // RTCP is the handler's
 }
 
 // accept polices and counts a datagram; false: drop it.

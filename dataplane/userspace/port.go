@@ -52,7 +52,11 @@ func (p *port) match(from *sockaddr, b []byte, now int64) (found, bpf.Reason) {
 	}
 	k := from.sender(channel)
 	if f := p.flows[k]; f != nil {
-		return found{f, f.action.Load(), b}, bpf.ReasonForwarded
+		a := f.action.Load()
+		if a.split && isRTCP(b) {
+			return found{}, bpf.ReasonControl
+		}
+		return found{f, a, b}, bpf.ReasonForwarded
 	}
 	return found{}, p.withoutFlow(k.addr, now)
 }

@@ -16,7 +16,7 @@ func parseRTP(b []byte) (rtp, bool) {
 	if len(b) < rtpHeader || b[0]>>6 != 2 {
 		return rtp{}, false
 	}
-	if kind := b[1] & 0x7f; kind >= 64 && kind <= 95 {
+	if isRTCP(b) {
 		return rtp{}, false
 	}
 	return rtp{
@@ -24,4 +24,13 @@ func parseRTP(b []byte) (rtp, bool) {
 		timestamp: binary.BigEndian.Uint32(b[4:]),
 		ssrc:      binary.BigEndian.Uint32(b[8:]),
 	}, true
+}
+
+// isRTCP tells RTCP from everything else (RFC 5761 section 4).
+func isRTCP(b []byte) bool {
+	if len(b) < 2 || b[0]>>6 != 2 {
+		return false
+	}
+	kind := b[1] & 0x7f
+	return kind >= 64 && kind <= 95
 }

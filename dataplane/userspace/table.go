@@ -132,7 +132,7 @@ func (r *Relay) counters(f *flow) relay.Counters {
 
 // aim sets what becomes of the flow's datagrams.
 func (r *Relay) aim(f *flow, rf relay.Flow) {
-	a := &action{sink: rf.Sink, channel: rf.Out.Channel}
+	a := &action{sink: rf.Sink, channel: rf.Out.Channel, split: rf.SplitRTCP}
 	if a.sink == nil {
 		a.out = r.port(rf.Out.Src)
 		a.dstSize = a.dst.set(rf.Out.Dst)

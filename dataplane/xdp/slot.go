@@ -97,6 +97,9 @@ func flagsOf(f relay.Flow) (flags uint8, growth int8) {
 		flags |= uint8(bpf.RelaySlotFlagsADD_CHANNEL)
 		growth += channelHeader
 	}
+	if f.SplitRTCP {
+		flags |= uint8(bpf.RelaySlotFlagsSPLIT_RTCP)
+	}
 	return flags, growth
 }
 
