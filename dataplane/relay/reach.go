@@ -1,15 +1,29 @@
-package turn
+package relay
 
 import (
 	"bytes"
 	"net/netip"
 )
 
-// appendEmbedded appends the IPv4 addresses that an IPv6 address may stand for.
+// Reserved reports whether the address is nobody's to relay to: unspecified and
+// "this network", loopback, link-local, multicast, broadcast, reserved. Of IPv6 that
+// is everything but global unicast, unique local, and the well-known translation
+// prefix, whose IPv4 address is judged as well.
+func Reserved(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()
+		return b[0] == 0 || b[0] == 127 || b[0] >= 224 || b[0] == 169 && b[1] == 254
+	}
+	b := a.As16()
+	global, uniqueLocal := b[0]>>5 == 1, b[0]>>1 == 0xfc>>1 // 2000::/3, fc00::/7
+	return !global && !uniqueLocal && !isNAT64(b)
+}
+
+// AppendEmbedded appends the IPv4 addresses that an IPv6 address may stand for.
 // Somewhere on the way a translator or a tunnel may turn one into the other, so a
 // refusal that looks at the outer address only is none (ME-07). IPv4-mapped
 // addresses are not here: they are made IPv4 before anything else.
-func appendEmbedded(list []netip.Addr, a netip.Addr) []netip.Addr {
+func AppendEmbedded(list []netip.Addr, a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return list
 	}

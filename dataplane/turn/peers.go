@@ -3,6 +3,8 @@ package turn
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"turnpike.dev/turnpike/dataplane/relay"
 )
 
 // peerPolicy says which peers may be relayed to (ME-07). It is immutable.
@@ -78,7 +80,7 @@ func (p *peerPolicy) judge(a netip.Addr, port uint16) bool {
 		return false
 	}
 	var buf [4]netip.Addr
-	for _, inner := range appendEmbedded(buf[:0], a) {
+	for _, inner := range relay.AppendEmbedded(buf[:0], a) {
 		if !p.allowed(inner, port) {
 			return false
 		}
@@ -95,25 +97,11 @@ func (p *peerPolicy) allowed(a netip.Addr, port uint16) bool {
 	if a.IsLoopback() && p.allowLoopback {
 		return true
 	}
-	if reserved(a) || p.broadcast[a] {
+	if relay.Reserved(a) || p.broadcast[a] {
 		return false
 	}
 	if relays, own := p.own[a]; own {
 		return relays && port >= p.portMin && port <= p.portMax
 	}
 	return true
-}
-
-// reserved reports whether the address is nobody's to relay to: unspecified and
-// "this network", loopback, link-local, multicast, broadcast, reserved. Of IPv6 that
-// is everything but global unicast, unique local, and the well-known translation
-// prefix, whose IPv4 address is judged as well.
-func reserved(a netip.Addr) bool {
-	if a.Is4() {
-		b := a.As4()
-		return b[0] == 0 || b[0] == 127 || b[0] >= 224 || b[0] == 169 && b[1] == 254
-	}
-	b := a.As16()
-	global, uniqueLocal := b[0]>>5 == 1, b[0]>>1 == 0xfc>>1 // 2000::/3, fc00::/7
-	return !global && !uniqueLocal && !isNAT64(b)
 }
