@@ -9,6 +9,8 @@ type SIP struct {
 	SessionTime    Seconds   `yaml:"session_time"`
 	MinSessionTime Seconds   `yaml:"min_session_time"`
 	ExpireDelta    Seconds   `yaml:"registration_time"`
+	Digest         Digest    `yaml:"digest"`
+	Forward        Forward   `yaml:"forward_registrations"`
 	MediaTimeout   Seconds   `yaml:"media_timeout"`
 	Refer          ReferMode `yaml:"refer"`
 }
@@ -39,6 +41,27 @@ type Account struct {
 	Password Secret `yaml:"password"`
 }
 
+// Digest says by which hashes passwords are asked for (RFC 8760), in which order.
+type Digest string
+
+// Digest orders.
+const (
+	DigestMD5First    Digest = "md5_first"
+	DigestSHA256First Digest = "sha256_first"
+	DigestMD5         Digest = "md5"
+	DigestSHA256      Digest = "sha256"
+)
+
+// Forward says what becomes of a REGISTER for a domain that is not ours (RG-10).
+type Forward string
+
+// Forward modes.
+const (
+	ForwardOff   Forward = "off"
+	ForwardKnown Forward = "known" // to neighbours and traversal zones
+	ForwardAny   Forward = "any"   // to DNS zones too
+)
+
 func sipItems() []Item {
 	return []Item{
 		{Path: "sip.mode", X: "SIP Mode", Kind: onOff(), Default: "off", Restart: RestartSubsystem, Text: "SIP registrar, proxy and B2BUA."},
@@ -48,6 +71,8 @@ func sipItems() []Item {
 		{Path: "sip.session_time", X: "SIP Session Refresh Value", Kind: seconds(90, 86400), Default: "1800", Restart: RestartNone, Text: "After which time without a refresh a call ends (RFC 4028)."},
 		{Path: "sip.min_session_time", X: "SIP Session Refresh Minimum", Kind: seconds(90, 7200), Default: "500", Restart: RestartNone, Text: "Shortest session time that is agreed to."},
 		{Path: "sip.registration_time", X: "SIP Registration Standard Refresh Maximum", Kind: seconds(60, 7200), Default: "300", Restart: RestartNone, Text: "Longest time to live of a registration."},
+		{Path: "sip.digest", X: "SIP Authentication Digest Algorithm", Kind: words("md5_first=MD5First", "sha256_first=SHA256First", "md5=MD5", "sha256=SHA256"), Default: "md5_first", Restart: RestartNone, Text: "By which hashes passwords are asked for, and in which order: an endpoint takes the first it knows, but some that know only MD5 fail when it is not the first."},
+		{Path: "sip.forward_registrations", X: "SIP Registration Proxy Mode", Kind: words("off", "known=ProxyToKnownOnly", "any=ProxyToAny"), Default: "off", Restart: RestartNone, Text: "A REGISTER for a domain that is not in `domains` goes where the search rules lead: nowhere; to neighbours and traversal zones; to DNS zones too. The registrar there decides about it."},
 		{Path: "sip.media_timeout", X: "SIP Media Timeout", Kind: seconds(0, 86400).shown("10–86400 seconds, 0: never"), Default: "300", Restart: RestartNone, Text: "After which time without a packet from either end a call with relayed media ends. A call on hold waits for its session time."},
 		{Path: "sip.refer", X: "SIP Refer Mode", Kind: words("pass", "refuse"), Default: "refuse", Restart: RestartNone, Text: "What becomes of a REFER within a call: the other party gets it, or the answer is 403. Who may send one can have the other party call whom he likes."},
 		{Path: "domains", X: "SIP Domain [] Name", Kind: text(1, 128).many(200).shown("list of up to 200 DNS domains"), Restart: RestartNone, Text: "Domains that this node is the registrar of."},
