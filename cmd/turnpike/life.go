@@ -109,6 +109,9 @@ func (n *node) Drain(on bool) {
 	if n.turn != nil {
 		n.turn.Drain(on)
 	}
+	if n.phones != nil {
+		n.phones.stack.Drain(on)
+	}
 	n.mu.Lock()
 	before := n.maintenance
 	n.maintenance = on

@@ -47,6 +47,7 @@ type node struct {
 	kernel  *xdp.Backend // nil: none
 	whyNot  string       // there is no kernel back end
 	turn    *turn.Server // nil: off
+	phones  *phones      // SIP; nil: off
 	router  *routing.Router
 	board   *alarms.Alarms
 
@@ -59,6 +60,9 @@ type node struct {
 	certificate atomic.Pointer[tls.Certificate]
 	told        []string // what watch has told to be degraded
 	manager     manager
+
+	routing  sync.Mutex // one dial plan after the other; guards resolved
+	resolved map[string][]netip.Addr
 
 	mu      sync.Mutex // guards what follows; the innermost lock of the node
 	config  *config.Node

@@ -170,6 +170,15 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		run.Go(func() error { return server.Run(ctx) })
 	}
 
+	// SIP, over the same relay.
+	if n.SIP.Mode {
+		if node.phones, err = newPhones(n, all, node, log); err != nil {
+			return err
+		}
+		stored.Subscribe(node.phones.change, "zones", "dns")
+		node.phones.run(ctx, run)
+	}
+
 	// The ways to ask and tell. The node answers from here on, and says that it is starting.
 	metrics := newMetrics(node)
 	socket, err := api.Listen(state.path)
@@ -318,6 +327,13 @@ func (n *node) begin(ctx context.Context) error {
 	if n.turn != nil {
 		select {
 		case <-n.turn.Listening():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if n.phones != nil {
+		select {
+		case <-n.phones.stack.Transport().Listening():
 		case <-ctx.Done():
 			return nil
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -124,9 +125,24 @@ func (n *node) route(s *store.Store) error {
 
 // reroute puts a changed dial plan in force; one that does not compile leaves the old.
 func (n *node) reroute(u store.Update) {
-	around, err := surroundings(u.New.Node)
+	n.routing.Lock()
+	defer n.routing.Unlock()
+	n.recompile(u.New.Node)
+}
+
+// resolve puts the addresses of peers that are names in force.
+func (n *node) resolve(names map[string][]netip.Addr) {
+	n.routing.Lock()
+	defer n.routing.Unlock()
+	n.resolved = names
+	n.recompile(n.store.Current().Node)
+}
+
+func (n *node) recompile(c *config.Node) {
+	around, err := surroundings(c)
+	around.Resolved = n.resolved
 	if err == nil {
-		err = n.router.Change(u.New.Node, around)
+		err = n.router.Change(c, around)
 	}
 	if err != nil {
 		n.log.Error("System Configuration Not Applied", "Detail", fmt.Sprintf("the dial plan stays as it was: %v", err))
