@@ -96,7 +96,7 @@ func cutDisplayName(s string) (name, rest string, err error) {
 	if open < 0 {
 		return "", "", nil
 	}
-	if strings.IndexAny(s[:open], "\",;:>@") >= 0 {
+	if strings.ContainsAny(s[:open], "\",;:>@") {
 		if strings.IndexByte(s[:open], ';') >= 0 {
 			return "", "", nil // a bracket in a parameter of a bare address
 		}
@@ -114,7 +114,7 @@ func bareAddress(s string) (a Address, err error) {
 		end = len(s)
 	}
 	text := strings.TrimRight(s[:end], lws)
-	if strings.IndexAny(text, ",?\"") >= 0 {
+	if strings.ContainsAny(text, ",?\"") {
 		return Address{}, errBrackets
 	}
 	if a.URI, err = ParseURI(text); err != nil {

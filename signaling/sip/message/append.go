@@ -6,7 +6,14 @@ import "strconv"
 func (m *Message) Append(b []byte) []byte {
 	if m.IsRequest() {
 		b = append(append(b, m.method...), ' ')
-		b = append(append(m.uri.append(b), ' '), version...)
+		uri := len(b)
+		b = m.uri.append(b)
+		for i := uri; i < len(b); i++ {
+			if b[i] <= ' ' { // of a name that somebody made: it may not end the line
+				b[i] = '_'
+			}
+		}
+		b = append(append(b, ' '), version...)
 	} else {
 		b = append(append(b, version...), ' ')
 		b = append(strconv.AppendInt(b, int64(m.status), 10), ' ')

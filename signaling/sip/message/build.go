@@ -29,7 +29,7 @@ func NewResponse(req *Message, status int, reason string) *Message {
 		reason = ReasonOf(status)
 	}
 	r := &Message{
-		method: req.method, status: status, reason: reason, headers: make([]header, 0, 16),
+		method: req.method, status: status, reason: oneLine(reason), headers: make([]header, 0, 16),
 		seq: req.seq, seqMethod: req.seqMethod, from: req.from, to: req.to, via: req.via,
 	}
 	var seen [kinds]bool

@@ -16,6 +16,7 @@ var _ loop.Framer = (*Framer)(nil)
 // can be answered; nothing can be read behind it.
 type Framer struct {
 	seen int  // bytes that the end of the head was looked for in
+	size int  // of the message that begins here; 0: not known yet
 	half bool // one CRLF came, which with another is a keep-alive
 	lost bool // where the next message begins is unknown
 }
@@ -36,35 +37,43 @@ func (f *Framer) Next(b []byte) (loop.Frame, error) {
 	switch {
 	case len(b) == 0:
 		return loop.Frame{}, nil
-	case f.lost:
+	case f.lost && f.size == 0:
 		return loop.Frame{}, ErrLost
 	case f.seen == 0 && b[0] == '\r':
 		return f.keepAlive(b)
 	}
 	f.half = false
-	from := max(f.seen-len(endOfHead)+1, 0)
-	end := bytes.Index(b[from:], endOfHead)
-	if end < 0 {
-		f.seen = len(b)
-		if len(b) > maxHead {
-			return loop.Frame{}, ErrHeadSize
+	if f.size == 0 {
+		if err := f.measure(b); err != nil {
+			return loop.Frame{}, err
 		}
+	}
+	if f.size == 0 || f.size > len(b) {
 		return loop.Frame{}, nil
 	}
-	end += from + len(endOfHead)
-	if end > maxHead {
-		return loop.Frame{}, ErrHeadSize
+	frame := loop.Frame{Size: f.size}
+	f.seen, f.size = 0, 0
+	return frame, nil
+}
+
+// measure looks for the end of the head, and reads there how long the message is.
+func (f *Framer) measure(b []byte) error {
+	from := max(f.seen-len(endOfHead)+1, 0)
+	i := bytes.Index(b[from:], endOfHead)
+	f.seen = len(b)
+	end := from + i + len(endOfHead)
+	switch {
+	case i < 0 && len(b) <= maxHead: // it is not there yet
+		return nil
+	case i < 0 || end > maxHead:
+		return ErrHeadSize
 	}
 	length, ok := findLength(b[:end])
 	if !ok || end+length > MaxSize {
 		f.lost, length = true, 0
 	}
-	if end+length > len(b) {
-		f.seen = end
-		return loop.Frame{}, nil
-	}
-	f.seen = 0
-	return loop.Frame{Size: end + length}, nil
+	f.size = end + length
+	return nil
 }
 
 // keepAlive takes one CRLF in front of a message. The second of two is a ping, and

@@ -1,11 +1,10 @@
 // Package message is a SIP message as the rest of the signalling sees it: parsed once,
 // checked once, changed by name, serialised once.
 //
-// It exists because what the wire brings is hostile and what a parser lets through is not
-// yet a message (RFC 4475). sipgo's parser finds the start line, the header lines and the
-// URIs; what RFC 3261 asks of them beyond that is checked here, and a message that fails
-// is a Fault with the answer it deserves. Nothing of sipgo is seen outside, so that the
-// parser can be another one day.
+// It exists because what the wire brings is hostile, and what has the form of a message is
+// not yet one that a node can act on (RFC 4475). Everything read is bounded, whatever two
+// elements could read in two ways is refused, and a message that is refused is a Fault
+// with the answer it deserves.
 //
 // A Message keeps header fields as text and parses those with a structure when somebody
 // asks, because a node mostly passes them on. It is for one goroutine; Clone makes one for

@@ -95,5 +95,5 @@ func isParamValue(v string) bool {
 	if v != "" && v[0] == '"' {
 		return quotedEnd(v) == len(v)
 	}
-	return strings.IndexAny(v, "\",;<>") < 0
+	return !strings.ContainsAny(v, "\",;<>")
 }

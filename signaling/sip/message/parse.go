@@ -175,6 +175,8 @@ func (p *parser) body(b []byte, stream bool) *Fault {
 		return fault(400, "Missing Content-Length")
 	case p.lengths == 0:
 		p.length = len(b)
+	case p.length > MaxSize && stream:
+		return fault(513, "Message Too Large")
 	case p.length > len(b):
 		return fault(400, "Content-Length Beyond the Message")
 	}

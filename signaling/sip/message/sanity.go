@@ -99,7 +99,7 @@ func (m *Message) checkVias() *Fault {
 }
 
 // isNobody reports whether a response may not be sent there: to everybody (RFC 4475
-// section 3.1.2.? bcast), to a group, or nowhere.
+// section 3.3.10), to a group, or nowhere.
 func isNobody(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return err == nil && (a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}))
@@ -136,7 +136,7 @@ func (m *Message) checkAddresses() *Fault {
 
 func (m *Message) checkRest() *Fault {
 	id := m.get(callID)
-	if id == "" || strings.IndexAny(id, " \t,;") >= 0 {
+	if id == "" || strings.ContainsAny(id, " \t,;") {
 		return fault(400, "Malformed Call-ID")
 	}
 	if text := m.get(maxForwards); text != "" || m.find(maxForwards) >= 0 {

@@ -112,10 +112,14 @@ func unquote(s string) string {
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' || isControl(s[i]) {
+		c := s[i]
+		switch {
+		case c == '\r' || c == '\n': // nothing makes them part of a value
+			c = ' '
+		case c == '"' || c == '\\' || isControl(c):
 			b = append(b, '\\')
 		}
-		b = append(b, s[i])
+		b = append(b, c)
 	}
 	return append(b, '"')
 }

@@ -89,7 +89,7 @@ func parseURI(s string) (u URI, err error) {
 	if at := strings.IndexByte(rest, '@'); at >= 0 {
 		u.User, u.Password, _ = strings.Cut(rest[:at], ":")
 		rest = rest[at+1:]
-		if u.User == "" || strings.IndexAny(rest, "@") >= 0 || strings.IndexByte(u.Password, ':') >= 0 || !escapesWhole(u.User) {
+		if u.User == "" || strings.IndexByte(rest, '@') >= 0 || strings.IndexByte(u.Password, ':') >= 0 || !escapesWhole(u.User) {
 			return u, errUser
 		}
 	}
