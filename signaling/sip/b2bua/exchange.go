@@ -1,0 +1,330 @@
+package b2bua
+
+import (
+	"slices"
+	"strconv"
+
+	"turnpike.dev/turnpike/signaling/sip/dialog"
+	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
+)
+
+// exchange is a request within a dialog on its way from one leg to the other, and its
+// response on the way back. It is the User of the request that it sends.
+type exchange struct {
+	from, to *leg
+	server   *transaction.Server
+	client   *transaction.Client
+	offered  bool // the request has an offer
+	answers  bool // or the answer to one
+	done     bool // the request is answered
+	acked    bool // INVITE: the 2xx has its ACK, or will have it
+	timer    dialog.Session
+}
+
+// pass sends a request on to the other leg. change, which may be nil, completes it.
+func (l *leg) pass(t *transaction.Server, change func(*exchange, *message.Message) bool) {
+	m, to := t.Request(), l.other()
+	x := &exchange{from: l, to: to, server: t}
+	if targets(m.Method()) {
+		l.d.Refresh(m)
+		l.lookUp()
+	}
+	req := to.d.Request(m.Method())
+	req.SetMaxForwards(hopsOf(m) - 1)
+	l.call.dress(req, m, l.end, to.end)
+	if targets(m.Method()) {
+		req.SetContacts(to.contact)
+	}
+	if change != nil && !change(x, req) {
+		return // it was answered
+	}
+	l.call.pending = append(l.call.pending, x)
+	if m.Method() == message.Invite {
+		l.invited, to.inviting = x, x
+		t.OnCancel(func(*message.Message) { x.client.Cancel(nil) })
+	}
+	x.client = to.transmit(req, x)
+}
+
+// targets are the methods that say where the sender is (RFC 3261 section 12.2, RFC 3311,
+// 3515, 6665).
+func targets(m message.Method) bool {
+	switch m {
+	case message.Invite, message.Update, message.Subscribe, message.Notify, message.Refer:
+		return true
+	}
+	return false
+}
+
+// Response passes a response back.
+func (x *exchange) Response(cl *transaction.Client, m *message.Message) {
+	x.from.call.recordAt(cl.Hop(), m)
+	invite := x.server.Request().Method() == message.Invite
+	switch status := m.Status(); {
+	case status < 200:
+		if invite && status > 100 && !x.done {
+			x.from.provisional(x.server, cl.Request(), m, x.offered)
+		}
+	case status < 300 && invite:
+		x.accepted(cl, m)
+	case x.done:
+	default:
+		x.finish()
+		x.relay(m)
+	}
+}
+
+// Failed: there will be no response (RFC 3261 section 12.2.1.2).
+func (x *exchange) Failed(_ *transaction.Client, err error) {
+	if x.done {
+		return
+	}
+	x.finish()
+	if x.offered {
+		x.media().refused()
+	}
+	x.from.reply(x.server, answerOf(err).status)
+	if method := x.server.Request().Method(); method == message.Invite || method == message.Update {
+		x.from.call.endBy(byLoss)
+	}
+}
+
+func (x *exchange) media() *media { return x.from.pair.fork.media }
+
+// relay passes a final response back that is no 2xx of an INVITE.
+func (x *exchange) relay(m *message.Message) {
+	l := x.from
+	out := message.NewResponse(x.server.Request(), m.Status(), m.Reason())
+	l.answering(out, m)
+	status := m.Status()
+	switch {
+	case status >= 300:
+		if x.offered {
+			x.media().refused()
+		}
+	default:
+		x.to.d.Refresh(m)
+		x.to.lookUp()
+		if x.server.Request().Method() == message.Update {
+			x.agreed(out, m)
+		}
+		if !x.translate(out, m) {
+			return
+		}
+	}
+	x.server.Respond(out)
+	l.call.recordAnswer(x.server, out)
+	if lost(x.server.Request().Method(), status) {
+		l.call.endBy(byLoss)
+	}
+}
+
+// translate puts the description of a response into the one that is passed; one that
+// cannot be ends the call.
+func (x *exchange) translate(out, m *message.Message) bool {
+	text, err := []byte(nil), error(nil)
+	if x.offered {
+		text, err = x.from.pair.translate(m, x.to.name, true)
+	} else if x.server.Request().Method() != message.Prack && x.server.Request().Method() != message.Update {
+		copyBody(out, m)
+	}
+	if err != nil {
+		x.from.reply(x.server, 500)
+		x.from.call.endBy(byNoMedia)
+		return false
+	}
+	if text != nil {
+		out.SetBody(sdpType, text)
+	}
+	return true
+}
+
+// lost: the end that answers so does not know the dialog (RFC 3261 section 12.2.1.2, RFC
+// 5057 section 5.1).
+func lost(m message.Method, status int) bool {
+	return (status == 481 || status == 408) && (m == message.Invite || m == message.Update)
+}
+
+// finish takes the exchange out of what is going on.
+func (x *exchange) finish() {
+	x.done = true
+	c := x.from.call
+	c.pending = slices.DeleteFunc(c.pending, func(o *exchange) bool { return o == x })
+	if x.from.invited == x {
+		x.from.invited = nil
+	}
+	if x.to.inviting == x {
+		x.to.inviting = nil
+	}
+}
+
+// abandon answers a request whose call is over (RFC 3261 section 15.1.2). What its own
+// request is answered does not matter any more.
+func (x *exchange) abandon() {
+	if x.done {
+		return
+	}
+	x.finish()
+	x.from.reply(x.server, 487)
+	if x.client != nil {
+		x.client.Cancel(nil)
+	}
+}
+
+// abandonOf gives up what goes on with a leg.
+func (c *call) abandonOf(l *leg) {
+	for _, x := range slices.Clone(c.pending) {
+		if x.from == l || x.to == l {
+			x.abandon()
+		}
+	}
+}
+
+// accepted passes the 2xx of a re-INVITE back (RFC 3261 section 14).
+func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
+	seq, _ := cl.Request().CSeq()
+	switch {
+	case x.acked: // the 2xx came again
+		x.to.ackAgain()
+		return
+	case x.done && x.from.await != nil && x.from.await.owed: // and its ACK is the other end's to send
+		return
+	case x.done: // the call is over, or the INVITE was given up
+		x.acked = true
+		x.to.ack(seq, nil)
+		return
+	}
+	l := x.from
+	x.finish()
+	x.to.d.Refresh(m)
+	x.to.lookUp()
+	out := message.NewResponse(x.server.Request(), m.Status(), m.Reason())
+	l.answering(out, m)
+	x.agreed(out, m)
+	text, err := l.pair.translate(m, x.to.name, x.offered)
+	if err != nil {
+		x.acked = true
+		x.to.ack(seq, nil)
+		l.reply(x.server, 500)
+		l.call.endBy(byNoMedia)
+		return
+	}
+	if text != nil {
+		out.SetBody(sdpType, text)
+	}
+	if x.offered {
+		x.acked = true
+		x.to.ack(seq, nil)
+	}
+	l.accept(x.server, out, seq, !x.offered)
+}
+
+// agreed answers the session timer of a request, and takes what the other end says of ours
+// (RFC 4028 sections 7.2 and 9).
+func (x *exchange) agreed(out, m *message.Message) {
+	x.timer.Say(out)
+	x.from.refreshed(x.timer, dialog.UAS)
+	x.to.refreshed(dialog.Agreed(m), dialog.UAC)
+}
+
+// inviteCame: a re-INVITE (RFC 3261 section 14.2).
+func (l *leg) inviteCame(t *transaction.Server) {
+	to := l.other()
+	switch {
+	case l.d.State == dialog.Early:
+		l.reply(t, 491)
+	case l.invited != nil: // section 14.2: the second before the first is answered
+		l.reply(t, 500, func(m *message.Message) { m.Set("Retry-After", "2") })
+	case l.inviting != nil || l.await != nil || to.await != nil || to.invited != nil:
+		l.reply(t, 491)
+	default:
+		l.reliable = dialog.Reliable{}
+		l.pass(t, func(x *exchange, req *message.Message) bool { return x.refreshing(req, t.Request()) })
+	}
+}
+
+// updateCame: UPDATE (RFC 3311), in early dialogs too.
+func (l *leg) updateCame(t *transaction.Server) {
+	if to := l.other(); !to.updates && len(t.Request().Body()) == 0 && l.d.State == dialog.Confirmed {
+		l.refreshHere(t)
+		return
+	}
+	l.pass(t, func(x *exchange, req *message.Message) bool { return x.refreshing(req, t.Request()) })
+}
+
+// refreshing completes a request that offers media and a session timer. It reports whether
+// it may be sent.
+func (x *exchange) refreshing(req, m *message.Message) bool {
+	limits := x.from.call.b.cfg.Policy.Session()
+	granted, ok := limits.Grant(m)
+	if !ok {
+		x.from.reply(x.server, 422, func(m *message.Message) { m.Set("Min-SE", strconv.Itoa(int(limits.Min.Seconds()))) })
+		return false
+	}
+	x.timer = granted
+	limits.Offer(req, 0, x.to.refresher())
+	return x.offer(req, m)
+}
+
+// offer puts the offer of a request into the one that is passed.
+func (x *exchange) offer(req, m *message.Message) bool {
+	text, err := x.from.pair.translate(m, x.from.name, false)
+	if err != nil {
+		a := answerTo(err)
+		x.from.reply(x.server, a.status, warn(err))
+		return false
+	}
+	if text != nil {
+		x.offered = true
+		req.SetBody(sdpType, text)
+	}
+	return true
+}
+
+// prackCame: PRACK (RFC 3262 section 3). It has the other leg's numbers, and the answer to
+// the offer of a response where there was none before, or an offer of its own (section 5).
+func (l *leg) prackCame(t *transaction.Server) {
+	m := t.Request()
+	rack, err := dialog.ParseRAck(m.Get("RAck"))
+	if err != nil {
+		l.reply(t, 400, warn(err))
+		return
+	}
+	theirs, cseq, _, err := l.reliable.Ack(rack)
+	if err != nil {
+		l.reply(t, 481)
+		return
+	}
+	l.pass(t, func(x *exchange, req *message.Message) bool {
+		req.Set("RAck", dialog.RAck{RSeq: theirs, CSeq: cseq, Method: message.Invite}.String())
+		if !l.owesAnswer() {
+			return x.offer(req, m)
+		}
+		text, err := l.pair.translate(m, l.name, true)
+		if err != nil {
+			l.reply(t, answerTo(err).status, warn(err))
+			return false
+		}
+		if text != nil {
+			l.pair.fork.media.offer = nil
+			req.SetBody(sdpType, text)
+		}
+		return true
+	})
+}
+
+// owesAnswer: the other end's offer, in a response, has no answer yet.
+func (l *leg) owesAnswer() bool {
+	m := l.pair.fork.media
+	return m.offer != nil && m.from != l.name && l.call.offer == nil
+}
+
+// referCame: REFER by policy (RFC 3515).
+func (l *leg) referCame(t *transaction.Server) {
+	if !l.call.b.cfg.Policy.Refer(l.end.zone) {
+		l.reply(t, 403)
+		return
+	}
+	l.pass(t, nil)
+}

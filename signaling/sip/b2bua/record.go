@@ -1,0 +1,132 @@
+package b2bua
+
+import (
+	"net/netip"
+
+	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/signaling/loop"
+	"turnpike.dev/turnpike/signaling/shard"
+	"turnpike.dev/turnpike/signaling/sip/access"
+	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/places"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
+	"turnpike.dev/turnpike/signaling/sip/transport"
+)
+
+var (
+	_ calls.Handle     = (*call)(nil)
+	_ transaction.User = (*fork)(nil)
+	_ transaction.User = (*exchange)(nil)
+	_ transaction.User = (*refreshing)(nil)
+	_ transaction.User = farewell{}
+	_                  = (*shard.Shard)(nil)
+)
+
+// info is what is known of a call when it begins.
+func (c *call) info() calls.Info {
+	src := c.server.Source()
+	return calls.Info{
+		CallID: c.invite.CallID(), SessionID: c.invite.Get("Session-ID"),
+		From: c.invite.From().URI.String(), To: c.invite.URI().String(),
+		Caller: calls.Party{
+			Alias: c.invite.From().URI.String(), Zone: nameOf(c.who.Zone), Subzone: c.who.Subzone, Protocol: "sip",
+			Transport: src.Transport.String(), Address: src.Remote, CallID: c.invite.CallID(),
+			Authenticated: c.who.Authenticated, Agent: c.invite.Get("User-Agent"),
+		},
+	}
+}
+
+// noteRoute notes what the dial plan said.
+func (c *call) noteRoute() {
+	if c.entry == nil {
+		return
+	}
+	c.entry.Update(func(i *calls.Info) {
+		if len(c.result.Targets) == 0 {
+			i.Route = calls.Route{Rule: c.result.Rule, Reason: c.result.Reason.String()}
+			return
+		}
+		t := &c.result.Targets[0]
+		i.Route = calls.Route{Rule: t.Rule, Alias: t.Alias.String()}
+	})
+}
+
+// noteAnswer notes who took the call.
+func (c *call) noteAnswer(p *pair) {
+	if c.entry == nil {
+		return
+	}
+	f := p.fork
+	c.entry.Update(func(i *calls.Info) {
+		i.Route = calls.Route{Rule: f.target.Rule, Alias: f.target.Alias.String()}
+		i.Callee = calls.Party{
+			Alias: f.target.Alias.String(), Zone: nameOf(f.place.Zone), Subzone: f.place.Subzone, Protocol: "sip",
+			Transport: f.place.Hop.Transport.String(), Address: f.place.Hop.Remote, CallID: p.b.d.CallID,
+		}
+		i.Media = calls.Media{Traversal: c.media.relay != nil, Why: c.media.why, Encrypted: c.media.secure}
+	})
+	c.entry.Answered()
+}
+
+// callerEnd is where a call comes from.
+func (b *B2BUA) callerEnd(t *transaction.Server, who access.Caller) end {
+	src, p := t.Source(), b.cfg.Policy
+	e := end{
+		zone: who.Zone, subzone: who.Subzone, trusted: who.Trusted,
+		local: src.Local.Addr(), source: src.Remote.Addr(),
+		nat: p.NAT(who.Zone, who.Subzone), mode: p.Media(who.Zone, who.Subzone),
+	}
+	m := t.Request()
+	if all := m.Contacts(); m.Vias() == 1 && len(all) > 0 {
+		at := hostAddr(all[0].URI)
+		e.behind = at.IsValid() && at != e.source
+	}
+	e.behind = e.behind || e.nat && who.Zone != nil && who.Zone.Listed()
+	return e
+}
+
+// calleeEnd is where a call goes to.
+func (b *B2BUA) calleeEnd(p *places.Place, local netip.Addr) end {
+	policy := b.cfg.Policy
+	e := end{
+		zone: p.Zone, subzone: p.Subzone, trusted: policy.Trusted(p.Zone),
+		local: local, source: p.Hop.Remote.Addr(), mode: policy.Media(p.Zone, p.Subzone),
+	}
+	if p.NAT.IsValid() {
+		at := hostAddr(p.URI)
+		e.nat, e.source = true, p.NAT
+		e.behind = at.IsValid() && at != p.NAT || p.Zone != nil && p.Zone.Listed()
+	}
+	return e
+}
+
+// record keeps a message that came, for the call's ladder.
+func (c *call) record(src loop.Source, m *message.Message) {
+	if c.entry != nil {
+		c.entry.Message(c.shard.Now(), src.Local, src.Remote, src.Transport.String(), false, m.Append(nil))
+	}
+}
+
+func (l *leg) record(src loop.Source, m *message.Message) { l.call.record(src, m) }
+
+// recordAt keeps a response that came from where a request went.
+func (c *call) recordAt(h transport.Hop, m *message.Message) { c.note(h, m, false) }
+
+// recordSent keeps a request of ours.
+func (c *call) recordSent(h transport.Hop, m *message.Message) { c.note(h, m, true) }
+
+func (c *call) note(h transport.Hop, m *message.Message, sent bool) {
+	if c.entry == nil {
+		return
+	}
+	local, _ := c.b.cfg.Local(h) // none: it is not shown
+	c.entry.Message(c.shard.Now(), local, h.Remote, h.Transport.String(), sent, m.Append(nil))
+}
+
+// recordAnswer keeps a response of ours.
+func (c *call) recordAnswer(s *transaction.Server, m *message.Message) {
+	if c.entry != nil {
+		src := s.Source()
+		c.entry.Message(c.shard.Now(), src.Local, src.Remote, src.Transport.String(), true, m.Append(nil))
+	}
+}
