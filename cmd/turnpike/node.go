@@ -13,10 +13,12 @@ import (
 
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
@@ -49,6 +51,8 @@ type node struct {
 	turn    *turn.Server // nil: off
 	phones  *phones      // SIP; nil: off
 	router  *routing.Router
+	calls   *calls.Book
+	bound   *registrations.Table
 	board   *alarms.Alarms
 
 	records *eventlog.Queue // to standard output
@@ -152,9 +156,10 @@ func (n *node) Status() api.Status {
 	if n.turn != nil {
 		st.Relays.Used = n.turn.Stats().Relays
 	}
+	n.addCarried(&st, c)
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
 	st.Alarms = n.standing()
-	if st.Draining && st.Relays.Used == 0 {
+	if st.Draining && st.Relays.Used+st.Calls.Used+st.Registrations.Used == 0 {
 		st.Notes = append(st.Notes, "maintenance mode is on and the node is empty")
 	}
 	if c.TURN.Loopback {

@@ -156,6 +156,12 @@ func newCanned() *cannedNode {
 // serveCanned serves a canned node and returns its state directory.
 func serveCanned(t *testing.T, n *cannedNode) string {
 	t.Helper()
+	return serveAPI(t, api.New(n, nil))
+}
+
+// serveAPI serves on a socket and returns its state directory.
+func serveAPI(t *testing.T, s *api.Server) string {
+	t.Helper()
 	state := t.TempDir()
 	l, err := api.Listen(state)
 	if err != nil {
@@ -163,7 +169,7 @@ func serveCanned(t *testing.T, n *cannedNode) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- api.New(n, nil).Serve(ctx, l) }()
+	go func() { done <- s.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

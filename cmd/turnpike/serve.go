@@ -114,6 +114,10 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err := node.route(stored); err != nil {
 		return err
 	}
+	cdr, err := node.carry(n, state)
+	if err != nil {
+		return err
+	}
 	if ignored != "" {
 		node.note(ignored)
 	}
@@ -155,6 +159,8 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	defer run.end()
 	run.Go(func() error { return engine.Run(ctx) })
 	run.Go(func() error { return told.Run(ctx) })
+	run.Go(func() error { return cdr.Run(ctx) })
+	run.Go(func() error { return node.bound.Run(ctx) })
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {
@@ -186,7 +192,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return err
 	}
 	run.Go(func() error {
-		return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Live(node).Examine(node).Serve(ctx, socket)
+		return api.New(node, metrics).Configure(node).Speak(newShell(node)).Keep(node).Carry(node).Live(node).Examine(node).Serve(ctx, socket)
 	})
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err

@@ -84,6 +84,14 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 		l.line("relay on", "%s%s", r.Local, publicIfOther(r))
 	}
 	l.line("relays", "%d of %d", st.Relays.Used, st.Relays.Limit)
+	for _, u := range []struct {
+		name string
+		api.Usage
+	}{{"calls", st.Calls}, {"registrations", st.Registrations}} {
+		if u.Limit > 0 {
+			l.line(u.name, "%d of %d", u.Used, u.Limit)
+		}
+	}
 	l.line("metrics", "%s", st.Metrics)
 	for _, d := range st.Degraded {
 		l.line("degraded", "%s", d)

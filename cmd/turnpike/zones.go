@@ -42,9 +42,9 @@ func zoneList(a *app) *cobra.Command {
 }
 
 func writeZones(w *tabwriter.Writer, zones []routing.ZoneSummary) {
-	_, _ = fmt.Fprintln(w, "ZONE\tTYPE\tPROTOCOL\tHOPS\tPEERS\tSTATUS")
+	_, _ = fmt.Fprintln(w, "ZONE\tTYPE\tPROTOCOL\tHOPS\tPEERS\tCALLS\tSTATUS")
 	for _, z := range zones {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", z.Name, z.Type, z.Protocol, z.HopCount, len(z.Peers), z.Status)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", z.Name, z.Type, z.Protocol, z.HopCount, len(z.Peers), z.Calls, z.Status)
 	}
 }
 
@@ -97,15 +97,15 @@ func chosen(zones []routing.ZoneSummary, names []string) ([]routing.ZoneSummary,
 }
 
 func writeZoneStatus(w *tabwriter.Writer, zones []routing.ZoneSummary) {
-	_, _ = fmt.Fprintln(w, "ZONE\tPEER\tSTATUS\tFREE SESSIONS")
+	_, _ = fmt.Fprintln(w, "ZONE\tPEER\tSTATUS\tCALLS\tFREE SESSIONS")
 	for _, z := range zones {
-		_, _ = fmt.Fprintf(w, "%s\t\t%s\t\n", z.Name, z.Status)
+		_, _ = fmt.Fprintf(w, "%s\t\t%s\t%d\t\n", z.Name, z.Status, z.Calls)
 		for _, p := range z.Peers {
 			free := "-"
 			if p.Free != nil {
 				free = fmt.Sprint(*p.Free)
 			}
-			_, _ = fmt.Fprintf(w, "\t%s\t%s\t%s\n", p.Address, p.Status, free)
+			_, _ = fmt.Fprintf(w, "\t%s\t%s\t\t%s\n", p.Address, p.Status, free)
 		}
 	}
 }
@@ -157,8 +157,5 @@ func surroundings(n *config.Node) (routing.Surroundings, error) {
 
 // Locate says where a call would go (api.Router).
 func (n *node) Locate(q routing.Question) (routing.Answer, error) { return n.router.Ask(q) }
-
-// Zones lists the zones (api.Router).
-func (n *node) Zones() []routing.ZoneSummary { return n.router.Summaries() }
 
 var _ api.Router = (*node)(nil)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/alarms"
+	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/dataplane/capture"
 )
 
@@ -191,6 +193,8 @@ func refuse(w http.ResponseWriter, err error) {
 		code = http.StatusNotFound
 	case errors.Is(err, ErrInvalid), errors.Is(err, ErrRefused), errors.Is(err, ErrWrongQuestion), errors.Is(err, alarms.ErrNoAlarm), errors.Is(err, capture.ErrOptions):
 		code = http.StatusUnprocessableEntity
+	case errors.Is(err, calls.ErrNoCall), errors.Is(err, registrations.ErrUnknown):
+		code = http.StatusUnprocessableEntity // the text says where to look
 	case errors.Is(err, ErrBusy):
 		code = http.StatusConflict
 	}

@@ -34,8 +34,11 @@ type Status struct {
 	Interfaces []Interface `json:"interfaces"`
 	TURN       TURN        `json:"turn"`
 	Relays     Usage       `json:"relays"`
-	Draining   bool        `json:"draining"`
-	Metrics    string      `json:"metrics"` // address, or why not
+	Calls      Usage       `json:"calls"`
+	// Registrations are those of this node, without proxied ones.
+	Registrations Usage  `json:"registrations"`
+	Draining      bool   `json:"draining"`
+	Metrics       string `json:"metrics"` // address, or why not
 	// Degraded lists what does not work as configured; empty: all is well.
 	Degraded []string `json:"degraded"`
 	// Alarms are those that stand and no other explains, the worst first.

@@ -23,7 +23,7 @@ const (
 )
 
 // ErrNoCall means that there is no call of that number or serial.
-var ErrNoCall = errors.New("there is no such call")
+var ErrNoCall = errors.New("no such call: see `turnpike call list`")
 
 // Log takes event records (control/eventlog).
 type Log interface {
@@ -148,7 +148,7 @@ func (b *Book) Disconnect(name, reason string) error {
 	}
 	h := e.carrier()
 	if h == nil {
-		return fmt.Errorf("%w that runs", ErrNoCall)
+		return fmt.Errorf("%w: %s is over", ErrNoCall, name)
 	}
 	h.Disconnect(reason)
 	return nil

@@ -82,7 +82,7 @@ type Stream struct {
 type Direction struct {
 	Packets  uint64    `json:"packets"`
 	Bytes    uint64    `json:"bytes"`
-	Lost     uint64    `json:"lost"` // RTP packets that were numbered and did not come
+	Lost     int64     `json:"lost"` // RTP packets that were numbered and did not come; negative with duplicates
 	JitterMs float64   `json:"jitter_ms"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 }
@@ -146,7 +146,7 @@ type Call struct {
 }
 
 // Lost returns what was lost of all streams, from the caller and from the callee.
-func (c Call) Lost() (a, b uint64) {
+func (c Call) Lost() (a, b int64) {
 	for _, s := range c.Streams {
 		a, b = a+s.A.Lost, b+s.B.Lost
 	}

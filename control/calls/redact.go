@@ -49,8 +49,8 @@ func redactHeader(line []byte) ([]byte, bool) {
 	if !ok || !isSecret(name) {
 		return line, false
 	}
-	scheme, _, _ := bytes.Cut(bytes.TrimLeft(value, " \t"), []byte{' '})
-	if bytes.ContainsAny(scheme, "=\",") {
+	scheme, _, ok := bytes.Cut(bytes.TrimLeft(value, " \t"), []byte{' '})
+	if !ok || bytes.ContainsAny(scheme, "=\",") {
 		scheme = nil // Authentication-Info has none
 	}
 	out := append(bytes.Clone(name), ": "...)

@@ -21,7 +21,9 @@
 package dialplan
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 
 	"turnpike.dev/turnpike/control/pattern"
 	"turnpike.dev/turnpike/control/zones"
@@ -60,6 +62,16 @@ func (p Protocol) String() string { return protocolNames[p%3] }
 
 // MarshalText writes the protocol for JSON.
 func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (p *Protocol) UnmarshalText(text []byte) error {
+	i := slices.Index(protocolNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no protocol: want any, sip or h323", text)
+	}
+	*p = Protocol(i)
+	return nil
+}
 
 // other returns the protocol that interworking would use instead.
 func (p Protocol) other() Protocol {

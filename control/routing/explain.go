@@ -53,6 +53,7 @@ type ZoneSummary struct {
 	Protocol string        `json:"protocol"`
 	Status   string        `json:"status"`
 	HopCount int           `json:"hop_count,omitempty"`
+	Calls    int           `json:"calls"` // that run, with an end in it
 	Peers    []PeerSummary `json:"peers,omitempty"`
 }
 

@@ -88,6 +88,8 @@ type Packet struct {
 	Queue     uint32
 	Verdict   uint64 // of the XDP program
 	Dropped   uint64 // packets lost between the one before and this one
+	// Plain: no program saw the packet; identity, queue and verdict are not written.
+	Plain bool
 }
 
 // Statistics are an interface's at the end of the capture.
@@ -153,11 +155,13 @@ func (w *Writer) WritePacket(p *Packet) error {
 		w.head(packetDropped, 8)
 		w.uint64(p.Dropped)
 	}
-	w.head(packetID, 8)
-	w.uint64(p.ID)
-	w.head(packetQueue, 4)
-	w.uint32(p.Queue)
-	w.verdict(p.Verdict)
+	if !p.Plain {
+		w.head(packetID, 8)
+		w.uint64(p.ID)
+		w.head(packetQueue, 4)
+		w.uint32(p.Queue)
+		w.verdict(p.Verdict)
+	}
 	return w.end()
 }
 
