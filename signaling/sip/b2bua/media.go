@@ -224,7 +224,7 @@ func (m *media) shown(figures []rtp.Stream) []calls.Stream {
 
 func shown(d rtp.Direction) calls.Direction {
 	return calls.Direction{
-		Packets: d.Packets, Bytes: d.Bytes, Lost: uint64(max(d.Lost, 0)),
+		Packets: d.Packets, Bytes: d.Bytes, Lost: d.Lost,
 		JitterMs: d.JitterMs, LastSeen: d.LastSeen,
 	}
 }
