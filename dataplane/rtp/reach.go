@@ -28,6 +28,9 @@ func newReach(c *Config) reach {
 
 // may applies the rules to the address and to every IPv4 address inside it.
 func (r *reach) may(a netip.AddrPort) bool {
+	if a.Addr().IsLoopback() && r.loopback {
+		return true
+	}
 	if !r.allowed(a.Addr(), a.Port()) {
 		return false
 	}
@@ -47,8 +50,6 @@ func (r *reach) allowed(a netip.Addr, port uint16) bool {
 		}
 	}
 	switch {
-	case a.IsLoopback() && r.loopback:
-		return true
 	case relay.Reserved(a):
 		return false
 	case !r.own[a]:

@@ -149,7 +149,11 @@ func (s *stream) signal(l Leg, r Remote, now time.Time) {
 		return
 	}
 	for n, at := range [lanes]netip.AddrPort{r.RTP, r.RTCP} {
-		leg.latch[n].signal(at, r.From, r.SSRCs, now)
+		t := &leg.latch[n]
+		if t.src.IsValid() {
+			t.heard(s.carried(l, lane(n)).LastSeen)
+		}
+		t.signal(at, r.From, r.SSRCs, now)
 	}
 }
 
