@@ -66,12 +66,16 @@ func TestLatch(t *testing.T) {
 		}, stranger},
 		{"an announced source in RTCP", false, []uint32{announced}, []step{{0, stranger, report, moved}}, stranger},
 		{"an announced source is less than signalling's address", true, []uint32{announced}, []step{
-			{0, stranger, plain(announced), moved}, {time.Second, natOne, plain(1), moved},
-			{time.Second, natTwo, plain(announced), moved}, {time.Second, signalled, plain(1), moved},
+			{0, stranger, plain(announced), moved},
+			{time.Second, natOne, plain(1), moved},
+			{time.Second, natTwo, plain(announced), moved},
+			{time.Second, signalled, plain(1), moved},
 		}, signalled},
 		{"both is more than one", true, []uint32{announced}, []step{
-			{0, natOne, plain(announced), moved}, {time.Second, natTwo, plain(announced), drop},
-			{time.Second, natTwo, plain(1), drop}, {time.Second, stranger, plain(announced), drop},
+			{0, natOne, plain(announced), moved},
+			{time.Second, natTwo, plain(announced), drop},
+			{time.Second, natTwo, plain(1), drop},
+			{time.Second, stranger, plain(announced), drop},
 		}, natOne},
 		{"STUN is no evidence", true, nil, []step{
 			{0, natOne, stun, drop}, {0, signalled, stun, drop}, {time.Second, natTwo, plain(1), moved},
