@@ -34,8 +34,8 @@ type KamailioOptions struct {
 	Anchor bool
 	// Certificate and Key are files for TLS; empty: no TLS.
 	Certificate, Key string
-	// CPU that all processes are tied to; negative: any.
-	CPU int
+	// CPUs that all processes are tied to, as taskset takes them; empty: any.
+	CPUs string
 }
 
 // Kamailio starts Kamailio as registrar with digest authentication and as proxy with
@@ -54,7 +54,7 @@ func Kamailio(ctx context.Context, l *lab.Lab, o KamailioOptions) (*Server, erro
 	}
 	// The faster allocator, and memory for what the benchmark does.
 	args := []string{"-f", s.Config, "-DD", "-E", "-m", "512", "-M", "16", "-x", "tlsf", "-w", dir, "-Y", dir}
-	if err := s.startOn(l.Node, o.CPU, "kamailio", args...); err != nil {
+	if err := s.startOn(l.Node, o.CPUs, "kamailio", args...); err != nil {
 		return nil, s.failed(err)
 	}
 	if err := s.answeringSIP(ctx, l.Client, s.Listen[0]); err != nil {
@@ -84,10 +84,10 @@ func (o KamailioOptions) config(l *lab.Lab) string {
 
 // RTPEngine starts rtpengine, which relays in its process: its kernel module cannot be
 // loaded everywhere, and is not what is compared.
-func RTPEngine(ctx context.Context, l *lab.Lab, cpu int) (*Server, error) {
+func RTPEngine(ctx context.Context, l *lab.Lab, cpus string) (*Server, error) {
 	near, far := nodeAddrs(l)
 	s := &Server{Name: "rtpengine"}
-	err := s.startOn(l.Node, cpu, "rtpengine", "--table=-1",
+	err := s.startOn(l.Node, cpus, "rtpengine", "--table=-1",
 		"--interface=int/"+near.String(), "--interface=ext/"+far.String(), "--listen-ng=127.0.0.1:2223",
 		"--foreground", "--log-stderr", "--log-level=3", "--port-min=20000", "--port-max=35999")
 	if err != nil {
@@ -113,7 +113,7 @@ func (g Group) Stop() error {
 
 // KamailioWithRTPEngine starts both, for calls whose media is anchored.
 func KamailioWithRTPEngine(ctx context.Context, l *lab.Lab, o KamailioOptions) (Group, error) {
-	media, err := RTPEngine(ctx, l, o.CPU)
+	media, err := RTPEngine(ctx, l, o.CPUs)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +39,8 @@ type Server struct {
 	Listen []netip.AddrPort
 	// State and Config are a Turnpike node's state directory and file.
 	State, Config string
+
+	cpus string // see startOn
 
 	cmd     *exec.Cmd
 	exited  chan struct{}
@@ -95,13 +96,13 @@ func (s *Server) start(node *lab.Host, program string, args ...string) error {
 	return nil
 }
 
-// startOn is start with all threads tied to a CPU from the beginning, so that a program
-// that asks how many there are sees one; negative: any.
-func (s *Server) startOn(node *lab.Host, cpu int, program string, args ...string) error {
-	if cpu < 0 {
+// startOn is start with all threads tied to some CPUs from the beginning, so that a
+// program that asks how many there are sees only these; empty: any.
+func (s *Server) startOn(node *lab.Host, cpus, program string, args ...string) error {
+	if cpus == "" {
 		return s.start(node, program, args...)
 	}
-	return s.start(node, "taskset", append([]string{"-c", strconv.Itoa(cpu), program}, args...)...)
+	return s.start(node, "taskset", append([]string{"-c", cpus, program}, args...)...)
 }
 
 // failed adds the last of the server's output to an error, and stops it.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"turnpike.dev/turnpike/deploy/sipp/run"
+	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/perf/peers"
@@ -18,7 +18,7 @@ func TestKamailioWithRTPEngine(t *testing.T) {
 		t.Skip("-short")
 	}
 	l := labtest.New(t, lab.Options{})
-	g, err := peers.KamailioWithRTPEngine(t.Context(), l, peers.KamailioOptions{CPU: -1})
+	g, err := peers.KamailioWithRTPEngine(t.Context(), l, peers.KamailioOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func TestKamailioWithRTPEngine(t *testing.T) {
 			password = "wrong"
 		}
 		c := callerOf(l, scenario, 20)
-		c.Users = []string{run.User("alice", peers.Domain, password)}
-		if _, err := run.Run(t.Context(), c); err != nil {
+		c.Users = []string{runner.User("alice", peers.Domain, password)}
+		if _, err := runner.Run(t.Context(), c); err != nil {
 			t.Error(err)
 		}
 	}
@@ -42,8 +42,8 @@ func TestKamailioWithRTPEngine(t *testing.T) {
 	checkGroup(t, g)
 }
 
-func callerOf(l *lab.Lab, scenario string, calls int) run.Config {
-	return run.Config{
+func callerOf(l *lab.Lab, scenario string, calls int) runner.Config {
+	return runner.Config{
 		Host: l.Client, Scenario: scenario, Local: netip.AddrPortFrom(l.ClientAddrs.V4[0], peers.CallerPort),
 		Target: netip.AddrPortFrom(l.Node.Link("s0").Prefixes[0].Addr(), peers.SIPPort), Calls: calls, Rate: 50,
 	}
@@ -53,11 +53,11 @@ func callerOf(l *lab.Lab, scenario string, calls int) run.Config {
 func anchored(t *testing.T, l *lab.Lab) {
 	t.Helper()
 	const calls = 5
-	media, err := run.CountMedia(t.Context(), l.Client, run.Ports{First: 20000, Last: 35999})
+	media, err := runner.CountMedia(t.Context(), l.Client, runner.Ports{First: 20000, Last: 35999})
 	if err != nil {
 		t.Fatal(err)
 	}
-	callee, err := run.Start(t.Context(), run.Config{
+	callee, err := runner.Start(t.Context(), runner.Config{
 		Host: l.Peer, Scenario: "callee", Local: netip.AddrPortFrom(l.PeerAddrs.V4[0], peers.CalleePort), MediaPort: 6000, Calls: calls,
 	})
 	if err != nil {
@@ -66,7 +66,7 @@ func anchored(t *testing.T, l *lab.Lab) {
 	defer callee.Close() //nolint:errcheck // a folder of its own
 	c := callerOf(l, "caller", calls)
 	c.Hold = time.Second
-	if _, err := run.Run(t.Context(), c); err != nil {
+	if _, err := runner.Run(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	sent, received, err := media.Totals(t.Context())

@@ -29,6 +29,10 @@ type Options struct {
 	// Second adds SecondUser, who can be taken away, and Deny a prefix that is refused.
 	Second bool
 	Deny   string
+	// SIP adds what Kamailio is measured for: see sip.go.
+	SIP *SIPOptions
+	// CPUs that the node is tied to, as taskset takes them; empty: any.
+	CPUs string
 }
 
 // SecondUser has the same password as User.
@@ -56,6 +60,7 @@ func TurnpikeWith(ctx context.Context, l *lab.Lab, binary string, o Options) (*S
 		return nil, s.failed(err)
 	}
 	s.cleanup = append(s.cleanup, func() error { return command(context.Background(), l, binary, "--state", state, "cleanup") })
+	s.cpus = o.CPUs
 	if err := s.serve(ctx, l, binary); err != nil {
 		return nil, s.failed(err)
 	}
@@ -64,7 +69,7 @@ func TurnpikeWith(ctx context.Context, l *lab.Lab, binary string, o Options) (*S
 
 // serve starts the node's process and returns when it is ready.
 func (s *Server) serve(ctx context.Context, l *lab.Lab, binary string) error {
-	if err := s.start(l.Node, binary, "serve", "-c", s.Config); err != nil {
+	if err := s.startOn(l.Node, s.cpus, binary, "serve", "-c", s.Config); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
@@ -125,5 +130,5 @@ func nodeYAML(l *lab.Lab, o Options, state string) string {
 interfaces: %s
 turn: {mode: on, port: %d, multiplexing: on, realm: %s, users: [%s]%s}
 dataplane: {mode: %s}
-`, l.Name, platform, state, interfaces, Port, Realm, users, limits, o.Mode)
+%s`, l.Name, platform, state, interfaces, Port, Realm, users, limits, o.Mode, o.SIP.yaml(l))
 }

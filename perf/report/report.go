@@ -101,6 +101,7 @@ type Report struct {
 	Floods   []Flood   `json:"floods,omitempty"`
 	Scales   []Scale   `json:"scales,omitempty"`
 	Captures []Capture `json:"captures,omitempty"`
+	SIP      *SIP      `json:"sip,omitempty"`
 }
 
 // New starts a report on this machine.

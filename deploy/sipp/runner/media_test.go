@@ -1,11 +1,11 @@
-package run_test
+package runner_test
 
 import (
 	"net/netip"
 	"testing"
 	"time"
 
-	"turnpike.dev/turnpike/deploy/sipp/run"
+	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
 )
@@ -17,11 +17,11 @@ func TestEchoedMediaIsCounted(t *testing.T) {
 	}
 	l := labtest.New(t, lab.Options{Shape: lab.SingleInterface})
 	addr, far := l.ClientAddrs.V4[0], l.PeerAddrs.V4[0]
-	media, err := run.CountMedia(t.Context(), l.Client, run.Ports{First: 40000, Last: 40000})
+	media, err := runner.CountMedia(t.Context(), l.Client, runner.Ports{First: 40000, Last: 40000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	callee, err := run.Start(t.Context(), run.Config{
+	callee, err := runner.Start(t.Context(), runner.Config{
 		Host: l.Client, Scenario: "callee", Local: netip.AddrPortFrom(far, 5070), MediaPort: 40000, Calls: 4,
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func TestEchoedMediaIsCounted(t *testing.T) {
 	}
 	defer callee.Close() //nolint:errcheck // a folder of its own
 	const hold = 2 * time.Second
-	_, err = run.Run(t.Context(), run.Config{
+	_, err = runner.Run(t.Context(), runner.Config{
 		Host: l.Client, Scenario: "caller", Local: netip.AddrPortFrom(addr, 5062), Target: netip.AddrPortFrom(far, 5070), Calls: 4, Hold: hold,
 	})
 	if err != nil {

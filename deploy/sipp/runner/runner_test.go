@@ -1,11 +1,11 @@
-package run_test
+package runner_test
 
 import (
 	"net/netip"
 	"testing"
 	"time"
 
-	"turnpike.dev/turnpike/deploy/sipp/run"
+	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
 )
@@ -40,16 +40,16 @@ func TestScenariosFitEachOther(t *testing.T) {
 			addr := l.ClientAddrs.V4[0]
 			port := uint16(7000 + 20*i)
 			far := netip.AddrPortFrom(addr, port)
-			callee, err := run.Start(t.Context(), run.Config{
+			callee, err := runner.Start(t.Context(), runner.Config{
 				Host: l.Client, Scenario: tt.callee, Local: far, MediaPort: port + 4, Calls: tt.calls, Hold: tt.hold + 700*time.Millisecond, TCP: tt.tcp,
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer callee.Close() //nolint:errcheck // a folder of its own
-			r, err := run.Run(t.Context(), run.Config{
+			r, err := runner.Run(t.Context(), runner.Config{
 				Host: l.Client, Scenario: tt.caller, Local: netip.AddrPortFrom(addr, port+10), Target: far,
-				Calls: tt.calls, Hold: tt.hold, TCP: tt.tcp, Replace: tt.replace, Pcap: run.Video(50), MediaPort: 0,
+				Calls: tt.calls, Hold: tt.hold, TCP: tt.tcp, Replace: tt.replace, Pcap: runner.Video(50), MediaPort: 0,
 			})
 			if err != nil {
 				callee.Stop()

@@ -1,8 +1,8 @@
-// Package run starts SIPp in a namespace, bounded in calls and time, and reads what it
+// Package runner starts SIPp in a namespace, bounded in calls and time, and reads what it
 // counted. It exists because SIPp by itself gives little to hold on to: it has no sign
 // of readiness, tells the reasons of failed calls in files in its working directory,
 // and goes on for ever when it is not told otherwise.
-package run
+package runner
 
 import (
 	"bytes"
@@ -63,6 +63,8 @@ type Config struct {
 	Replace map[string]string
 	// Pcap are packets for scenarios that play "video.pcap".
 	Pcap []byte
+	// CPUs that it is tied to, as taskset takes them; empty: any.
+	CPUs string
 	// More arguments.
 	More []string
 }
@@ -125,7 +127,11 @@ func (p *Process) start() error {
 		return err
 	}
 	defer said.Close() //nolint:errcheck // the process has its own
-	p.cmd = p.cfg.Host.Command(context.Background(), Program, p.arguments()...)
+	program, args := Program, p.arguments()
+	if p.cfg.CPUs != "" {
+		program, args = "taskset", append([]string{"-c", p.cfg.CPUs, Program}, args...)
+	}
+	p.cmd = p.cfg.Host.Command(context.Background(), program, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, said, said
 	p.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
