@@ -11,7 +11,8 @@ import (
 
 // Lookup appends the bindings of a canonical name, best first (RG-01). Of the flows of
 // one endpoint only the newest is there: no request goes to two of them at a time
-// (RFC 5626 section 7); Flows has the others.
+// (RFC 5626 section 7); Flows has the others. What another registrar holds is not found by
+// its name, about which that registrar decides, but by its contact, which it asks for.
 func (t *Table) Lookup(dst []dialplan.Binding, name string) []dialplan.Binding {
 	now := time.Now()
 	t.mu.RLock()
@@ -19,7 +20,7 @@ func (t *Table) Lookup(dst []dialplan.Binding, name string) []dialplan.Binding {
 	list := t.byName[name]
 	first := len(dst)
 	for i, e := range list {
-		if !e.Reachable(now) || e.Proxied || t.outdone(list, i, now) {
+		if !e.Reachable(now) || e.Proxied && name == e.AOR || t.outdone(list, i, now) {
 			continue
 		}
 		dst = append(dst, dialplan.Binding{ID: e.ID, Protocol: e.Protocol, Contact: e.Contact})

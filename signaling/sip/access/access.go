@@ -11,6 +11,7 @@ package access
 import (
 	"crypto/x509"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,13 +104,24 @@ func New(n *config.Node, d Deps) *Guard {
 	return g
 }
 
-// Change puts a configuration in force.
-func (g *Guard) Change(n *config.Node) {
+// Change puts a configuration in force. It returns which accounts are still there with the
+// password they had: the registrations of the others end (registrations.Table.Revoke).
+func (g *Guard) Change(n *config.Node) (holds func(account string) bool) {
 	var own []netip.Addr
 	if g.Own != nil {
 		own = g.Own()
 	}
-	g.policy.Store(compile(n, own))
+	next := compile(n, own)
+	before := g.policy.Swap(next)
+	return func(name string) bool {
+		name = strings.ToLower(name)
+		now := next.accounts[name]
+		if now == nil || before == nil {
+			return now != nil
+		}
+		was := before.accounts[name]
+		return was == nil || was.password == now.password
+	}
 }
 
 // Closed says that a connection has gone.

@@ -27,19 +27,6 @@ func (g *Guard) Register(t Request, aor alias.Alias, subzone string) (account st
 // Ours says whether a name is of a domain of this node.
 func (g *Guard) Ours(a alias.Alias) bool { return g.policy.Load().ours(a) }
 
-// Holds says whether an account has the same password as before a change: which is what
-// its registrations need (facts A8, "authentication change").
-func (g *Guard) Holds(before *Snapshot, name string) bool {
-	now, was := g.policy.Load().accounts[strings.ToLower(name)], before.p.accounts[strings.ToLower(name)]
-	return now != nil && (was == nil || now.key == was.key || g.policy.Load().realm != before.p.realm)
-}
-
-// Snapshot is the accounts at a moment, to compare with.
-type Snapshot struct{ p *policy }
-
-// Accounts returns the accounts as they are now.
-func (g *Guard) Accounts() *Snapshot { return &Snapshot{g.policy.Load()} }
-
 // demand asks for a password and returns the account that showed it. With a name, it has
 // to be the account's own.
 func (g *Guard) demand(t Request, p *policy, name *alias.Alias, now time.Time) (string, bool) {

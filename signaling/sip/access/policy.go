@@ -25,8 +25,8 @@ type policy struct {
 }
 
 type account struct {
-	name string
-	key  digest.Key
+	name, password string
+	key            digest.Key
 }
 
 type zoneRules struct {
@@ -51,7 +51,7 @@ func compile(n *config.Node, own []netip.Addr) *policy {
 		}
 	}
 	for _, a := range n.Accounts {
-		p.accounts[strings.ToLower(a.Name)] = &account{name: a.Name, key: digest.NewKey(a.Name, p.realm, string(a.Password))}
+		p.accounts[strings.ToLower(a.Name)] = &account{a.Name, string(a.Password), digest.NewKey(a.Name, p.realm, string(a.Password))}
 	}
 	for _, z := range n.Zones {
 		p.zones[z.Name] = zoneRules{z.Authentication, bool(z.SIP.Trusted)}
