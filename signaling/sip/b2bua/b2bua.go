@@ -34,7 +34,7 @@ import (
 // Layer is the transactions that requests go through.
 type Layer interface {
 	Send(s *shard.Shard, m *message.Message, h transport.Hop, u transaction.User) *transaction.Client
-	Pass(m *message.Message, h transport.Hop) error
+	Pass(m *message.Message, h transport.Hop)
 }
 
 // Access says who sends a request; where it is done, it has answered it.

@@ -131,9 +131,8 @@ func (l *leg) ackAgain() {
 		return // it is the caller's to come
 	}
 	m, hop := l.lastAck.Clone(), l.next()
-	if l.call.b.cfg.Layer.Pass(m, hop) == nil { // if not: the 2xx will come again
-		l.call.recordSent(hop, m)
-	}
+	l.call.b.cfg.Layer.Pass(m, hop)
+	l.call.recordSent(hop, m)
 }
 
 // accept sends the 2xx to an INVITE from the leg, and waits for the ACK. owed: the answer is
