@@ -24,11 +24,10 @@ func (c *Client) proceed(m *message.Message) {
 	c.tell(m)
 }
 
-// slow: another request is being worked on. It is sent less often (RFC 3261 section 17.1.2.2).
+// slow: another request is being worked on. After the next time it is sent less often (RFC 3261 section 17.1.2.2).
 func (c *Client) slow(m *message.Message) {
 	if c.clock.step > 0 {
-		c.clock.step = c.table.layer.timers.T2
-		c.clock.again(c.table.shard.Now())
+		c.clock.step = c.clock.top
 	}
 	c.tell(m)
 }

@@ -124,7 +124,7 @@ func inviteClient() machine[Client] {
 			provisional: {proceeding, (*Client).proceed}, // 17.1.1.2
 			success:     {ended, (*Client).accept},       // RFC 6026 7.2, timer M
 			failure:     {ended, (*Client).reject},       // RFC 3261 17.1.1.2, timer D
-			timeout:     {ended, (*Client).expire},       // 9.1: cancelled and still not answered; 16.8
+			timeout:     {ended, (*Client).abandon},      // 9.1: cancelled and still not answered; 16.6, timer C
 		},
 	}
 }
