@@ -178,10 +178,10 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 
 	// SIP, over the same relay.
 	if n.SIP.Mode {
-		if node.phones, err = newPhones(n, all, node, log); err != nil {
+		if node.phones, err = newPhones(ctx, n, all, node, process, state.nonce, log); err != nil {
 			return err
 		}
-		stored.Subscribe(node.phones.change, "zones", "dns")
+		stored.Subscribe(node.phones.change, "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns")
 		node.phones.run(ctx, run)
 	}
 

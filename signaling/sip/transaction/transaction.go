@@ -145,11 +145,13 @@ func (l *Layer) Receive(src loop.Source, m *message.Message) {
 }
 
 // Pass sends a request without a transaction, under a Via of its own: the ACK of a 2xx (RFC 3261 section
-// 13.2.2.4). The message is changed.
-func (l *Layer) Pass(m *message.Message, h transport.Hop) {
-	if l.pushVia(m, h) == nil { // otherwise there is no way there, and nobody to tell
-		l.sender.Send(h, m.Append(nil), nil)
+// 13.2.2.4). The message is changed. An error says that there is no way there.
+func (l *Layer) Pass(m *message.Message, h transport.Hop) error {
+	if err := l.pushVia(m, h); err != nil {
+		return err
 	}
+	l.sender.Send(h, m.Append(nil), nil)
+	return nil
 }
 
 // Refuse answers a request without a transaction (RFC 3261 section 8.2.7). It may be called on any goroutine.
