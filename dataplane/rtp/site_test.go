@@ -22,6 +22,7 @@ type site struct {
 	engine *relay.Engine
 	call   *Call
 	silent chan string
+	natted func(Ports) Ports // what a NAT in between makes of the ports of leg A
 }
 
 var ours = netip.MustParseAddr("127.0.0.1")
@@ -71,6 +72,9 @@ func (s *site) ports(stream int, l Leg) Ports {
 	p, err := s.call.Local(stream, l)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if l == LegA && s.natted != nil {
+		return s.natted(p)
 	}
 	return p
 }

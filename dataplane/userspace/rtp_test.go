@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -244,5 +245,29 @@ func TestRawRTP(t *testing.T) {
 	s.relay.SetClock(id, 48000)
 	if r := s.relay.Counters(id).RTP[0]; r.Jitter != 0 {
 		t.Errorf("after the clock was set: %+v", r)
+	}
+}
+
+// RTCP on RTP's port, where the other end has it on another, is the handler's.
+// ME-02
+func TestSplitRTCP(t *testing.T) {
+	const rtcp, media = "\x80\xc9\x00\x01\x00\x00\x00\x07", "\x80\x08\x00\x01\x00\x00\x00\x07\x00\x00\x00\x01"
+	for _, split := range []bool{false, true} {
+		s := newSite(t, loopback4, loopback4)
+		f := s.up()
+		f.Key, f.Out = relay.Key{Local: s.out.Local(), Remote: s.peer.addr}, relay.Out{Src: s.listen.Local(), Dst: s.client.addr}
+		f.SplitRTCP = split
+		s.install(f)
+		s.peer.send(s.out.Local(), media)
+		s.peer.send(s.out.Local(), rtcp)
+		s.turn()
+		s.client.receive(s.listen.Local(), media)
+		if split {
+			s.wasHeard(rtcp)
+			s.left(bpf.ReasonControl, 1)
+		} else {
+			s.client.receive(s.listen.Local(), rtcp)
+			s.wasHeard()
+		}
 	}
 }

@@ -142,6 +142,14 @@ var leavings = []leaving{
 	{reason: bpf.ReasonControl, name: "a source's share", frame: of(stun, nil), set: crowded(false)},
 	{reason: bpf.ReasonForwarded, name: "a flow in a crowd", frame: of(u4, nil), set: both(with(up(4, 4), nil), crowded(true))},
 
+	// ME-02: RTCP on RTP's port, where the other end has it on another.
+	{reason: bpf.ReasonControl, name: "RTCP of a flow that leaves it", frame: of(saying(d4, rtcp), nil), set: with(split(4), nil), s1: true},
+	{reason: bpf.ReasonControl, name: "RTCP over IPv6 of a flow that leaves it", frame: of(saying(d6, rtcp), nil), set: with(split(6), nil), s1: true},
+	{reason: bpf.ReasonForwarded, name: "RTCP of a flow that takes it", frame: of(saying(d4, rtcp), nil), set: with(down(4, 4), nil), s1: true},
+	{reason: bpf.ReasonForwarded, name: "RTP of a flow that leaves RTCP", frame: of(saying(d4, rtpPayload(1, 1, 1, 4)), nil), set: with(split(4), nil), s1: true},
+	{reason: bpf.ReasonForwarded, name: "one byte in a flow that leaves RTCP", frame: of(saying(d4, []byte{0x80}), nil), set: with(split(4), nil), s1: true},
+	{reason: bpf.ReasonOwnerDown, name: "RTCP of a flow that leaves it", frame: of(saying(d4, rtcp), nil), set: both(with(split(4), nil), age(2*time.Second)), s1: true},
+
 	{reason: bpf.ReasonPoliced, name: "over the rate", frame: of(bigger(policed(8), 900), nil), set: with(policed(8), use(900)), s1: true},
 
 	{reason: bpf.ReasonHopLimit, name: "1", frame: of(hops(u4, 1), nil), set: with(up(4, 4), nil)},
@@ -153,4 +161,20 @@ var leavings = []leaving{
 	// A flow goes on while its lease lasts, with or without a process.
 	{reason: bpf.ReasonForwarded, name: "without owner", frame: of(u4, nil), set: both(with(up(4, 4), nil), age(29*time.Second))},
 	{reason: bpf.ReasonForwarded, name: "without owner for longer than a lease", frame: of(u4, nil), set: both(with(up(4, 4), nil), age(31*time.Second))},
+}
+
+// rtcp is an empty receiver report (RFC 3550 section 6.4.2).
+var rtcp = []byte{0x80, 201, 0, 1, 0, 0, 0, 7}
+
+// split is a flow that leaves RTCP to the process.
+func split(family int) relay.Flow {
+	f := down(family, family)
+	f.SplitRTCP = true
+	return f
+}
+
+// saying is a datagram with another payload.
+func saying(d datagram, payload []byte) datagram {
+	d.payload = payload
+	return d
 }
