@@ -1,0 +1,65 @@
+package admission_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/control/admission"
+)
+
+// BenchmarkAdmit takes and gives back a call's whole set, from one goroutine and from as many as
+// there are CPUs, all on the same counters. It leaves out what decides the amounts (the dial plan, the
+// way over links). p99-ns is of single admissions with the two readings of the clock in it.
+func BenchmarkAdmit(b *testing.B) {
+	for _, n := range []int{8, 16} {
+		b.Run(fmt.Sprint(n, "-counters"), func(b *testing.B) {
+			a, demand := set(n)
+			b.ReportAllocs()
+			var g admission.Grant
+			for b.Loop() {
+				if a.AdmitTo(&g, demand) != nil {
+					b.Fatal("refused")
+				}
+				g.Release()
+			}
+		})
+		b.Run(fmt.Sprint(n, "-counters-contended"), func(b *testing.B) {
+			a, demand := set(n)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				var g admission.Grant
+				for pb.Next() {
+					if a.AdmitTo(&g, demand) != nil {
+						panic("refused")
+					}
+					g.Release()
+				}
+			})
+		})
+		b.Run(fmt.Sprint(n, "-counters-p99"), func(b *testing.B) {
+			a, demand := set(n)
+			var g admission.Grant
+			took := make([]time.Duration, 0, b.N)
+			for range b.N {
+				start := time.Now()
+				if a.AdmitTo(&g, demand) != nil {
+					b.Fatal("refused")
+				}
+				took = append(took, time.Since(start))
+				g.Release()
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+		})
+	}
+}
+
+func set(n int) (*admission.Admission, []admission.Amount) {
+	var demand []admission.Amount
+	for i := range n {
+		demand = append(demand, admission.Amount{Of: admission.NewCounter(fmt.Sprint(i), 1_000_000), N: 2})
+	}
+	return admission.New(nil), demand
+}
