@@ -53,6 +53,7 @@ func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sock
 	// Who is there, and how each is reached.
 	zonesNow := func() *zones.Directory { return node.router.Snapshot().Zones }
 	p.neighbours = neighbours.New(n, neighbours.Deps{
+		Sender: p.stack.Layer(), Group: p.stack.Group(), Ways: p.stack.Transport(),
 		Names: p.names, Directory: zonesNow, Load: node.load, Resolved: node.resolve,
 		Log: log.Module("signaling.neighbours"),
 	})
@@ -86,7 +87,7 @@ func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sock
 	})
 	p.stack.Use(sip.Parts{
 		Calls: p.calls,
-		Tell:  func(src loop.Source, m *message.Message) { p.neighbours.Tell(p.neighbours.Source(src), m) },
+		Tell:  p.neighbours.Tell,
 	})
 	return p, nil
 }

@@ -24,7 +24,7 @@ func TestACallFromEndToEnd(t *testing.T) {
 					if m.Status() == 200 && m.Method() == message.Invite {
 						ack := request(message.Ack, "1")
 						ack.SetTo(m.To())
-						_ = a.Pass(ack, h)
+						a.Pass(ack, h)
 					}
 				}
 				b.serve = func(s *Server) {

@@ -145,13 +145,11 @@ func (l *Layer) Receive(src loop.Source, m *message.Message) {
 }
 
 // Pass sends a request without a transaction, under a Via of its own: the ACK of a 2xx (RFC 3261 section
-// 13.2.2.4). The message is changed. An error says that there is no way there.
-func (l *Layer) Pass(m *message.Message, h transport.Hop) error {
-	if err := l.pushVia(m, h); err != nil {
-		return err
+// 13.2.2.4). The message is changed. Where there is no way there nobody is told: the 2xx will come again.
+func (l *Layer) Pass(m *message.Message, h transport.Hop) {
+	if l.pushVia(m, h) == nil {
+		l.sender.Send(h, m.Append(nil), nil)
 	}
-	l.sender.Send(h, m.Append(nil), nil)
-	return nil
 }
 
 // Refuse answers a request without a transaction (RFC 3261 section 8.2.7). It may be called on any goroutine.
