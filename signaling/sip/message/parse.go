@@ -61,9 +61,10 @@ func (m *Message) answerable() bool {
 	}
 	top := m.get(via)
 	v, err := ParseVia(top)
-	if err != nil { // its sent-by may be good enough
+	if err != nil { // its sent-by may be good enough, and the source's port the best guess
 		sentBy, _, _ := strings.Cut(top, ";")
 		v, err = ParseVia(sentBy)
+		v.Params = Params{{Name: "rport"}}
 	}
 	m.via = cached[Via]{v, true}
 	return err == nil
