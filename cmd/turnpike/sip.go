@@ -25,51 +25,75 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/neighbours"
 	"turnpike.dev/turnpike/signaling/sip/places"
+	"turnpike.dev/turnpike/signaling/sip/registrar"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
 // phones is SIP on a node: the stack, and the parts that it hands requests to.
 type phones struct {
-	sides      []side
+	node  *node
+	log   *eventlog.Log
+	sides []side
+	own   ownNames
+
 	stack      *sip.Stack
 	names      *locate.Resolver
+	flows      *registrar.Flows
 	neighbours *neighbours.Neighbours
 	guard      *access.Guard
+	places     *places.Finder
+	registrar  *registrar.Registrar
 	media      *rtp.Media
 	calls      *b2bua.B2BUA
 }
 
 // newPhones makes them, from the sockets upwards. Nothing is read before run.
 func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, log *eventlog.Log) (*phones, error) {
-	p := &phones{sides: all, names: locate.New(locating(n, all))}
-	own, err := namesOf(n)
-	if err != nil {
+	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows()}
+	var err error
+	if p.own, err = namesOf(n); err != nil {
 		return nil, err
 	}
-	if p.stack, err = newStack(n, p, own, node, log.Module("signaling.sip")); err != nil {
+	if p.stack, err = p.newStack(n); err != nil {
 		return nil, err
 	}
+	p.surround(ctx, n, nonce)
+	if err := p.carry(n, sockets); err != nil {
+		return nil, err
+	}
+	p.stack.Use(sip.Parts{Calls: p.calls, Registrar: p.registrar, Tell: p.neighbours.Tell})
+	return p, nil
+}
 
-	// Who is there, and how each is reached.
-	zonesNow := func() *zones.Directory { return node.router.Snapshot().Zones }
+// surround makes what knows who is there, who asks, and how each is reached.
+func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
+	node, ways := p.node, p.stack.Transport()
 	p.neighbours = neighbours.New(n, neighbours.Deps{
-		Sender: p.stack.Layer(), Group: p.stack.Group(), Ways: p.stack.Transport(),
-		Names: p.names, Directory: zonesNow, Load: node.load, Resolved: node.resolve,
-		Log: log.Module("signaling.neighbours"),
+		Sender: p.stack.Layer(), Group: p.stack.Group(), Ways: ways, Names: p.names, Passwords: prover{p},
+		Directory: func() *zones.Directory { return node.router.Snapshot().Zones },
+		Load:      node.load, Resolved: node.resolve, Log: p.log.Module("signaling.neighbours"),
 	})
 	p.guard = access.New(n, access.Deps{
-		Sources: p.neighbours, Bindings: node.bound, Flows: noFlows{}, Snapshot: node.router.Snapshot, Roots: node.certificates.Roots,
-		Log: log.Module("signaling.access"), Key: nonce, Own: func() []netip.Addr { return own.addrs },
+		Sources: p.neighbours, Bindings: node.bound, Flows: p.flows, Snapshot: node.router.Snapshot, Roots: node.certificates.Roots,
+		Log: p.log.Module("signaling.access"), Key: nonce, Own: func() []netip.Addr { return p.own.addrs },
 	})
 	node.router.Connect(dialplan.Network{Registrations: node.bound, Health: p.neighbours})
-	way := places.New(ctx, places.Config{
-		Bindings: node.bound, Connections: noFlows{}, Neighbours: p.neighbours, Locator: p.names, Ways: p.stack.Transport(),
+	p.places = places.New(ctx, places.Config{
+		Bindings: node.bound, Connections: p.flows, Neighbours: p.neighbours, Locator: p.names, Ways: ways,
 		Internal: func(a netip.Addr) bool { return p.side(a).internal },
-		Own:      func(a netip.Addr) bool { return slices.Contains(own.addrs, a) },
-		NAT:      func(subzone string) bool { return p.policy(node).NAT(nil, subzone) },
+		Own:      func(a netip.Addr) bool { return slices.Contains(p.own.addrs, a) },
+		NAT:      func(subzone string) bool { return p.policy().NAT(nil, subzone) },
 	})
+	p.registrar = registrar.New(n, registrar.Deps{
+		Table: node.bound, Flows: p.flows, Access: p.guard, Router: node.router, Places: p.places,
+		Sender: p.stack.Layer(), Local: ways.Local, Log: p.log.Module("signaling.registrar"),
+	})
+}
 
-	// Calls, and their media on the relay.
+// carry makes what carries calls, and their media on the relay.
+func (p *phones) carry(n *config.Node, sockets relay.Sockets) (err error) {
+	node := p.node
 	p.media, err = rtp.New(rtp.Config{
 		Table: node.engine, Gate: node.engine, Sockets: sockets,
 		First: n.Media.Ports.Start, Last: n.Media.Ports.End,
@@ -77,23 +101,26 @@ func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sock
 		Silent:  func(owner string) { p.calls.Silent(owner) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("prepare the media of calls: %w", err)
+		return fmt.Errorf("prepare the media of calls: %w", err)
 	}
 	p.calls = b2bua.New(b2bua.Config{
 		Group: p.stack.Group(), Layer: p.stack.Layer(), Local: p.stack.Transport().Local,
-		Access: p.guard, Router: node.router, Places: way, Find: p.names.Find,
-		Media: b2bua.RelayMedia{Media: p.media}, Book: node.calls, Policy: p.policy(node),
+		Access: p.guard, Router: node.router, Places: p.places, Find: p.names.Find,
+		Media: b2bua.RelayMedia{Media: p.media}, Book: node.calls, Policy: p.policy(),
 		Room: func(calls int) bool { return calls < node.running().MaxCalls() },
 	})
-	p.stack.Use(sip.Parts{
-		Calls: p.calls,
-		Tell:  p.neighbours.Tell,
-	})
-	return p, nil
+	return nil
 }
 
+// prover asks the guard, which is made after those who need it.
+type prover struct{ *phones }
+
+// Prove challenges who has not proved an account.
+func (p prover) Prove(t *transaction.Server, account string) bool { return p.guard.Prove(t, account) }
+
 // newStack binds the sockets.
-func newStack(n *config.Node, p *phones, own ownNames, node *node, log *eventlog.Log) (*sip.Stack, error) {
+func (p *phones) newStack(n *config.Node) (*sip.Stack, error) {
+	node, log := p.node, p.log.Module("signaling.sip")
 	failed := func(reason any, kv ...any) {
 		log.Error("SIP Request Failed", append(kv, "Detail", fmt.Sprint(reason, "\n", string(debug.Stack())))...)
 	}
@@ -109,7 +136,7 @@ func newStack(n *config.Node, p *phones, own ownNames, node *node, log *eventlog
 				failed(reason, "Src-ip", src.Remote.Addr(), "Src-port", src.Remote.Port())
 			},
 		},
-		Own:      func(u message.URI) bool { return own.has(u, node.running()) },
+		Own:      func(u message.URI) bool { return p.own.has(u, node.running()) },
 		Panicked: func(reason any) { failed(reason) },
 	})
 	if err != nil {
@@ -128,7 +155,8 @@ func (p *phones) run(ctx context.Context, run *group) {
 // change puts a changed configuration in force.
 func (p *phones) change(u store.Update) {
 	p.neighbours.Change(u.New.Node)
-	p.guard.Change(u.New.Node)
+	p.node.bound.Revoke(p.guard.Change(u.New.Node)) // facts A8
+	p.registrar.Change(u.New.Node)
 	p.names.Use(locating(u.New.Node, p.sides))
 }
 
@@ -136,14 +164,15 @@ func (p *phones) change(u store.Update) {
 func (p *phones) closed(c *loop.Conn) {
 	p.neighbours.Closed(c)
 	p.guard.Closed(c)
+	p.registrar.Closed(c)
 }
 
 // policy is what the configuration says of calls at the moment it is asked.
-func (p *phones) policy(node *node) b2bua.NodePolicy {
+func (p *phones) policy() b2bua.NodePolicy {
 	return b2bua.NodePolicy{
-		Node: node.running,
+		Node: p.node.running,
 		StaticNAT: func(a netip.Addr) netip.Addr {
-			in := node.running().Interfaces
+			in := p.node.running().Interfaces
 			if nat := in.StaticNAT(); nat.IsValid() && nat.Is4() == a.Is4() && p.side(a).name == in.Relay() {
 				return nat
 			}
@@ -161,12 +190,6 @@ func (p *phones) side(a netip.Addr) side {
 	}
 	return p.sides[i]
 }
-
-// noFlows stands for the registrar until there is one.
-type noFlows struct{}
-
-func (noFlows) Flow(*loop.Conn) uint64 { return 0 }
-func (noFlows) Conn(uint64) *loop.Conn { return nil }
 
 // sipOn returns every address of every side with a port that is on.
 func sipOn(all []side, port config.Port) []netip.AddrPort {
