@@ -16,7 +16,7 @@ type exchange struct {
 	server   *transaction.Server
 	client   *transaction.Client
 	offered  bool // the request has an offer
-	answers  bool // or the answer to one
+	answers  bool // INVITE: the offer came in a reliable response, and the answer in its PRACK
 	done     bool // the request is answered
 	acked    bool // INVITE: the 2xx has its ACK, or will have it
 	timer    dialog.Session
@@ -202,7 +202,7 @@ func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	out := message.NewResponse(x.server.Request(), m.Status(), m.Reason())
 	l.answering(out, m)
 	x.agreed(out, m)
-	text, err := l.pair.translate(m, x.to.name, x.offered)
+	text, err := x.final(m)
 	if err != nil {
 		x.acked = true
 		x.to.ack(seq, nil)
@@ -213,11 +213,20 @@ func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	if text != nil {
 		out.SetBody(sdpType, text)
 	}
-	if x.offered {
+	owed := x.media().waits(x.to.name)
+	if !owed {
 		x.acked = true
 		x.to.ack(seq, nil)
 	}
-	l.accept(x.server, out, seq, !x.offered)
+	l.accept(x.server, out, seq, owed)
+}
+
+// final is what the description in the 2xx of a re-INVITE becomes; see call.final.
+func (x *exchange) final(m *message.Message) ([]byte, error) {
+	if !x.offered && x.answers {
+		return nil, nil
+	}
+	return x.from.pair.translate(m, x.to.name, x.offered)
 }
 
 // agreed answers the session timer of a request, and takes what the other end says of ours
@@ -307,18 +316,17 @@ func (l *leg) prackCame(t *transaction.Server) {
 			return false
 		}
 		if text != nil {
-			l.pair.fork.media.offer = nil
 			req.SetBody(sdpType, text)
+			if l.invited != nil {
+				l.invited.answers = true
+			}
 		}
 		return true
 	})
 }
 
 // owesAnswer: the other end's offer, in a response, has no answer yet.
-func (l *leg) owesAnswer() bool {
-	m := l.pair.fork.media
-	return m.offer != nil && m.from != l.name && l.call.offer == nil
-}
+func (l *leg) owesAnswer() bool { return l.pair.fork.media.waits(l.other().name) }
 
 // referCame: REFER by policy (RFC 3515).
 func (l *leg) referCame(t *transaction.Server) {

@@ -11,7 +11,6 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
-	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
 // fork is one target that is rung: an INVITE of ours, to one place after the other until
@@ -264,7 +263,7 @@ func (f *fork) accepted(m *message.Message) {
 		f.failed(unreachable)
 		return
 	}
-	f.finish()
+	f.leave()
 	f.call.answered(p, m)
 }
 
@@ -306,17 +305,19 @@ func (f *fork) cancel() {
 	}
 }
 
-// finish takes the fork out of its call's. The dialogs of one that did not win are over
-// with its final response (RFC 3261 section 12.3).
-func (f *fork) finish() {
+// leave takes the fork out of its call's.
+func (f *fork) leave() {
 	f.state = ended
 	f.patience.Stop()
-	c := f.call
-	c.forks = slices.DeleteFunc(c.forks, func(o *fork) bool { return o == f })
-	if c.phase == over || c.won != nil && c.won.fork != f {
-		f.drop()
-	}
-	c.tidy()
+	f.call.forks = slices.DeleteFunc(f.call.forks, func(o *fork) bool { return o == f })
+}
+
+// finish ends a fork that did not win: its dialogs are over with its final response (RFC
+// 3261 section 12.3).
+func (f *fork) finish() {
+	f.leave()
+	f.drop()
+	f.call.tidy()
 }
 
 // drop forgets early dialogs and the media of a fork that does not win.
@@ -356,9 +357,6 @@ func (f *fork) end2xx(cl *transaction.Client) {
 		f.finish()
 	}
 }
-
-// hopOf is where a dialog that a fork made begins.
-func (f *fork) hopOf() transport.Hop { return f.place.Hop }
 
 // forkEnded is told what came of a fork that has no dialog: its final response, or what
 // stands in for it. When it was the last one, the next group is rung (RFC 3261 section 16.7).

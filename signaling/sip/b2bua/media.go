@@ -48,6 +48,8 @@ type media struct {
 
 	offer  *sdp.Session // the last one
 	from   rtp.Leg      // who made it
+	open   bool         // it has no answer yet
+	by     *pair        // whose answer is in force
 	known  int          // streams that an answer has set
 	secure bool
 	told   [2][]byte // what each end was told last
@@ -79,7 +81,7 @@ func (c *call) openMedia(b *end) *media {
 // offered returns what the other end is told of an offer of leg from.
 func (m *media) offered(d *description, from rtp.Leg) ([]byte, error) {
 	if m.relay == nil {
-		m.offer, m.from = d.session, from
+		m.offer, m.from, m.open = d.session, from, true
 		return m.direct(d.session, from.Other()), nil
 	}
 	if !d.session.Usable() && m.known == 0 {
@@ -89,24 +91,30 @@ func (m *media) offered(d *description, from rtp.Leg) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.offer, m.from = d.session, from
+	m.offer, m.from, m.open = d.session, from, true
 	return text, nil
 }
 
-// answered returns what the offerer is told of the answer that leg from made, and puts the
-// streams in force. An answer that comes again is not looked at again.
-func (m *media) answered(d *description, from rtp.Leg) ([]byte, error) {
+// answered returns what the offerer is told of the answer that leg from of a pair made, and
+// puts the streams in force. Of several dialogs of one fork the first to answer is heard
+// until another one is the call: final.
+func (m *media) answered(d *description, from rtp.Leg, p *pair, final bool) ([]byte, error) {
 	m.learn(d.session)
 	if m.relay == nil {
+		m.open = false
 		return m.direct(d.session, from.Other()), nil
 	}
-	if m.offer != nil && m.from != from {
+	if m.offer != nil && m.from != from && (m.open || final && m.by != p) {
 		if err := m.apply(m.offer.Streams(), d.session.Streams(), from); err != nil {
 			return nil, err
 		}
+		m.open, m.by = false, p
 	}
 	return m.rewrite(d.session, from.Other())
 }
+
+// waits reports whether an offer of a leg has no answer yet.
+func (m *media) waits(from rtp.Leg) bool { return m.open && m.from == from }
 
 // rewrite puts our addresses for leg to into a description.
 func (m *media) rewrite(s *sdp.Session, to rtp.Leg) ([]byte, error) {
@@ -171,7 +179,7 @@ func (m *media) refused() {
 			m.relay.Close(i)
 		}
 	}
-	m.offer = nil
+	m.offer, m.open = nil, false
 }
 
 // release ends the media; the figures are final. Only the first call returns them.

@@ -114,7 +114,7 @@ func (p *pair) translate(m *message.Message, from rtp.Leg, answer bool) ([]byte,
 		return nil, err
 	}
 	if answer {
-		return p.fork.media.answered(d, from)
+		return p.fork.media.answered(d, from, p, p.call.won == p)
 	}
 	return p.fork.media.offered(d, from)
 }
@@ -123,13 +123,14 @@ func (p *pair) translate(m *message.Message, from rtp.Leg, answer bool) ([]byte,
 func (c *call) answered(p *pair, m *message.Message) {
 	p.b.d.Confirm(m)
 	p.b.updates = allows(m, message.Update)
+	c.won = p
 	seq, _ := p.fork.invite.CSeq()
-	delayed := c.offer == nil
-	text, err := p.translate(m, legB, !delayed)
-	if err != nil || text == nil && !c.bodyless(m) {
+	text, err := c.final(p, m)
+	if err != nil {
 		p.b.ack(seq, nil)
 		p.b.bye(c.because)
 		c.won = nil
+		p.fork.drop()
 		c.conclude(500, byNoMedia.cause, func() { c.server.Reply(500, "Media Cannot Be Relayed") })
 		return
 	}
@@ -141,17 +142,24 @@ func (c *call) answered(p *pair, m *message.Message) {
 		out.SetBody(sdpType, text)
 	}
 	p.a.d.State = dialog.Confirmed
-	if !delayed {
+	owed := p.fork.media.waits(legB)
+	if !owed {
 		p.b.ack(seq, nil)
 	}
-	p.a.accept(c.server, out, seq, delayed)
+	p.a.accept(c.server, out, seq, owed)
 	p.a.refreshed(c.timer, dialog.UAS)
 	p.b.refreshed(dialog.Agreed(m), dialog.UAC)
 }
 
-// bodyless: a 2xx without a description is none of ours to refuse. It is wrong (RFC 3261
-// section 13.2.1), and the ends may say so.
-func (c *call) bodyless(*message.Message) bool { return true }
+// final is what the caller gets of the description in the 2xx of its INVITE: the answer, or
+// the offer where it made none, unless a reliable response had that (RFC 3262 section 5).
+func (c *call) final(p *pair, m *message.Message) ([]byte, error) {
+	had := p.fork.media.offer != nil && !p.fork.media.open
+	if c.offer == nil && had {
+		return nil, nil
+	}
+	return p.translate(m, legB, c.offer != nil)
+}
 
 // win makes a pair the call: the other forks and dialogs are over.
 func (c *call) win(p *pair) {

@@ -200,6 +200,13 @@ func (r *rig) take(at netip.AddrPort) *message.Message {
 	for len(r.inbox[at]) > 0 {
 		m := r.inbox[at][0]
 		r.inbox[at] = slices.Delete(r.inbox[at], 0, 1)
+		if m.IsRequest() && m.Method() != message.Ack {
+			k := m.Via().Branch() + string(m.Method())
+			if r.taken[k] {
+				continue // sent again
+			}
+			r.taken[k] = true
+		}
 		if m.Status() != 100 {
 			return m
 		}

@@ -71,7 +71,7 @@ type rig struct {
 	mu     sync.Mutex
 	inbox  map[netip.AddrPort][]*message.Message
 	ladder []string
-	names  map[string]string // of tags, Call-IDs and branches
+	taken  map[string]bool // requests, by branch and method
 	quiet  bool
 }
 
@@ -94,7 +94,7 @@ func inRig(t *testing.T, f func(r *rig)) {
 func newRig(t testing.TB) *rig {
 	r := &rig{
 		t: t, book: calls.New(calls.Config{Trace: true}), relay: &fakeRelay{next: 36000}, start: time.Now(),
-		inbox: map[netip.AddrPort][]*message.Message{}, names: map[string]string{},
+		inbox: map[netip.AddrPort][]*message.Message{}, taken: map[string]bool{},
 		hops: map[string][]netip.AddrPort{}, limit: dialog.Limits{Time: 30 * time.Minute, Min: 90 * time.Second},
 	}
 	r.who = access.Caller{Zone: &zones.Zone{Name: "out", Type: zones.Neighbour, SIP: true}, Trusted: true}
