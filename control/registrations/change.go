@@ -27,15 +27,16 @@ func (t *Table) Update(name string, change func(now time.Time, have []*Binding) 
 func (t *Table) update(name string, now time.Time, change func(time.Time, []*Binding) (Changes, error)) ([]*Binding, []Event, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	gone := t.sweep(now) // what expired a moment ago is in nobody's way
 	c, err := change(now, t.of(name, now))
 	if err != nil {
-		return nil, nil, err
+		return nil, gone, err
 	}
 	events, err := t.apply(name, now, c)
 	if err != nil {
-		return nil, nil, err
+		return nil, gone, err
 	}
-	return t.of(name, now), events, nil
+	return t.of(name, now), append(gone, events...), nil
 }
 
 // apply checks everything before it changes anything.
@@ -51,16 +52,16 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 		}
 	}
 	if added := local + proxied; added > 0 {
-		if len(t.of(name, now))-len(c.Remove)+added > MaxContacts {
+		if len(t.byName[name])-len(c.Remove)+added > MaxContacts {
 			return nil, ErrMany
 		}
-		if !t.room(now, local, proxied) {
+		if !t.room(local, proxied) {
 			return nil, ErrFull
 		}
 	}
 	var events []Event
 	for _, id := range c.Remove {
-		if e := t.byID[id]; e != nil && slices.Contains(t.byName[name], e) {
+		if e := t.byID[id]; e != nil && slices.Contains(t.byName[name], e) { // of this name, or nothing
 			events = append(events, Event{t.drop(e), c.Why})
 		}
 	}
@@ -73,28 +74,31 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 }
 
 // room says whether so many more fit (CA-01), and raises the alarm where they do not
-// (CA-04). What expired a moment ago does not count.
-func (t *Table) room(now time.Time, local, proxied int) bool {
+// (CA-04).
+func (t *Table) room(local, proxied int) bool {
 	limits := t.cfg.Limits()
-	fits := func() bool {
-		return (limits.Local == 0 || local == 0 || t.counts.Local+local <= limits.Local) &&
-			(limits.Proxied == 0 || proxied == 0 || t.counts.Proxied+proxied <= limits.Proxied)
-	}
-	if fits() {
+	if (limits.Local == 0 || local == 0 || t.counts.Local+local <= limits.Local) &&
+		(limits.Proxied == 0 || proxied == 0 || t.counts.Proxied+proxied <= limits.Proxied) {
 		return true
-	}
-	if t.due.any(now) {
-		t.sweep(now)
-		if fits() {
-			return true
-		}
 	}
 	t.counts.Refused++
 	if !t.full && t.cfg.Alarms != nil {
-		t.full = true
 		t.cfg.Alarms.Raise(alarmFull, "", ErrFull.Error())
 	}
+	t.full = true
 	return false
+}
+
+// settle lowers the alarm when there is room again.
+func (t *Table) settle() {
+	limits := t.cfg.Limits()
+	if !t.full || limits.Local != 0 && t.counts.Local >= limits.Local || limits.Proxied != 0 && t.counts.Proxied >= limits.Proxied {
+		return
+	}
+	t.full = false
+	if t.cfg.Alarms != nil {
+		t.cfg.Alarms.Lower(alarmFull, "")
+	}
 }
 
 // put stores a binding and says whether it is a new one.
@@ -167,11 +171,7 @@ func (t *Table) expire() {
 	now := time.Now()
 	t.mu.Lock()
 	gone := t.sweep(now)
-	limits := t.cfg.Limits()
-	if t.full && (limits.Local == 0 || t.counts.Local < limits.Local) && (limits.Proxied == 0 || t.counts.Proxied < limits.Proxied) {
-		t.full = false
-		t.cfg.Alarms.Lower(alarmFull, "")
-	}
+	t.settle()
 	t.mu.Unlock()
 	t.tell(gone)
 }
