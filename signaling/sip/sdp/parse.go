@@ -81,6 +81,7 @@ func control(l string) bool {
 func (s *Session) describe() error {
 	outer := scope{send: true, receive: true}
 	outer.read(s.head)
+	s.kbps = outer.kbps
 	slides := map[string]bool{} // labels that BFCP speaks of
 	s.streams = make([]Stream, len(s.media))
 	for i, section := range s.media {
@@ -89,7 +90,7 @@ func (s *Session) describe() error {
 			return fmt.Errorf("%w: m=%s is no media line", ErrSyntax, clip(section[0].value))
 		}
 		inner := outer
-		inner.ssrcs, inner.floors = nil, nil
+		inner.ssrcs, inner.floors, inner.kbps, inner.tias = nil, nil, 0, false
 		inner.read(section[1:])
 		s.streams[i] = inner.stream(m)
 		for _, label := range inner.floors {

@@ -58,7 +58,8 @@ type Stream struct {
 	Remote rtp.Remote
 	// Kbps is what that party wants to receive at most (b=TIAS or b=AS); 0: it does not say.
 	Kbps uint32
-	// Rejected: its port is 0.
+	// Rejected: its port is 0. That also is what becomes of a stream that could only share
+	// the port of another one (a=bundle-only, RFC 9143).
 	Rejected bool
 	// Supported: this node can relay it; otherwise Why says what it lacks, in words for
 	// the log.
@@ -89,7 +90,12 @@ type Session struct {
 	head    []line   // up to the first m-line
 	media   [][]line // each begins with its m-line
 	streams []Stream
+	kbps    uint32
 }
+
+// Kbps is what the party wants to receive at most in all streams together; 0: it does not
+// say.
+func (s *Session) Kbps() uint32 { return s.kbps }
 
 // Streams returns the streams in the order of their m-lines.
 func (s *Session) Streams() []Stream { return s.streams }

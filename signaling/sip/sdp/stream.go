@@ -34,7 +34,6 @@ type scope struct {
 	send, receive  bool
 	mux, ice       bool
 	crypto, finger bool
-	bundled        bool // bundle-only (RFC 9143): port 0 does not reject it
 	rtcp           string
 	label, content string
 	kbps           uint32
@@ -94,8 +93,6 @@ func (c *scope) attribute(name, value string) {
 		c.crypto = true
 	case "fingerprint":
 		c.finger = true
-	case "bundle-only":
-		c.bundled = true
 	case "label":
 		c.label = value
 	case "content":
@@ -138,7 +135,7 @@ func (c *scope) floor(value string) {
 func (c *scope) stream(m mediaLine) Stream {
 	s := Stream{
 		Media: m.media, Proto: m.proto, Label: c.label, Content: c.content, Kbps: c.kbps,
-		Rejected: m.port == 0 && !c.bundled, ICE: c.ice,
+		Rejected: m.port == 0, ICE: c.ice,
 		Secure: strings.Contains(strings.ToUpper(m.proto), "SAVP") && (c.crypto || c.finger),
 	}
 	var clock uint32
