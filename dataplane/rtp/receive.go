@@ -41,7 +41,7 @@ func (s *stream) judge(l Leg, n lane, sender netip.AddrPort, p packet, size int,
 	}
 	t := &leg.latch[n]
 	if t.asks(sender, t.rank(sender, p)) {
-		t.heard(s.carried(l, n).LastSeen)
+		t.heard(s.flowed(l, n))
 	}
 	switch t.take(sender, p, now) {
 	case drop:

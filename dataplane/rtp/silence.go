@@ -107,7 +107,7 @@ func (s *stream) lookAtLatches(now time.Time) {
 			}
 			t := &leg.latch[n]
 			if t.since.IsZero() {
-				t.heard(s.carried(Leg(l), n).LastSeen)
+				t.heard(s.flowed(Leg(l), n))
 			}
 			waiting = waiting || t.open(now)
 		}

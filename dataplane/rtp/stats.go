@@ -57,6 +57,16 @@ func (s *stream) carried(l Leg, n lane) record {
 	return r
 }
 
+// flowed is when a flow last carried a packet of the source that leg l's latch believes.
+func (s *stream) flowed(l Leg, n lane) time.Time {
+	if p := &s.pairs[n]; p.installed {
+		if info, err := s.call.media.cfg.Table.Stats(p.id); err == nil {
+			return info.Stats[l].LastSeen
+		}
+	}
+	return time.Time{}
+}
+
 // figures are a stream's, for a call's record.
 func (s *stream) figures() Stream {
 	a, b := s.carried(LegA, laneRTP), s.carried(LegB, laneRTP)

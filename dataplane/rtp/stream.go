@@ -150,9 +150,7 @@ func (s *stream) signal(l Leg, r Remote, now time.Time) {
 	}
 	for n, at := range [lanes]netip.AddrPort{r.RTP, r.RTCP} {
 		t := &leg.latch[n]
-		if t.src.IsValid() {
-			t.heard(s.carried(l, lane(n)).LastSeen)
-		}
+		t.heard(s.flowed(l, lane(n)))
 		t.signal(at, r.From, r.SSRCs, now)
 	}
 }
