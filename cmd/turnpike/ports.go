@@ -14,6 +14,26 @@ import (
 
 const ipv4Sysctl = "/proc/sys/net/ipv4/"
 
+// mediaPorts are the ports that packets of media come to.
+func mediaPorts(n *config.Node) []config.PortRange {
+	var all []config.PortRange
+	if n.TURN.Mode {
+		all = append(all, n.TURN.MediaPorts)
+	}
+	if n.SIP.Mode {
+		all = append(all, n.Media.Ports)
+	}
+	return all
+}
+
+// mediaSockets is how many sockets calls take, each with a stream of RTP and RTCP on both sides.
+func mediaSockets(n *config.Node) int {
+	if !n.SIP.Mode {
+		return 0
+	}
+	return 4 * n.MaxCalls()
+}
+
 // reservePorts keeps the kernel from giving relay ports to other programs that ask
 // for any port. Nothing is to do where its range for those is elsewhere.
 func reservePorts(r config.PortRange) error {
@@ -51,7 +71,7 @@ func enoughFiles(relays int) error {
 		return fmt.Errorf("read the limit of open files: %w", err)
 	}
 	if need := uint64(relays + spareFiles); limit.Max < need {
-		return fmt.Errorf("%d open files are allowed, %d relays need %d: raise it with LimitNOFILE= or `ulimit -n`", limit.Max, relays, need)
+		return fmt.Errorf("%d open files are allowed, %d sockets of media need %d: raise it with LimitNOFILE= or `ulimit -n`", limit.Max, relays, need)
 	}
 	return nil
 }

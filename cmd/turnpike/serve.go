@@ -147,10 +147,12 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	engine := newEngine(kernel, whyNot, process)
 	node.attach(engine, kernel, whyNot, process)
 	node.notify("STATUS=starting: taking over what an earlier process left")
-	if err := reservePorts(n.TURN.MediaPorts); err != nil {
-		node.note("relay ports are not reserved: " + err.Error())
+	for _, ports := range mediaPorts(n) {
+		if err := reservePorts(ports); err != nil {
+			node.note("media ports are not reserved: " + err.Error())
+		}
 	}
-	if err := enoughFiles(n.MaxRelays()); err != nil {
+	if err := enoughFiles(n.MaxRelays() + mediaSockets(n)); err != nil {
 		node.note(err.Error())
 	}
 
@@ -209,7 +211,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 }
 
 // maxFlows leaves each relay several channels.
-func maxFlows(n *config.Node) int { return max(65536, 4*n.MaxRelays()) }
+func maxFlows(n *config.Node) int { return max(65536, 4*n.MaxRelays()+2*mediaSockets(n)) }
 
 // openKernel opens the kernel's relay, or returns why there is none.
 func openKernel(n *config.Node) (*xdp.Backend, string) {
