@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/peers"
 	"turnpike.dev/turnpike/perf/report"
 )
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer alone.Close() //nolint:errcheck // ends with the process at the latest
-	defer comeFirst()()
+	defer lab.ComeFirst()()
 	b := newBench(opts, args, stdout)
 	switch {
 	case b.wants(floodPart):

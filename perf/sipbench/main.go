@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/report"
 )
 
@@ -38,6 +39,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer lab.ComeFirst()()
 	now := time.Now()
 	b := &bench{options: o, start: now, stdout: stdout, report: report.New(append([]string{filepath.Base(args[0])}, args[1:]...), now)}
 	b.report.SIP = &report.SIP{}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 // autogroup is where a session's share of the processors is set (sched(7)).
 const autogroup = "/proc/self/autogroup"
 
-// comeFirst gives everything that is measured a larger share of the processors than
+// ComeFirst gives everything that is measured a larger share of the processors than
 // other programs have, and returns how to undo that. Nice values do not: with
 // autogroups, which are the rule, they count only among the processes of one
 // session. Those of this one compete with each other as before.
-func comeFirst() (undo func()) {
+func ComeFirst() (undo func()) {
 	enabled, err := os.ReadFile("/proc/sys/kernel/sched_autogroup_enabled")
 	if err != nil || !bytes.HasPrefix(enabled, []byte("1")) {
 		return func() {}
