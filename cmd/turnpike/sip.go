@@ -62,7 +62,7 @@ func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sock
 	if err := p.carry(n, sockets); err != nil {
 		return nil, err
 	}
-	p.stack.Use(sip.Parts{Calls: p.calls, Registrar: p.registrar, Tell: p.neighbours.Tell})
+	p.stack.Use(sip.Parts{Calls: p.calls, Registrar: p.registrar, Login: p.neighbours.Login, Tell: p.neighbours.Tell})
 	return p, nil
 }
 
@@ -124,9 +124,12 @@ func (p *phones) newStack(n *config.Node) (*sip.Stack, error) {
 	failed := func(reason any, kv ...any) {
 		log.Error("SIP Request Failed", append(kv, "Detail", fmt.Sprint(reason, "\n", string(debug.Stack())))...)
 	}
+	tcpZones, tlsZones := neighbours.Listen(n) // a traversal server zone has a port of its own
 	s, err := sip.New(sip.Config{
 		Transport: transport.Config{
-			UDP: sipOn(p.sides, n.SIP.UDP), TCP: sipOn(p.sides, n.SIP.TCP), TLS: sipOn(p.sides, n.SIP.TLS),
+			UDP:         sipOn(p.sides, n.SIP.UDP),
+			TCP:         append(sipOn(p.sides, n.SIP.TCP), listenOn(p.sides, tcpZones...)...),
+			TLS:         append(sipOn(p.sides, n.SIP.TLS), listenOn(p.sides, tlsZones...)...),
 			Certificate: func() (*tls.Certificate, error) { return node.certificates.Server(), nil },
 			Roots:       node.certificates.Roots,
 			AskClients:  true,
@@ -227,6 +230,8 @@ func namesOf(n *config.Node) (ownNames, error) {
 			own.ports = append(own.ports, uint16(p))
 		}
 	}
+	tcp, tls := neighbours.Listen(n)
+	own.ports = append(append(own.ports, tcp...), tls...)
 	return own, err
 }
 

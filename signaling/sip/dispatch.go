@@ -25,6 +25,9 @@ var understood = []string{"100rel", "timer", "path", "outbound", "replaces", "no
 // Request is a new request (transaction.Core).
 func (s *Stack) Request(t *transaction.Server) {
 	m := t.Request()
+	if s.parts.Login != nil && s.parts.Login(t) {
+		return
+	}
 	if m.To().Tag() != "" {
 		s.within(t)
 		return

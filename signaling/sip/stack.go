@@ -49,6 +49,9 @@ type Parts struct {
 	Calls     Calls
 	Registrar Registrar
 	Proxy     Proxy
+	// Login takes requests of those who have to say who they are before anything else: true when it
+	// answered (neighbours.Neighbours).
+	Login func(t *transaction.Server) bool
 	// Tell adds to an answer to OPTIONS how the node is (neighbours.Neighbours).
 	Tell func(src loop.Source, answer *message.Message)
 }
