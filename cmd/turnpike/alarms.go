@@ -62,6 +62,21 @@ func (n *node) tellCapacity(u api.Usage) {
 	n.tell(alarmRelaysFull, u.Limit > 0 && u.Used >= u.Limit, detail)
 }
 
+const (
+	alarmPorts = 45019
+	// portsPerCall is what a call with video may take: a pair on each side for each of six
+	// streams, twice over while it is moved (facts A4).
+	portsPerCall = 48
+)
+
+// tellPorts says whether the media ports are enough for the calls of the platform.
+func (n *node) tellPorts() {
+	c := n.running()
+	have, need := int(c.Media.Ports.End)-int(c.Media.Ports.Start)+1, portsPerCall*c.System.Platform.Limits().VideoCalls
+	n.tell(alarmPorts, bool(c.SIP.Mode) && have < need,
+		fmt.Sprintf("media.ports has %d ports; %d video calls may take %d", have, c.System.Platform.Limits().VideoCalls, need))
+}
+
 // tell raises an alarm while it is wanted and lowers it otherwise.
 func (n *node) tell(number int, stands bool, detail string) {
 	if n.board == nil {

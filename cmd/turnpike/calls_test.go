@@ -2,17 +2,23 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/cli"
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/registrations"
@@ -202,5 +208,59 @@ func TestXCalls(t *testing.T) {
 	}
 	if left := n.bound.List(); len(left) != 1 {
 		t.Errorf("%d registrations are left", len(left))
+	}
+}
+
+// CA-04: the last registration that fits raises the alarm; when one leaves it goes.
+func TestRegistrationCapacity(t *testing.T) { synctest.Test(t, registrationCapacity) }
+
+func registrationCapacity(t *testing.T) {
+	n := storedNode(t, office, t.TempDir())
+	n.config = n.config.Clone()
+	n.config.System.Platform, n.config.Registrations.Max, n.config.Calls.Records = config.PlatformCustom, 2, "off"
+	if _, err := n.carry(n.config, &stateDir{path: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	stands := func() bool {
+		return slices.ContainsFunc(n.board.List(), func(a alarms.Alarm) bool { return a.Number == 30030 && a.Stands() })
+	}
+	register(t, n, "a@example.test", "udp")
+	register(t, n, "b@example.test", "udp")
+	_, err := n.bound.Update("c@example.test", func(now time.Time, _ []*registrations.Binding) (registrations.Changes, error) {
+		return registrations.Changes{Put: []registrations.Binding{{Protocol: dialplan.SIP, AOR: "c@example.test", Contact: "sip:c", Expires: now.Add(time.Hour)}}}, nil
+	})
+	if !errors.Is(err, registrations.ErrFull) || !stands() {
+		t.Errorf("one too many: %v, the alarm stands: %t", err, stands())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- n.bound.Run(ctx) }()
+	if err := n.RemoveRegistration("1", "test"); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(time.Minute) // of the bubble: until the table is looked through
+	if stands() {
+		t.Error("one left, and the alarm stands")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMediaPorts(t *testing.T) {
+	n := storedNode(t, office, t.TempDir())
+	for _, test := range []struct {
+		mode   config.Switch
+		end    uint16
+		stands bool
+	}{{true, 59999, false}, {true, 59997, true}, {false, 59997, false}} {
+		n.config = n.config.Clone()
+		n.config.System.Platform, n.config.SIP.Mode, n.config.Media.Ports.End = config.PlatformLarge, test.mode, test.end
+		n.tellPorts()
+		stands := slices.ContainsFunc(n.board.List(), func(a alarms.Alarm) bool { return a.Number == alarmPorts && a.Stands() })
+		if stands != test.stands {
+			t.Errorf("%+v: the alarm stands: %t", test, stands)
+		}
 	}
 }

@@ -30,6 +30,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 		s.Unsent = n.unsent.add(n.syslog.Status())
 	}
 	n.addTURN(&s)
+	n.addSIP(&s)
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {
 		s.Exits = append(s.Exits, metrics.Exit{Path: r.Path, Reason: r.Reason, Verdict: r.Verdict, Packets: r.Packets})

@@ -19,6 +19,7 @@ func (n *node) watch(ctx context.Context) error {
 		st := n.Status()
 		n.tellDegraded(st.Degraded)
 		n.tellCapacity(st.Relays)
+		n.tellPorts()
 		n.tellManager(ctx, st)
 		select {
 		case <-ctx.Done():

@@ -14,6 +14,8 @@ func capacityKinds() []Kind {
 	relaysNear.DependsOn = []int{relaysFull.Number}
 	relaysNear.Proof = "cmd/turnpike TestRelayCapacity"
 	relaysFull.Proof = relaysNear.Proof
+	bindingsFull := at(30030, "registrations on this node", physical, 0)
+	bindingsFull.Proof = "cmd/turnpike TestRegistrationCapacity"
 	return []Kind{
 		near(30001, "traversal calls", licensed, 6),
 		near(30002, "traversal calls", physical, 6),
@@ -32,7 +34,7 @@ func capacityKinds() []Kind {
 		at(30027, "registrations on a peer", physical, 7),
 		at(30028, "room systems", licensed, 6),
 		near(30029, "desktop systems", licensed, 6),
-		at(30030, "registrations on this node", physical, 5),
+		bindingsFull,
 		at(30031, "desktop systems", licensed, 6),
 		near(30047, "encrypted sessions", licensed, 6),
 		at(30048, "encrypted sessions", licensed, 6),

@@ -40,6 +40,6 @@ func configurationKinds() []Kind {
 		link(45006, "between the Default Subzone and the Default Zone"),
 		link(45007, "between the Default Subzone and the Cluster Subzone"),
 		link(45008, "between the Traversal Subzone and the Default Zone"),
-		{Number: 45019, Severity: Warning, Title: "Insufficient media ports", Text: "There are fewer media ports than the calls of this platform need: new calls may find none.", Remedy: "Widen the range of media ports, in even and odd pairs, and restart.", Issue: 5},
+		{Number: 45019, Severity: Warning, Title: "Insufficient media ports", Text: "There are fewer media ports than the calls of this platform need: new calls may find none.", Remedy: "Widen the range of media ports, in even and odd pairs, and restart.", Proof: "cmd/turnpike TestMediaPorts"},
 	}
 }

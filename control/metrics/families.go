@@ -28,6 +28,8 @@ func describe() []metric {
 			}
 		}, "severity", "state"))
 	families = append(families, describeTURN()...)
+	families = append(families, describeSIP()...)
+	families = append(families, describeCalls()...)
 	families = append(families, describeDataplane()...)
 	families = append(families, describeKernel()...)
 	families = append(families, describeMachine()...)

@@ -55,6 +55,10 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.source.Snapshot()
 	for _, m := range c.metrics {
+		if m.collect != nil {
+			ch <- m.collect(s)
+			continue
+		}
 		m.read(s, func(value float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
 		})
@@ -64,7 +68,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 // Family is a metric as an operator's page lists it.
 type Family struct {
 	Name, Help string
-	Kind       string // gauge or counter
+	Kind       string // gauge, counter or histogram
 	Labels     []string
 }
 
@@ -83,7 +87,8 @@ func Labels() map[string]int {
 	return map[string]int{
 		"version": 1, "go": 1, "transport": 3, "method": 16, "code": 64, "path": 2, "direction": 2, "way": 2,
 		"reason": 64, "cause": 8, "verdict": 3, "interface": 4, "mode": 3, "map": 16, "level": 4, "why": 4,
-		"severity": 8, "state": 2, "over": 2, "queue": maxQueues,
+		"severity": 8, "state": 4, "over": 2, "queue": maxQueues,
+		"class": 8, "kind": 16, "le": 16,
 	}
 }
 
@@ -93,6 +98,8 @@ type metric struct {
 	desc   *prometheus.Desc
 	kind   prometheus.ValueType
 	read   func(Snapshot, emit)
+	// collect stands instead of read where a family is more than one value a label.
+	collect func(Snapshot) prometheus.Metric
 }
 
 // emit gives out one sample with the values of the family's labels.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/dataplane/relay"
@@ -32,6 +33,14 @@ func full() snapshot {
 		Carried: []Carried{
 			{"xdp", "up", relay.Carried{Packets: 1, Bytes: 2, Policed: 3}},
 			{"userspace", "down", relay.Carried{Packets: 4, Bytes: 5, Policed: 6}},
+		},
+		SIP: SIP{
+			Requests: map[string]uint64{"INVITE": 21}, Answers: map[string]uint64{"2xx": 22}, Messages: map[string]uint64{"tls": 23},
+			Transactions: map[string]int{"server": 24}, Refused: map[string]uint64{"rate": 25}, Dialogs: 26,
+		},
+		Calls: calls.Stats{
+			Running: map[calls.State]int{calls.Connected: 27}, Ended: map[calls.Kind]uint64{calls.Completed: 28},
+			Setup: calls.Histogram{Buckets: map[float64]uint64{1: 29}, Count: 30, Sum: 31},
 		},
 		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},
@@ -110,6 +119,11 @@ func TestHandler(t *testing.T) {
 		`turnpike_turn_allocations{transport="udp"} 2`,
 		`turnpike_ready 1`,
 		`turnpike_draining 0`,
+		`turnpike_sip_requests_total{method="INVITE"} 21`,
+		`turnpike_sip_calls{state="connected"} 27`,
+		`turnpike_sip_calls_ended_total{kind="completed"} 28`,
+		`turnpike_sip_call_setup_seconds_bucket{le="1"} 29`,
+		`turnpike_sip_call_setup_seconds_count 30`,
 		`process_open_fds`,
 	} {
 		if !strings.Contains(string(body), want) {

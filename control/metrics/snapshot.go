@@ -3,8 +3,10 @@ package metrics
 import (
 	"time"
 
+	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
 )
@@ -19,6 +21,13 @@ type Snapshot struct {
 	TURN        turn.Stats
 	RelayLimit  int
 	Allocations map[string]int // by transport
+
+	SIP           SIP
+	Calls         calls.Stats
+	CallLimit     int
+	Registrations registrations.Counts
+	// RegistrationLimit is the platform's.
+	RegistrationLimit int
 
 	Flows         []Flows
 	Strays        uint64

@@ -42,6 +42,7 @@ func (r receiver) Message(src loop.Source, data []byte) {
 		if m.IsRequest() {
 			mark(src, m)
 		}
+		t.stats.traffic.received(m)
 		t.cfg.Receive(src, m)
 	}
 }

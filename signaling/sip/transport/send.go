@@ -17,6 +17,7 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 	if failed == nil {
 		failed = func(error) {}
 	}
+	t.stats.traffic.sent(data)
 	count := func(err error) {
 		t.stats.sendFailed.Add(1)
 		failed(err)

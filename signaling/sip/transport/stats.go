@@ -17,6 +17,9 @@ type Stats struct {
 	OverRate   uint64    // of them: because their source sends too much
 	Scanners   uint64    // requests dropped for their User-Agent
 	KeepAlives uint64    // datagrams that only keep a NAT open
+
+	Requests map[string]uint64 // good ones that came in, by method; the rest is "other"
+	Answers  map[string]uint64 // responses to be sent, by class: 2xx
 }
 
 type counters struct {
@@ -24,6 +27,7 @@ type counters struct {
 	sendFailed, dialFailed atomic.Uint64
 	bad, refused, overRate atomic.Uint64
 	scanners, keepAlives   atomic.Uint64
+	traffic                traffic
 }
 
 // Stats returns the counters.
@@ -33,6 +37,7 @@ func (t *Transport) Stats() Stats {
 		Loop: t.loop.Stats(), SendFailed: c.sendFailed.Load(), DialFailed: c.dialFailed.Load(), Bad: c.bad.Load(),
 		Refused: c.refused.Load(), OverRate: c.overRate.Load(), Scanners: c.scanners.Load(), KeepAlives: c.keepAlives.Load(),
 	}
+	s.Requests, s.Answers = c.traffic.byMethod(), c.traffic.byClass()
 	for i := range s.Sent {
 		s.Sent[i] = c.sent[i].Load()
 	}
