@@ -187,7 +187,7 @@ func (c *Call) checked(l Leg, r Remote) (Remote, error) {
 		if !a.Addr().IsValid() || a.Addr().Is4() != c.sides[l].Local.Is4() {
 			return r, fmt.Errorf("%w: %s from our %s: not of one family", ErrRefused, a, c.sides[l].Local)
 		}
-		if !a.Addr().IsUnspecified() && a.Port() != 0 && !c.media.reach.may(a) {
+		if !a.Addr().IsUnspecified() && a.Port() != 0 && !c.media.reach.may(c.sides[l].Local, a) {
 			return r, fmt.Errorf("%w: %s", ErrRefused, a)
 		}
 	}

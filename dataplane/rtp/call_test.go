@@ -100,30 +100,32 @@ func TestNoPorts(t *testing.T) {
 // ME-07
 func TestRefusedRemotes(t *testing.T) {
 	s := newSite(t, func(c *Config) {
-		c.AllowLoopback = false
 		c.Own = []netip.Addr{netip.MustParseAddr("198.18.0.1")}
 		c.Relays = [2]uint16{24000, 29999}
 		c.Deny = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}
 	})
 	six := s.media.Open("call:6", Side{Local: netip.MustParseAddr("fd00::1")}, Side{Local: ours})
 	defer six.Release()
+	four := s.media.Open("call:4", Side{Local: netip.MustParseAddr("198.18.0.1")}, Side{Local: ours})
+	defer four.Release()
 	for _, tt := range []struct {
 		rtp  string
 		call *Call
 		ok   bool
 	}{
-		{"198.18.7.7:5004", s.call, true},
-		{"[::ffff:198.18.7.7]:5004", s.call, true},
-		{"0.0.0.0:5004", s.call, true}, // RFC 2543's hold
-		{"127.0.0.1:5004", s.call, false},
-		{"169.254.1.1:5004", s.call, false},
-		{"224.0.0.1:5004", s.call, false},
-		{"255.255.255.255:5004", s.call, false},
-		{"10.9.1.1:5004", s.call, false},
-		{"198.18.0.1:5060", s.call, false},
-		{"198.18.0.1:36000", s.call, true}, // another call of this node
-		{"198.18.0.1:24000", s.call, true}, // a TURN relay of it
-		{"[fd00::2]:5004", s.call, false},  // of the other family
+		{"198.18.7.7:5004", four, true},
+		{"[::ffff:198.18.7.7]:5004", four, true},
+		{"0.0.0.0:5004", four, true}, // RFC 2543's hold
+		{"127.0.0.1:5004", four, false},
+		{"127.0.0.1:5004", s.call, true}, // which is on loopback itself
+		{"169.254.1.1:5004", four, false},
+		{"224.0.0.1:5004", four, false},
+		{"255.255.255.255:5004", four, false},
+		{"10.9.1.1:5004", four, false},
+		{"198.18.0.1:5060", four, false},
+		{"198.18.0.1:36000", four, true}, // another call of this node
+		{"198.18.0.1:24000", four, true}, // a TURN relay of it
+		{"[fd00::2]:5004", four, false},  // of the other family
 		{"[fd00::2]:5004", six, true},
 		{"[fe80::2]:5004", six, false},
 		{"[64:ff9b::7f00:1]:5004", six, false}, // NAT64 to loopback

@@ -33,8 +33,6 @@ type Config struct {
 	Relays [2]uint16
 	// Deny are networks that media does not go to (ME-07).
 	Deny []netip.Prefix
-	// AllowLoopback lets media go to loopback; for demonstrations on loopback.
-	AllowLoopback bool
 
 	// Timeout is how long a call may be without media; 0: for ever.
 	Timeout time.Duration

@@ -9,15 +9,14 @@ import (
 // reach says where media may go (ME-07): what a caller writes into its SDP must not turn
 // this node against itself or the hosts beside it.
 type reach struct {
-	deny     []netip.Prefix
-	own      map[netip.Addr]bool
-	ranges   [2][2]uint16
-	loopback bool
+	deny   []netip.Prefix
+	own    map[netip.Addr]bool
+	ranges [2][2]uint16
 }
 
 func newReach(c *Config) reach {
 	r := reach{
-		deny: c.Deny, own: map[netip.Addr]bool{}, loopback: c.AllowLoopback,
+		deny: c.Deny, own: map[netip.Addr]bool{},
 		ranges: [2][2]uint16{{c.First, c.Last}, c.Relays},
 	}
 	for _, a := range c.Own {
@@ -26,10 +25,11 @@ func newReach(c *Config) reach {
 	return r
 }
 
-// may applies the rules to the address and to every IPv4 address inside it.
-func (r *reach) may(a netip.AddrPort) bool {
-	if a.Addr().IsLoopback() && r.loopback {
-		return true
+// may applies the rules to the address and to every IPv4 address inside it. Loopback is
+// reached from loopback.
+func (r *reach) may(from netip.Addr, a netip.AddrPort) bool {
+	if a.Addr().IsLoopback() {
+		return from.IsLoopback()
 	}
 	if !r.allowed(a.Addr(), a.Port()) {
 		return false

@@ -40,7 +40,7 @@ func newSite(t testing.TB, edit func(*Config)) *site {
 	})
 	s := &site{t: t, engine: relay.NewEngine(nil, "it is a test", process), silent: make(chan string, 9)}
 	cfg := Config{
-		Table: s.engine, Gate: s.engine, Sockets: process, AllowLoopback: true,
+		Table: s.engine, Gate: s.engine, Sockets: process,
 		Silent: func(owner string) { s.silent <- owner },
 	}
 	if edit != nil {
