@@ -86,15 +86,8 @@ type B2BUA struct {
 	owners map[string]*call
 }
 
-// Timers that are not the transactions' (RFC 3261 table 4).
-const (
-	t1, t2 = 500 * time.Millisecond, 4 * time.Second
-	// ackWait is how long a 2xx waits for its ACK (section 13.3.1.4), and how long answers to
-	// an INVITE that was given up are still taken.
-	ackWait = 64 * t1
-	// timerC bounds the time from one provisional response to the next (section 16.8).
-	timerC = 185 * time.Second
-)
+// timerC bounds the time from one provisional response to the next (RFC 3261 section 16.8).
+const timerC = 185 * time.Second
 
 // New makes a B2BUA without calls.
 func New(cfg Config) *B2BUA {

@@ -39,20 +39,20 @@ type call struct {
 	offer  *description   // the caller's; nil: it waits for the callee's
 	ids    sessionIDs
 	hides  privacy
-	direct *fork // Replaces leads to a leg of ours: the only fork
 
-	result  dialplan.Result
-	next    int // of result.Targets
-	trail   []string
-	redirs  int
-	forks   []*fork // that have not ended
-	pairs   []*pair // that have not ended
-	won     *pair
-	media   *media           // the winner's
-	best    *message.Message // the best refusal so far (RFC 3261 section 16.7 step 6)
-	mark    string           // in the memory of searches
-	reasons []string         // why it ends (RFC 3326)
-	pending []*exchange      // whose requests are not answered
+	result       dialplan.Result
+	next         int      // of result.Targets
+	searched     string   // the name of the last search
+	trail        []string // those before, of redirections
+	redirections int
+	forks        []*fork // that have not ended
+	pairs        []*pair // that have not ended
+	won          *pair
+	media        *media           // the winner's
+	best         *message.Message // the best refusal so far (RFC 3261 section 16.7 step 6)
+	mark         string           // in the memory of searches
+	reasons      []string         // why it ends (RFC 3326)
+	pending      []*exchange      // whose requests are not answered
 }
 
 // begin takes a new INVITE.
@@ -71,7 +71,7 @@ func (b *B2BUA) begin(t *transaction.Server) {
 	}
 	c.a = b.callerEnd(t, who)
 	c.open()
-	t.OnCancel(func(*message.Message) { c.cancelled() })
+	t.OnCancel(c.cancelled)
 	c.prepare()
 }
 
@@ -165,7 +165,8 @@ func (c *call) tidy() {
 }
 
 // cancelled: the caller gave up (RFC 3261 section 9.2).
-func (c *call) cancelled() {
+func (c *call) cancelled(m *message.Message) {
+	c.passReason(m)
 	c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: calls.ByCaller}, func() { c.server.Reply(487, "") })
 }
 

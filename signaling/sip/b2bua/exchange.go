@@ -327,12 +327,3 @@ func (l *leg) prackCame(t *transaction.Server) {
 
 // owesAnswer: the other end's offer, in a response, has no answer yet.
 func (l *leg) owesAnswer() bool { return l.pair.fork.media.waits(l.other().name) }
-
-// referCame: REFER by policy (RFC 3515).
-func (l *leg) referCame(t *transaction.Server) {
-	if !l.call.b.cfg.Policy.Refer(l.end.zone) {
-		l.reply(t, 403)
-		return
-	}
-	l.pass(t, nil)
-}

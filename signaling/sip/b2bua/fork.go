@@ -21,6 +21,7 @@ type fork struct {
 	hops   int // Max-Forwards before this hop
 	state  forkState
 
+	replaces string // a dialog of whom it calls
 	places   []places.Place
 	place    places.Place // the one that is tried
 	end      end
@@ -134,6 +135,11 @@ func (f *fork) build() (*message.Message, error) {
 		req.SetRoutes(f.place.Routes...)
 	}
 	c.dress(req, c.invite, &c.a, &f.end)
+	if f.replaces != "" {
+		req.Set("Replaces", f.replaces)
+	} else if v := c.invite.Get("Replaces"); v != "" { // a dialog that is not ours
+		req.Set("Replaces", v)
+	}
 	c.b.cfg.Policy.Session().Offer(req, f.least, dialog.Nobody)
 	if c.offer == nil {
 		return req, nil

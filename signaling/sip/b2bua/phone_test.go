@@ -18,7 +18,6 @@ type phone struct {
 	at   netip.AddrPort
 	name string
 	tag  string
-	peer string // the other tag
 	id   string // Call-ID
 	seq  uint32
 	from message.Address

@@ -5,7 +5,6 @@ import (
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/signaling/loop"
-	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/places"
@@ -19,7 +18,6 @@ var (
 	_ transaction.User = (*exchange)(nil)
 	_ transaction.User = (*refreshing)(nil)
 	_ transaction.User = farewell{}
-	_                  = (*shard.Shard)(nil)
 )
 
 // info is what is known of a call when it begins.

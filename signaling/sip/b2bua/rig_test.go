@@ -216,6 +216,7 @@ func (r *rig) arrive(from netip.AddrPort, m *message.Message) {
 		r.t.Fatalf("the test sends what nobody can read: %v\n%s", err, data)
 	}
 	r.group.Of(m.CallID()).Post(func() { r.layer.Receive(loop.Source{Local: to, Remote: from}, m) })
+	synctest.Wait()
 }
 
 // settle lets all timers run out.

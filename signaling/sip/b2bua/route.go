@@ -32,8 +32,7 @@ func (c *call) search(name string) {
 		Seen: c.b.loops.seen(mark, c), Trail: c.trail,
 	}
 	c.b.loops.remember(mark, called.String(), c)
-	c.mark = mark
-	c.next = 0
+	c.mark, c.searched, c.next = mark, called.String(), 0
 	c.b.cfg.Router.Locate(&req, &c.result, nil)
 	c.noteRoute()
 	c.ring(refusal(c.result.Reason))
@@ -85,10 +84,32 @@ func (c *call) giveUp(otherwise answer) {
 		c.conclude(otherwise.status, otherwise.cause(), func() { c.server.Reply(otherwise.status, otherwise.reason, otherwise.retry) })
 		return
 	}
+	if c.redirected() {
+		return
+	}
 	best := c.best
 	cause := causeOf(best.Status())
 	cause.By = calls.ByCallee
 	c.conclude(best.Status(), cause, func() { c.server.Respond(c.relayed(best)) })
+}
+
+// redirected searches again where the best answer is that the callee is elsewhere (facts
+// A2.1 step 8). Policy decides about the new name as about the first.
+func (c *call) redirected() bool {
+	if status := c.best.Status(); status != 301 && status != 302 || c.redirections == maxRedirections {
+		return false
+	}
+	for _, to := range c.best.Contacts() {
+		if to.Star || !to.URI.SIP() {
+			continue
+		}
+		c.redirections++
+		c.trail = append(c.trail, c.searched)
+		c.best = nil
+		c.search(message.URI{Scheme: to.URI.Scheme, User: to.URI.User, Host: to.URI.Host, Port: to.URI.Port}.String())
+		return true
+	}
+	return false
 }
 
 // answer is a final response of this node.

@@ -39,7 +39,7 @@ type Dialog struct {
 	HasRemote bool
 }
 
-// ErrOld: a request's CSeq is not higher than the last one's; it is answered 500 (RFC 3261
+// ErrOld means that a request's CSeq is not higher than the last one's; it is answered 500 (RFC 3261
 // section 12.2.2).
 var ErrOld = errors.New("the request is older than another one of the dialog")
 

@@ -12,7 +12,7 @@ import (
 // MaxReliable is how many reliable provisional responses one INVITE may have.
 const MaxReliable = 64
 
-// ErrNoSuchResponse: a PRACK acknowledges nothing that was sent; it is answered 481 (RFC
+// ErrNoSuchResponse means that a PRACK acknowledges nothing that was sent; it is answered 481 (RFC
 // 3262 section 3).
 var ErrNoSuchResponse = errors.New("no such response is waiting to be acknowledged")
 
