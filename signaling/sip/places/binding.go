@@ -54,14 +54,20 @@ func (f *Finder) ways(b *registrations.Binding, zone *zones.Zone) ([]draft, erro
 }
 
 // hopsOf are the ways of one flow. What comes first is how the registration came: behind
-// a NAT nothing else leads there, and a connection that is open is the quickest.
+// a NAT nothing else leads there, and a connection that is open is the quickest. The
+// contact follows, unless it is an address that the registration did not come from: that
+// is behind a NAT, or somebody else's.
 func (f *Finder) hopsOf(b *registrations.Binding, p Place) []draft {
 	var out []draft
 	if h, ok := f.flow(b, p); ok {
 		p.Hop = h
 		out = append(out, draft{Place: p})
 	}
-	if b.Outbound || b.Transport == loop.UDP.String() && len(out) > 0 {
+	at, isAddress := contactAddr(p)
+	switch {
+	case b.Outbound, b.Transport == loop.UDP.String() && len(out) > 0:
+		return out
+	case isAddress && len(p.Routes) == 0 && at.Addr() != b.Source.Addr():
 		return out
 	}
 	next := p.URI

@@ -19,6 +19,15 @@ type draft struct {
 	unverified bool       // the certificate there may be anybody's
 }
 
+// waits says whether a name server has to be asked.
+func (d draft) waits() bool {
+	if d.ask == nil {
+		return false
+	}
+	_, isAddress := d.ask.IP()
+	return !isAddress
+}
+
 // places completes drafts whose hops are known.
 func (f *Finder) places(drafts []draft) ([]Place, error) {
 	var out []Place
@@ -55,12 +64,18 @@ func (f *Finder) complete(p Place) (Place, error) {
 func (f *Finder) later(on Poster, drafts []draft, done func([]Place, error)) {
 	ctx, cancel := context.WithTimeout(f.ctx, f.Timeout)
 	defer cancel()
+	list, err := f.finish(ctx, drafts)
+	f.post(on, func() { done(list, err) })
+}
+
+// finish makes places of drafts.
+func (f *Finder) finish(ctx context.Context, drafts []draft) ([]Place, error) {
 	all, failed := f.resolve(ctx, drafts)
 	list, err := f.places(all)
 	if err != nil && failed != nil {
 		err = failed
 	}
-	f.post(on, func() { done(list, err) })
+	return list, err
 }
 
 // resolve replaces drafts without a hop by one for each hop that there is.

@@ -120,8 +120,8 @@ func (f *Finder) Find(on Poster, t *dialplan.Target, done func([]Place, error)) 
 	switch {
 	case err != nil:
 		done(nil, err)
-	case !slices.ContainsFunc(drafts, func(d draft) bool { return d.ask != nil }):
-		done(f.places(drafts))
+	case !slices.ContainsFunc(drafts, draft.waits):
+		done(f.finish(f.ctx, drafts))
 	default:
 		go f.later(on, drafts, done)
 	}
