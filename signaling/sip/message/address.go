@@ -52,7 +52,7 @@ var (
 
 // ParseAddress reads one address.
 func ParseAddress(s string) (Address, error) {
-	s = strings.Trim(s, lws)
+	s = trim(s)
 	switch s {
 	case "":
 		return Address{}, errNoAddress
@@ -86,7 +86,7 @@ func cutDisplayName(s string) (name, rest string, err error) {
 		if end < 0 {
 			return "", "", errDisplayName
 		}
-		rest = strings.TrimLeft(s[end:], lws)
+		rest = trimLeft(s[end:])
 		if rest == "" || rest[0] != '<' {
 			return "", "", errBrackets
 		}
@@ -102,7 +102,7 @@ func cutDisplayName(s string) (name, rest string, err error) {
 		}
 		return "", "", errDisplayName
 	}
-	return strings.TrimRight(s[:open], lws), s[open:], nil
+	return trimRight(s[:open]), s[open:], nil
 }
 
 // bareAddress reads an addr-spec without brackets: what follows the first semicolon are
@@ -113,7 +113,7 @@ func bareAddress(s string) (a Address, err error) {
 	if end < 0 {
 		end = len(s)
 	}
-	text := strings.TrimRight(s[:end], lws)
+	text := trimRight(s[:end])
 	if strings.ContainsAny(text, ",?\"") {
 		return Address{}, errBrackets
 	}

@@ -189,7 +189,7 @@ func (m *Message) All(name string) []string {
 func (m *Message) Tokens(name string) []string {
 	var all []string
 	for _, v := range m.All(name) {
-		for _, e := range splitList(v) {
+		for e := range elements(v) {
 			if e != "" {
 				all = append(all, e)
 			}

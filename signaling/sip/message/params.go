@@ -64,7 +64,7 @@ var errParams = errors.New("a parameter has no name, or text stands where none b
 // parseParams reads *( ; name [ = value ] ), with the white space that RFC 3261 section
 // 25.1 lets stand around each. One semicolon at the end is forgiven.
 func parseParams(s string) (Params, error) {
-	s = strings.Trim(s, lws)
+	s = trim(s)
 	if s == "" {
 		return nil, nil
 	}
@@ -77,11 +77,11 @@ func parseParams(s string) (Params, error) {
 		end := indexUnquoted(s, ';')
 		one := s[:end]
 		s = s[end:]
-		if s == "" && strings.Trim(one, lws) == "" && len(params) > 0 {
+		if s == "" && trim(one) == "" && len(params) > 0 {
 			break
 		}
 		name, value, has := strings.Cut(one, "=")
-		name, value = strings.Trim(name, lws), strings.Trim(value, lws)
+		name, value = trim(name), trim(value)
 		if name == "" || !isToken(name) || has && !isParamValue(value) {
 			return nil, errParams
 		}
@@ -95,5 +95,11 @@ func isParamValue(v string) bool {
 	if v != "" && v[0] == '"' {
 		return quotedEnd(v) == len(v)
 	}
-	return !strings.ContainsAny(v, "\",;<>")
+	for i := range len(v) {
+		switch v[i] {
+		case '"', ',', ';', '<', '>':
+			return false
+		}
+	}
+	return true
 }

@@ -110,7 +110,7 @@ func (p *parser) line() (string, *Fault) {
 		if f == nil {
 			f = g
 		}
-		line = strings.TrimRight(line, lws) + " " + strings.Trim(more, lws)
+		line = trimRight(line) + " " + trim(more)
 		if len(line) > maxLine {
 			return line, fault(400, "Header Field Too Long")
 		}
@@ -140,11 +140,11 @@ func (p *parser) physicalLine() (string, *Fault) {
 func (p *parser) field(line string) *Fault {
 	p.fields++
 	name, value, ok := strings.Cut(line, ":")
-	name = strings.TrimRight(name, lws)
+	name = trimRight(name)
 	if !ok || !isToken(name) {
 		return fault(400, "Malformed Header Field")
 	}
-	value = strings.Trim(value, lws)
+	value = trim(value)
 	f := fieldOf(name)
 	switch f.kind {
 	case contentLength:
@@ -157,12 +157,10 @@ func (p *parser) field(line string) *Fault {
 		return nil
 	case via, route, recordRoute, path:
 		// Each hop by itself: the top one is what a node changes.
-		if strings.IndexByte(value, ',') >= 0 {
-			for _, one := range splitList(value) {
-				p.m.headers = append(p.m.headers, header{f.kind, f.name, one})
-			}
-			return nil
+		for one := range elements(value) {
+			p.m.headers = append(p.m.headers, header{f.kind, f.name, one})
 		}
+		return nil
 	}
 	p.m.headers = append(p.m.headers, header{f.kind, f.name, value})
 	return nil

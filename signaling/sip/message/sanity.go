@@ -66,11 +66,11 @@ func (m *Message) checkCSeq() *Fault {
 
 // parseCSeq reads number and method; the number is less than 2^31.
 func parseCSeq(s string) (uint32, Method, bool) {
-	end := strings.IndexAny(s, lws)
+	end := indexSpace(s)
 	if end < 0 {
 		return 0, "", false
 	}
-	method := strings.TrimLeft(s[end:], lws)
+	method := trimLeft(s[end:])
 	n, err := strconv.ParseUint(s[:end], 10, 31)
 	return uint32(n), Method(method), err == nil && s[0] != '+' && isToken(method)
 }
@@ -124,7 +124,7 @@ func (m *Message) checkAddresses() *Fault {
 		h := &m.headers[i]
 		switch h.kind {
 		case contact, route, recordRoute, path:
-			for _, text := range splitList(h.value) {
+			for text := range elements(h.value) {
 				if a, err := ParseAddress(text); err != nil || a.Star && h.kind != contact {
 					return fault(400, "Malformed %s", h.name)
 				}

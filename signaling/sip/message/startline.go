@@ -14,7 +14,7 @@ func (p *parser) startLine(line string) *Fault {
 	m := p.m
 	method, rest, _ := strings.Cut(line, " ")
 	uri, ver, _ := strings.Cut(rest, " ")
-	if !isToken(method) || !isVersion(strings.TrimLeft(line[strings.LastIndexByte(strings.TrimRight(line, lws), ' ')+1:], lws)) {
+	if !isToken(method) || !isVersion(trimLeft(line[strings.LastIndexByte(trimRight(line), ' ')+1:])) {
 		return fault(400, "Not a SIP Message") // of somebody else's protocol: without a method nobody is answered
 	}
 	m.method = Method(method)

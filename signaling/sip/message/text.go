@@ -1,9 +1,40 @@
 package message
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // lws is white space inside a header field's value; folding is undone before.
 const lws = " \t"
+
+func isLWS(c byte) bool { return c == ' ' || c == '\t' }
+
+func trim(s string) string { return trimRight(trimLeft(s)) }
+
+func trimLeft(s string) string {
+	for s != "" && isLWS(s[0]) {
+		s = s[1:]
+	}
+	return s
+}
+
+func trimRight(s string) string {
+	for s != "" && isLWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// indexSpace returns where white space first stands, -1 for nowhere.
+func indexSpace(s string) int {
+	for i := range len(s) {
+		if isLWS(s[i]) {
+			return i
+		}
+	}
+	return -1
+}
 
 // tokenChars are the characters of a token (RFC 3261 section 25.1).
 var tokenChars = func() (t [256]bool) {
@@ -29,6 +60,9 @@ func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 // 3261 section 25.1 allows it.
 func isText(line string) bool {
 	for i := range len(line) {
+		if line[i] >= ' ' && line[i] != 0x7f {
+			continue
+		}
 		if isControl(line[i]) && (i == 0 || line[i-1] != '\\' || line[i] == '\r') {
 			return false
 		}
@@ -74,19 +108,16 @@ func indexUnquoted(s string, c byte) int {
 	return len(s)
 }
 
-// splitList cuts a list at its commas; the elements have no white space around them.
-func splitList(s string) []string {
-	if strings.IndexByte(s, ',') < 0 {
-		return []string{strings.Trim(s, lws)}
-	}
-	var all []string
-	for {
-		end := indexUnquoted(s, ',')
-		all = append(all, strings.Trim(s[:end], lws))
-		if end == len(s) {
-			return all
+// elements cuts a list at its commas; the elements have no white space around them.
+func elements(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			end := indexUnquoted(s, ',')
+			if !yield(trim(s[:end])) || end == len(s) {
+				return
+			}
+			s = s[end+1:]
 		}
-		s = s[end+1:]
 	}
 }
 

@@ -106,7 +106,7 @@ func (m *Message) addresses(k kind) []Address {
 		if h.kind != k {
 			continue
 		}
-		for _, text := range splitList(h.value) {
+		for text := range elements(h.value) {
 			if a, err := ParseAddress(text); err == nil { // Parse checked them
 				all = append(all, a)
 			}

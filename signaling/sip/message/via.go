@@ -51,16 +51,16 @@ var errVia = errors.New("a Via wants protocol, transport and sent-by")
 func ParseVia(s string) (v Via, err error) {
 	protocol, s, ok1 := strings.Cut(s, "/")
 	version, s, ok2 := strings.Cut(s, "/")
-	if !ok1 || !ok2 || !strings.EqualFold(strings.Trim(protocol, lws), "SIP") || !isToken(strings.Trim(version, lws)) {
+	if !ok1 || !ok2 || !strings.EqualFold(trim(protocol), "SIP") || !isToken(trim(version)) {
 		return Via{}, errVia
 	}
-	s = strings.TrimLeft(s, lws)
-	end := strings.IndexAny(s, lws)
+	s = trimLeft(s)
+	end := indexSpace(s)
 	if end < 0 || !isToken(s[:end]) {
 		return Via{}, errVia
 	}
 	v.Transport = s[:end]
-	s = strings.TrimLeft(s[end:], lws)
+	s = trimLeft(s[end:])
 	end = strings.IndexByte(s, ';')
 	if end < 0 {
 		end = len(s)
@@ -77,7 +77,7 @@ var errHost = errors.New("want a host name or address, and a port from 1 to 6553
 // parseHostPort reads sent-by, which may have white space around the colon (RFC 3261
 // section 25.1).
 func parseHostPort(s string) (host string, port uint16, err error) {
-	s = strings.Trim(s, lws)
+	s = trim(s)
 	rest := ""
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
@@ -93,18 +93,18 @@ func parseHostPort(s string) (host string, port uint16, err error) {
 		if colon := strings.IndexByte(s, ':'); colon >= 0 {
 			host, rest = s[:colon], s[colon:]
 		}
-		host = strings.TrimRight(host, lws)
+		host = trimRight(host)
 		if !isHost(host) {
 			return "", 0, errHost
 		}
 	}
-	if rest = strings.TrimLeft(rest, lws); rest == "" {
+	if rest = trimLeft(rest); rest == "" {
 		return host, 0, nil
 	}
 	if rest[0] != ':' {
 		return "", 0, errHost
 	}
-	port, err = parsePort(strings.Trim(rest[1:], lws))
+	port, err = parsePort(trim(rest[1:]))
 	return host, port, err
 }
 
