@@ -85,8 +85,16 @@ func (m *Message) SetContacts(all ...Address) { m.setAddresses(contact, all) }
 // Routes returns the Route set of the message, the next hop first.
 func (m *Message) Routes() []Address { return m.addresses(route) }
 
-// SetRoutes replaces it.
-func (m *Message) SetRoutes(all ...Address) { m.setAddresses(route, all) }
+// SetRoutes replaces it; none removes the header field. A first one stands below the Vias.
+func (m *Message) SetRoutes(all ...Address) {
+	if m.find(route) >= 0 {
+		m.setAddresses(route, all)
+		return
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		m.pushAddress(route, all[i])
+	}
+}
 
 // RecordRoutes returns the Record-Routes, the last proxy first.
 func (m *Message) RecordRoutes() []Address { return m.addresses(recordRoute) }

@@ -10,8 +10,9 @@ import (
 
 const (
 	// unusedFor is how long a connection that we opened stays without anything sent: requests
-	// of a dialog come back over it, and a handshake for each call is dear.
-	unusedFor   = 10 * time.Minute
+	// of a dialog come back over it, and a handshake for each call is dear. A session that is
+	// refreshed every 15 minutes (half of the usual 1800 s of RFC 4028) keeps it.
+	unusedFor   = 20 * time.Minute
 	unusedEvery = 30 * time.Second
 )
 

@@ -14,9 +14,9 @@ import (
 // Record-Route say. It is the connection's, the hop's own, or the one on the side of the
 // node that the route to it leaves by.
 func (t *Transport) Local(h Hop) (netip.AddrPort, error) {
-	want := h.Local
+	want, by := h.Local, h.Transport
 	if h.Conn != nil {
-		want = h.Conn.Local().Addr()
+		want, by = h.Conn.Local().Addr(), h.Conn.Transport()
 	}
 	byRoute := !want.IsValid()
 	if byRoute {
@@ -26,10 +26,13 @@ func (t *Transport) Local(h Hop) (netip.AddrPort, error) {
 		}
 		want = from
 	}
-	if at, ok := nearest(t.listen[h.Transport], want, byRoute); ok {
+	if at, ok := nearest(t.listen[by], want, byRoute); ok {
 		return at, nil
 	}
-	return netip.AddrPort{}, fmt.Errorf("send to %s from %s: no %s address for SIP is configured there", h.Remote, want, h.Transport)
+	if h.Conn != nil { // what is answered comes back over it
+		return h.Conn.Local(), nil
+	}
+	return netip.AddrPort{}, fmt.Errorf("send to %s from %s: no %s address for SIP is configured there", h.Remote, want, by)
 }
 
 // nearest returns the listening address that is addr. By route it may be another of the

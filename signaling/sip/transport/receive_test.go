@@ -152,8 +152,7 @@ func TestWhoSendsTooMuchIsRefused(t *testing.T) {
 
 func TestPanicLosesOneMessage(t *testing.T) {
 	told := make(chan string, 1)
-	var n *node
-	n = start(t, func(c *Config) {
+	n := start(t, func(c *Config) {
 		receive := c.Receive
 		c.Receive = func(src loop.Source, m *message.Message) {
 			if m.Has("Panic") {
