@@ -17,6 +17,7 @@ func (n *node) addSIP(s *metrics.Snapshot) {
 	if n.phones != nil {
 		s.SIP = sipMetrics(n.phones.stack.Stats(), n.phones.stack.Transport().Stats())
 		s.SIP.Dialogs = 2 * s.Calls.Running["connected"]
+		s.Media = n.phones.media.Counts()
 	}
 }
 

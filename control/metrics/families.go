@@ -30,6 +30,7 @@ func describe() []metric {
 	families = append(families, describeTURN()...)
 	families = append(families, describeSIP()...)
 	families = append(families, describeCalls()...)
+	families = append(families, describeMedia()...)
 	families = append(families, describeDataplane()...)
 	families = append(families, describeKernel()...)
 	families = append(families, describeMachine()...)
@@ -90,9 +91,9 @@ func describeDataplane() []metric {
 			func(c Carried) uint64 { return c.Bytes }),
 		carried("relay_policed_packets_total", "Packets dropped because a flow sent more than it was granted.",
 			func(c Carried) uint64 { return c.Policed }),
-		rtp("relay_rtp_expected_packets_total", "RTP packets that senders numbered, as far as they were seen here.",
+		rtpPackets("relay_rtp_expected_packets_total", "RTP packets that senders numbered, as far as they were seen here.",
 			func(r RTP) uint64 { return r.Expected }),
-		rtp("relay_rtp_received_packets_total", "RTP packets of those that came; what is missing was lost on the way here.",
+		rtpPackets("relay_rtp_received_packets_total", "RTP packets of those that came; what is missing was lost on the way here.",
 			func(r RTP) uint64 { return r.Received }),
 		family(prometheus.CounterValue, "relay_exits_total", "Packets by the reason they left the relay; docs/reasons.md explains each.",
 			func(s Snapshot, e emit) {
@@ -183,7 +184,7 @@ func carried(name, help string, value func(Carried) uint64) metric {
 	}, "path", "direction")
 }
 
-func rtp(name, help string, value func(RTP) uint64) metric {
+func rtpPackets(name, help string, value func(RTP) uint64) metric {
 	return family(prometheus.CounterValue, name, help, func(s Snapshot, e emit) {
 		for _, r := range s.RTP {
 			e(float64(value(r)), r.Direction)

@@ -13,6 +13,7 @@ import (
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/dataplane/relay"
+	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/dataplane/turn"
 )
 
@@ -42,6 +43,7 @@ func full() snapshot {
 			Running: map[calls.State]int{calls.Connected: 27}, Ended: map[calls.Kind]uint64{calls.Completed: 28},
 			Setup: calls.Histogram{Buckets: map[float64]uint64{1: 29}, Count: 30, Sum: 31},
 		},
+		Media:      rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39},
 		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},
 		Exits:      []Exit{{"xdp", "forwarded", "forward", 10}, {"userspace", "forwarded", "forward", 11}},

@@ -8,6 +8,7 @@ import (
 	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/dataplane/relay"
+	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/dataplane/turn"
 )
 
@@ -28,6 +29,7 @@ type Snapshot struct {
 	Registrations registrations.Counts
 	// RegistrationLimit is the platform's.
 	RegistrationLimit int
+	Media             rtp.Counts
 
 	Flows         []Flows
 	Strays        uint64

@@ -68,7 +68,7 @@ type Counts struct {
 	Strangers  uint64 `json:"strangers"`   // packets that fitted nothing
 	Unflowed   uint64 `json:"unflowed"`    // flows that the table had no room for
 	Refused    uint64 `json:"refused"`     // streams whose address media does not go to
-	SendErrors uint64 `json:"send_errors"` //
+	SendErrors uint64 `json:"send_errors"` // packets that could not be sent
 	Latched    uint64 `json:"latched"`     // sources learned that were not at the signalled address
 }
 
