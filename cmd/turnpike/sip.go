@@ -151,7 +151,7 @@ func (p *phones) newStack(n *config.Node) (*sip.Stack, error) {
 
 // run works until ctx ends.
 func (p *phones) run(ctx context.Context, run *group) {
-	for _, part := range []func(context.Context) error{p.stack.Run, p.neighbours.Run, p.media.Run} {
+	for _, part := range []func(context.Context) error{p.stack.Run, p.neighbours.Run, p.registrar.Run, p.media.Run} {
 		run.Go(func() error { return part(ctx) })
 	}
 }

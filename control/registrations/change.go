@@ -73,6 +73,17 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 	return events, nil
 }
 
+// Room says whether one more binding fits, of this registrar or of another, and raises the
+// alarm where it does not.
+func (t *Table) Room(proxied bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if proxied {
+		return t.room(0, 1)
+	}
+	return t.room(1, 0)
+}
+
 // room says whether so many more fit (CA-01), and raises the alarm where they do not
 // (CA-04).
 func (t *Table) room(local, proxied int) bool {

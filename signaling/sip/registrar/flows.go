@@ -14,10 +14,13 @@ type Flows struct {
 	last uint64
 	ids  map[*loop.Conn]uint64
 	of   map[uint64]*loop.Conn
+	idle map[uint64]bool // that nobody used when it was looked last
 }
 
 // NewFlows returns Flows without a connection.
-func NewFlows() *Flows { return &Flows{ids: map[*loop.Conn]uint64{}, of: map[uint64]*loop.Conn{}} }
+func NewFlows() *Flows {
+	return &Flows{ids: map[*loop.Conn]uint64{}, of: map[uint64]*loop.Conn{}, idle: map[uint64]bool{}}
+}
 
 // Flow returns the number of a connection; 0: nobody registered over it.
 func (f *Flows) Flow(c *loop.Conn) uint64 {
@@ -44,6 +47,7 @@ func (f *Flows) take(c *loop.Conn) uint64 {
 		f.ids[c], f.of[id] = id, c
 		c.Keep(true)
 	}
+	delete(f.idle, id)
 	return id
 }
 
@@ -54,5 +58,26 @@ func (f *Flows) forget(c *loop.Conn) uint64 {
 	id := f.ids[c]
 	delete(f.ids, c)
 	delete(f.of, id)
+	delete(f.idle, id)
 	return id
+}
+
+// tidy gives up the connections that nobody used this time and the time before: then they
+// may close when nothing comes.
+func (f *Flows) tidy(used func(flow uint64) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, c := range f.of {
+		switch {
+		case used(id):
+			delete(f.idle, id)
+		case !f.idle[id]:
+			f.idle[id] = true
+		default:
+			c.Keep(false)
+			delete(f.ids, c)
+			delete(f.of, id)
+			delete(f.idle, id)
+		}
+	}
 }

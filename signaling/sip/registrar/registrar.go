@@ -17,6 +17,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/control/trace"
 	"turnpike.dev/turnpike/control/zones"
 	"turnpike.dev/turnpike/signaling/loop"
@@ -45,6 +46,7 @@ type Access interface {
 type Router interface {
 	Register(e zones.Endpoint, t *trace.Trace) zones.Admission
 	Locate(req *dialplan.Request, out *dialplan.Result, t *trace.Trace)
+	Snapshot() *routing.Snapshot
 }
 
 // Places finds where a request for a target goes (places.Finder).
@@ -80,7 +82,6 @@ type Deps struct {
 type settings struct {
 	longest time.Duration
 	forward config.Forward
-	proxied int // limit of registrations at other registrars
 }
 
 // Registrar answers REGISTER requests. Its methods run on any shard.
@@ -192,20 +193,4 @@ func (r *Registrar) refuse(t server, err error) {
 			m.Set(f.field, f.value)
 		}
 	})
-}
-
-// Tell writes what comes and goes to a log (registrations.Config.Told).
-func Tell(log Log) func(registrations.Event) {
-	return func(e registrations.Event) {
-		b := e.Binding
-		kv := []any{
-			"Service", b.Protocol, "AOR", b.AOR, "Contact", b.Contact, "Protocol", b.Transport,
-			"Src-ip", b.Source.Addr(), "Src-port", b.Source.Port(), "Call-serial-number", b.Serial,
-		}
-		if e.Why == "" {
-			log.Event("Registration Accepted", append(kv, "User", b.Account, "Subzone", b.Subzone)...)
-			return
-		}
-		log.Event("Registration Removed", append(kv, "Reason", e.Why)...)
-	}
 }
