@@ -82,8 +82,10 @@ type Deps struct {
 
 // Neighbours are the zones of the list. Methods may be called from any goroutine.
 type Neighbours struct {
-	deps Deps
-	now  atomic.Pointer[table]
+	deps  Deps
+	times times
+	heard func(key) // of tests: something is known of a peer; nil: nobody listens
+	now   atomic.Pointer[table]
 	// conns are the connections of traversal clients that have logged in, with their zones:
 	// *loop.Conn to *line's name.
 	conns sync.Map
@@ -104,7 +106,7 @@ func New(n *config.Node, d Deps) *Neighbours {
 	if d.Random == nil {
 		d.Random = rand.IntN
 	}
-	out := &Neighbours{deps: d, changed: make(chan struct{}, 1), resolved: map[string][]netip.Addr{}, watches: map[key]*watch{}}
+	out := &Neighbours{deps: d, times: usual(), changed: make(chan struct{}, 1), resolved: map[string][]netip.Addr{}, watches: map[key]*watch{}}
 	out.Change(n)
 	return out
 }

@@ -15,17 +15,23 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
-// How peers are asked. A silent peer is noticed within interval + 2 × patience +
+// tolerated is how many questions in a row may have no answer before anything changes.
+const tolerated = 1
+
+// times is how peers are asked. A silent peer is noticed within interval + 2 × patience +
 // firstRetry, one that is back within lastRetry.
-const (
-	interval   = 30 * time.Second // from an answer to the next question
-	keepAlive  = 20 * time.Second // the same of a traversal client: firewalls forget after 30 s
-	patience   = 5 * time.Second  // for an answer
-	tolerated  = 1                // questions in a row without an answer that change nothing
-	firstRetry = 5 * time.Second  // after a question without an answer, twice as long each time
-	lastRetry  = time.Minute
-	spread     = time.Second // within which the first questions are asked
-)
+type times struct {
+	interval   time.Duration // from an answer to the next question: 30 s
+	keepAlive  time.Duration // the same of a traversal client: 20 s, since firewalls forget after 30 s
+	patience   time.Duration // for an answer: 5 s
+	firstRetry time.Duration // after a question without an answer, twice as long each time: 5 s
+	lastRetry  time.Duration // but no longer than this: 60 s
+	spread     time.Duration // within which the first questions are asked: 1 s
+}
+
+func usual() times {
+	return times{30 * time.Second, 20 * time.Second, 5 * time.Second, 5 * time.Second, time.Minute, time.Second}
+}
 
 // watch asks one peer whether it lives. It belongs to its shard.
 type watch struct {
@@ -48,7 +54,7 @@ type watch struct {
 }
 
 // begin asks for the first time, not at once with all others.
-func (w *watch) begin() { w.after(time.Duration(w.n.deps.Random(int(spread)))) }
+func (w *watch) begin() { w.after(time.Duration(w.n.deps.Random(int(w.n.times.spread)))) }
 
 func (w *watch) after(d time.Duration) { w.timer = w.shard.After(d, w.ask) }
 
@@ -89,7 +95,7 @@ func (w *watch) send(h transport.Hop, proof string) {
 		}
 	}
 	w.client = w.n.deps.Sender.Send(w.shard, m, h, w)
-	w.timer = w.shard.After(patience, func() { w.missed("it does not answer", 0) })
+	w.timer = w.shard.After(w.n.times.patience, func() { w.missed("it does not answer", 0) })
 }
 
 func (w *watch) options(h transport.Hop) (*message.Message, error) {
@@ -132,7 +138,7 @@ func (w *watch) Response(c *transaction.Client, m *message.Message) {
 		w.challenged(c, m)
 	case 403:
 		if w.login != nil {
-			w.missed(refused, lastRetry)
+			w.missed(refused, w.n.times.lastRetry)
 			return
 		}
 		w.answered(m)
@@ -154,7 +160,7 @@ func (w *watch) challenged(c *transaction.Client, m *message.Message) {
 	}
 	proof, ok := w.login.Answer(challenges, string(message.Options), c.Request().URI().String())
 	if !ok {
-		w.missed(refused, lastRetry)
+		w.missed(refused, w.n.times.lastRetry)
 		return
 	}
 	w.field = field
@@ -183,10 +189,10 @@ func (w *watch) answered(m *message.Message) {
 	w.set(s, "")
 	if w.login != nil {
 		w.login.Accepted()
-		w.after(w.about(keepAlive))
+		w.after(w.about(w.n.times.keepAlive))
 		return
 	}
-	w.after(w.about(interval))
+	w.after(w.about(w.n.times.interval))
 }
 
 // missed notes that a peer was of no use, and asks again after a time that grows.
@@ -196,8 +202,8 @@ func (w *watch) missed(why string, atLeast time.Duration) {
 	if w.misses++; w.misses > tolerated {
 		w.set(zones.PeerState{Silent: true}, why)
 	}
-	next := min(firstRetry<<min(w.misses-1, 8), lastRetry)
-	w.after(w.about(max(next, min(atLeast, lastRetry))))
+	next := min(w.n.times.firstRetry<<min(w.misses-1, 8), w.n.times.lastRetry)
+	w.after(w.about(max(next, min(atLeast, w.n.times.lastRetry))))
 }
 
 // giveUp waits for no answer any more.
@@ -217,6 +223,9 @@ func (w *watch) about(d time.Duration) time.Duration {
 // set makes the state known and logs that the peer came or went.
 func (w *watch) set(s zones.PeerState, why string) {
 	was := *w.state.Swap(&s)
+	if w.n.heard != nil {
+		w.n.heard(w.key)
+	}
 	switch {
 	case s.Silent && !was.Silent:
 		w.n.deps.Log.Warn("External Server Communications Failure", "Detail", "zone "+w.key.zone+": calls leave the peer out until it answers", "Reason", why, "Service", "SIP", "Zone", w.key.zone, "Peer", w.key.String())
