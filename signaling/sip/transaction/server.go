@@ -94,6 +94,9 @@ func (s *Server) Reply(status int, reason string, change ...func(*message.Messag
 // Respond sends a response. One without a tag in To gets one, always the same (RFC 3261 section 8.2.6.2). What may
 // not be sent any more, or not at all (RFC 4320), is left out.
 func (s *Server) Respond(m *message.Message) {
+	if m.Status() > 100 && m.Status() < 200 && s.request.Method() != message.Invite {
+		return // RFC 4320 section 4.1
+	}
 	if m.Status() > 100 {
 		if m.To().Tag() == "" {
 			m.SetTo(m.To().WithTag(s.ownTag()))

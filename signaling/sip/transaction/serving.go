@@ -26,8 +26,6 @@ func (s *Server) provide(m *message.Message) {
 	case s.state == accepted: // the user repeats its 2xx; the clock goes on
 	case s.machine == &s.table.layer.machines.inviteServer:
 		s.clock.begin(s.table.shard, 0, 0, timers.Patience, s.tick)
-	case m.Status() != 100:
-		return // RFC 4320 section 4.1
 	default:
 		s.clock.step = 0
 	}
