@@ -24,6 +24,7 @@ type phone struct {
 	to   message.Address
 	uri  message.URI // the target of requests
 	last *message.Message
+	sent time.Time
 }
 
 func (r *rig) phone(at netip.AddrPort) *phone {
@@ -78,7 +79,7 @@ func (p *phone) send(method message.Method, change ...func(*message.Message)) *m
 	if m.Vias() == 0 {
 		m.PushVia(message.Via{Transport: "UDP", Host: p.at.Addr().String(), Port: p.at.Port(), Params: message.Params{{Name: "branch", Value: message.NewBranch()}}})
 	}
-	p.last = m
+	p.last, p.sent = m, time.Now()
 	p.r.arrive(p.at, m)
 	return m
 }

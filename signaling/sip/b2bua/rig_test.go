@@ -80,15 +80,23 @@ func inRig(t *testing.T, f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { _ = r.group.Run(ctx) })
+		stop := r.run(t)
 		f(r)
 		r.settle()
 		r.leaks()
+		stop()
+	})
+}
+
+// run runs the shards until stop.
+func (r *rig) run(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = r.group.Run(ctx) })
+	return func() {
 		cancel()
 		running.Wait()
-	})
+	}
 }
 
 func newRig(t testing.TB) *rig {
