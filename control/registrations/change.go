@@ -115,6 +115,7 @@ func (t *Table) settle() {
 // put stores a binding and says whether it is a new one.
 func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 	stored := *b
+	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
 		stored.Serial, stored.Since = e.Serial, e.Since
 		t.unlinkOrigin(e)

@@ -14,6 +14,7 @@ type entry struct {
 }
 
 func (t *Table) link(e *entry) {
+	t.changed = true
 	t.byID[e.ID], t.bySerial[e.Serial] = e, e
 	t.byName[e.AOR] = append(t.byName[e.AOR], e)
 	for _, name := range e.Also {
@@ -31,6 +32,7 @@ func (t *Table) link(e *entry) {
 
 // drop takes an entry out and returns its binding.
 func (t *Table) drop(e *entry) *Binding {
+	t.changed = true
 	delete(t.byID, e.ID)
 	delete(t.bySerial, e.Serial)
 	t.unname(e.AOR, e)

@@ -80,8 +80,10 @@ type Config struct {
 	Alarms Alarms
 	// Told is told of what came and went. It must not call the table's changing methods.
 	Told func(Event)
-	// File keeps the bindings over a restart of the process; empty: nothing does.
-	File string
+	// File keeps the bindings over a restart of the process; empty: nothing does. Failed is
+	// told when it cannot be written, once until it can.
+	File   string
+	Failed func(error)
 }
 
 var _ dialplan.Registrations = (*Table)(nil)
@@ -99,6 +101,8 @@ type Table struct {
 	due      deadlines
 	counts   Counts
 	full     bool // the alarm stands
+	changed  bool // since it was kept
+	failing  bool // to keep it; of Run's goroutine
 }
 
 // New returns an empty table.
@@ -112,16 +116,20 @@ func New(cfg Config) *Table {
 	}
 }
 
-// Run removes what has expired, until ctx ends.
+// Run removes what has expired and keeps the rest, until ctx ends.
 func (t *Table) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick, save := time.NewTicker(time.Second), time.NewTicker(keepEvery)
 	defer tick.Stop()
+	defer save.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			t.keep()
 			return nil
 		case <-tick.C:
 			t.expire()
+		case <-save.C:
+			t.keep()
 		}
 	}
 }

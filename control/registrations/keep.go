@@ -1,0 +1,91 @@
+package registrations
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"turnpike.dev/turnpike/control/durable"
+)
+
+// keepEvery is how often what has changed is written. A process that is killed forgets
+// what came after the last time; phones come again by themselves.
+const keepEvery = 30 * time.Second
+
+// kept is the file.
+type kept struct {
+	LastID   uint64     `json:"last_id"` // so that an ID never means another binding
+	Bindings []*Binding `json:"bindings"`
+}
+
+// Restore takes what an earlier process kept, before the table is used. Connections died
+// with that process: who can only be reached over one is not offered until it comes again
+// (RFC 5626), and keeps its place until then.
+func (t *Table) Restore() (int, error) {
+	if t.cfg.File == "" {
+		return 0, nil
+	}
+	data, err := os.ReadFile(t.cfg.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	var k kept
+	if err == nil {
+		err = json.Unmarshal(data, &k)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the registrations of the process before, which come again by themselves: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastID = max(t.lastID, k.LastID)
+	now, restored := time.Now(), 0
+	for _, b := range k.Bindings {
+		if b == nil || !now.Before(b.Expires) || t.byID[b.ID] != nil || len(t.byName[b.AOR]) >= MaxContacts {
+			continue
+		}
+		b.Flow = 0
+		b.Broken = b.Outbound
+		t.lastID = max(t.lastID, b.ID)
+		t.link(&entry{Binding: b})
+		restored++
+	}
+	t.changed = false
+	return restored, nil
+}
+
+// keep writes the bindings if any has changed.
+func (t *Table) keep() {
+	if t.cfg.File == "" {
+		return
+	}
+	t.mu.Lock()
+	if !t.changed {
+		t.mu.Unlock()
+		return
+	}
+	t.changed = false
+	k := kept{LastID: t.lastID, Bindings: make([]*Binding, 0, len(t.byID))}
+	for _, e := range t.byID {
+		k.Bindings = append(k.Bindings, e.Binding)
+	}
+	t.mu.Unlock() // bindings never change, so the rest needs no lock
+	data, err := json.Marshal(k)
+	if err == nil {
+		err = durable.ReplaceFile(t.cfg.File, data)
+	}
+	if err == nil {
+		t.failing = false
+		return
+	}
+	t.mu.Lock()
+	t.changed = true
+	t.mu.Unlock()
+	if !t.failing && t.cfg.Failed != nil {
+		t.cfg.Failed(fmt.Errorf("keep the registrations for the next process: %w", err))
+	}
+	t.failing = true
+}
