@@ -37,9 +37,24 @@ func (n *node) carry(c *config.Node, state *stateDir) (*calls.Records, error) {
 		Alarms: n.board,
 		Told:   n.registered,
 		File:   state.file(boundFile),
+		Failed: func(err error) { n.note(err.Error()) },
 	})
+	n.welcomeBack(c)
 	n.router.Connect(dialplan.Network{Registrations: n.bound})
 	return cdr, nil
+}
+
+// welcomeBack takes the registrations of the process before, but those of accounts that
+// have gone since.
+func (n *node) welcomeBack(c *config.Node) {
+	if _, err := n.bound.Restore(); err != nil {
+		n.note(err.Error())
+	}
+	there := make(map[string]bool, len(c.Accounts))
+	for _, a := range c.Accounts {
+		there[a.Name] = true
+	}
+	n.bound.Revoke(func(account string) bool { return there[account] })
 }
 
 // registered tells the log who came and went (facts A8, A9).
