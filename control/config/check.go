@@ -35,6 +35,7 @@ func check(b *binder, n *Node) {
 	c.cluster()
 	c.signaling()
 	c.zones()
+	c.traversal()
 	c.bandwidth()
 	c.rules()
 }

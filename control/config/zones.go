@@ -162,7 +162,7 @@ func zoneItems() []Item {
 		Item{Path: "zones[].hop_count", X: "Zones Zone [] HopCount", Kind: integer(1, 255), Default: "15", Text: "Hops that a request to the zone may still take; a smaller received number stands."},
 		authentication("zones[].authentication", "Zones Zone [] Authentication Mode", "do_not_check"),
 		Item{Path: "zones[].sip.port", X: "Zones Zone [] SIP Port", Kind: port(1), Default: "5061", Text: "SIP port of peers that name none."},
-		Item{Path: "zones[].sip.transport", X: "Zones Zone [] SIP Transport", Kind: words("udp=UDP", "tcp=TCP", "tls=TLS"), Unset: "tls, or udp for peers with another port than 5061", Text: "How SIP goes to the zone."},
+		Item{Path: "zones[].sip.transport", X: "Zones Zone [] SIP Transport", Kind: words("udp=UDP", "tcp=TCP", "tls=TLS"), Unset: "tls, or udp for a neighbour's peers with another port than 5061", Text: "How SIP goes to the zone."},
 		Item{Path: "zones[].sip.tls_verify", X: "Zones Zone [] SIP TLS Verify Mode", Kind: onOff(), Default: "off", Text: "Check the peers' certificates."},
 		Item{Path: "zones[].sip.tls_verify_name", X: "Zones Zone [] SIP TLS Verify Subject Name", Kind: text(0, 128), Unset: "the peer's name", Text: "Name that a certificate must have; of a traversal server zone it is the client's (cluster's) FQDN."},
 		Item{Path: "zones[].sip.trusted", X: "Zones Zone [] SIP Trusted Mode", Kind: onOff(), Default: "off", Text: "Who the zone says that a caller is counts: P-Asserted-Identity is taken from it, and goes to it also where a caller asked for privacy (RFC 3325)."},
