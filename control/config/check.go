@@ -30,7 +30,7 @@ func check(b *binder, n *Node) {
 	c.platform()
 	c.admin()
 	c.log()
-	c.entries("", "", reflect.ValueOf(n).Elem())
+	c.entries(nil, root(), reflect.ValueOf(n).Elem())
 	c.network()
 	c.cluster()
 	c.signaling()

@@ -10,51 +10,51 @@ import (
 
 // entries checks what all lists have in common, below v: names are there and once,
 // what is required is there, and what names another entry names one that exists.
-func (c checker) entries(path, declaredAt string, v reflect.Value) {
-	for i := range v.NumField() {
-		key, f := keyOf(v.Type().Field(i)), v.Field(i)
-		at, schemaAt := join(path, key), join(declaredAt, key)
+func (c checker) entries(path *spot, s shape, v reflect.Value) {
+	for i := range s {
+		f := &s[i]
 		switch {
-		case key == "":
-		case isEntries(f.Type()):
-			c.list(at, schemaAt, f)
-		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
-			c.entries(at, schemaAt, f)
-		case f.Kind() == reflect.String:
-			c.reference(at, declared().byPath[schemaAt], f.String())
+		case f.optional:
+		case f.form == formEntries:
+			c.list(&spot{up: path, step: f.key}, f, v.Field(f.index))
+		case f.form == formSection:
+			c.entries(&spot{up: path, step: f.key}, f.below, v.Field(f.index))
+		case f.form == formValue && f.item.Type == TypeName:
+			c.reference(path, f, v.Field(f.index).String())
 		}
 	}
 }
 
-func (c checker) list(path, declaredAt string, list reflect.Value) {
-	entry := declared().byPath[declaredAt].Entry
-	if most := declared().byPath[declaredAt].Many; list.Len() > most {
-		c.wrong(path, fmt.Sprintf("%s would have %d entries", path, list.Len()), fmt.Sprintf("keep at most %d", most))
+func (c checker) list(path *spot, f *field, list reflect.Value) {
+	entry := f.item.Entry
+	if list.Len() > f.item.Many {
+		c.wrong(path.String(), fmt.Sprintf("%s would have %d entries", path, list.Len()), fmt.Sprintf("keep at most %d", f.item.Many))
 	}
-	seen := map[string]bool{}
+	names := f.below.named("name").item
+	seen := make(map[string]bool, list.Len())
 	for i := range list.Len() {
 		v := list.Index(i)
-		at, name := fmt.Sprintf("%s[%d]", path, entryIndex(v)), entryName(v)
+		at := &spot{up: path, step: entryAt(v)}
+		name := entryName(v)
 		if name != "" && seen[name] {
-			c.wrong(at+".name", fmt.Sprintf("this %s is there twice", entry), "keep one of them")
+			c.wrong(at.key("name"), fmt.Sprintf("this %s is there twice", entry), "keep one of them")
 		}
 		seen[name] = true
-		if err := declared().byPath[declaredAt+"[].name"].accept(name); err != nil && name != "" {
-			c.wrong(at+".name", fmt.Sprintf("%s's name cannot be %q", article(entry), name), err.Error())
+		if err := names.accept(name); err != nil && name != "" {
+			c.wrong(at.key("name"), fmt.Sprintf("%s's name cannot be %q", article(entry), name), err.Error())
 		}
-		c.required(at, declaredAt+"[]", entry, v)
-		c.entries(at, declaredAt+"[]", v)
+		c.required(at, f.below, entry, v)
+		c.entries(at, f.below, v)
 	}
 }
 
-func (c checker) required(path, declaredAt, entry string, v reflect.Value) {
-	for i := range v.NumField() {
-		key := keyOf(v.Type().Field(i))
-		item := declared().byPath[declaredAt+"."+key]
-		if item == nil || !item.Required || !isScalar(v.Field(i).Type()) || (leaf{value: v.Field(i)}).text() != "" {
+func (c checker) required(path *spot, s shape, entry string, v reflect.Value) {
+	for i := range s {
+		f := &s[i]
+		if f.form != formValue || f.item == nil || !f.item.Required || (leaf{value: v.Field(f.index)}).text() != "" {
 			continue
 		}
-		c.wrong(path+"."+key, fmt.Sprintf("%s's %s is missing", article(entry), key), "write "+key+example(item))
+		c.wrong(path.key(f.key), fmt.Sprintf("%s's %s is missing", article(entry), f.key), "write "+f.key+example(f.item))
 	}
 }
 
@@ -81,14 +81,16 @@ func article(noun string) string {
 	return "a " + noun
 }
 
-func (c checker) reference(path string, item *Item, name string) {
-	if item == nil || item.Type != TypeName || name == "" {
+func (c checker) reference(section *spot, f *field, name string) {
+	if name == "" {
 		return
 	}
+	item := f.item
 	known := c.namesFor(item)
 	if known[name] {
 		return
 	}
+	path := section.key(f.key)
 	advice := "name one of " + strings.Join(item.Lists, ", ")
 	for _, w := range item.Words {
 		advice += ", or " + w.Text

@@ -67,7 +67,7 @@ func flatten(n *Node) map[string]value {
 		if l.value.Kind() == reflect.Slice {
 			v.list = texts(l.value)
 		} else if strings.Contains(l.item.Path, "[]") {
-			v.initial = v.text == defaultText(l.item, l.value)
+			v.initial = l.initial
 		}
 		out[l.path] = v
 	})

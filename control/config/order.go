@@ -8,6 +8,9 @@ import (
 // orderChange tells that the entries of a list whose order matters changed places;
 // Diff compares entries by name and would not see it.
 func orderChange(path string, old, now []string) (Change, bool) {
+	if slices.Equal(old, now) { // nearly always
+		return Change{}, false
+	}
 	from, to := kept(old, now), kept(now, old)
 	if slices.Equal(from, to) {
 		return Change{}, false

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 )
 
 // Value is an item with what it is set to, as it is stored and sent: entries by
@@ -20,53 +19,45 @@ type Value struct {
 // Values returns what of a tree differs from the defaults, in the order of the
 // schema, secrets in the clear. FromValues makes the same tree of them.
 func Values(n *Node) []Value {
-	var out []Value
-	collect("", "", reflect.ValueOf(n).Elem(), &out, false)
+	out := make([]Value, 0, valuesOf(n))
+	collect(nil, root(), reflect.ValueOf(n).Elem(), &out, false)
 	return out
+}
+
+// valuesOf guesses how many values there are.
+func valuesOf(n *Node) int {
+	const each, beside = 6, 128
+	return beside + each*(len(n.Zones)+len(n.SearchRules)+len(n.Transforms)+len(n.MembershipRules)+len(n.Accounts))
 }
 
 // collect adds the values below v. all also takes those that are at their default:
 // in sections that need not be there, so that they are there again.
-func collect(path, declaredAt string, v reflect.Value, out *[]Value, all bool) {
-	for i := range v.NumField() {
-		key, f, always := keyOf(v.Type().Field(i)), v.Field(i), all
-		if key == "" {
+func collect(path *spot, s shape, v reflect.Value, out *[]Value, all bool) {
+	for i := range s {
+		f := &s[i]
+		fv, there := f.of(v)
+		if !there {
 			continue
 		}
-		schemaAt := join(declaredAt, key)
-		if f.Kind() == reflect.Pointer {
-			if f.IsNil() {
-				continue
+		switch f.form {
+		case formEntries:
+			list := &spot{up: path, step: f.key}
+			for j := range fv.Len() {
+				e := fv.Index(j)
+				collect(&spot{up: list, step: entryAt(e)}, f.below, e, out, false)
 			}
-			f, always = f.Elem(), true
-		}
-		switch {
-		case isEntries(f.Type()):
-			for j := range f.Len() {
-				e := f.Index(j)
-				collect(join(path, key)+"["+strconv.Itoa(entryIndex(e))+"]", schemaAt+"[]", e, out, false)
-			}
-		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
-			collect(join(path, key), schemaAt, f, out, always)
-		case f.Kind() == reflect.Slice:
-			if f.Len() > 0 {
-				*out = append(*out, Value{Path: join(path, key), Texts: texts(f), Item: declared().byPath[schemaAt]})
+		case formSection:
+			collect(&spot{up: path, step: f.key}, f.below, fv, out, all || f.optional)
+		case formValues:
+			if fv.Len() > 0 {
+				*out = append(*out, Value{Path: path.key(f.key), Texts: texts(fv), Item: f.item})
 			}
 		default:
-			item := declared().byPath[schemaAt]
-			if text := valueText(f); always || key == "name" || text != defaultText(item, f) {
-				*out = append(*out, Value{Path: join(path, key), Text: text, Item: item})
+			if all || f.key == "name" || !f.isInitial(fv) {
+				*out = append(*out, Value{Path: path.key(f.key), Text: valueText(fv), Item: f.item})
 			}
 		}
 	}
-}
-
-// defaultText is what valueText gives of a value that was not set.
-func defaultText(item *Item, v reflect.Value) string {
-	if item.Default != "" {
-		return item.Default
-	}
-	return valueText(reflect.Zero(v.Type()))
 }
 
 func texts(list reflect.Value) []string {

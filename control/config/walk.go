@@ -9,45 +9,46 @@ import (
 
 // leaf is a value of a tree: a scalar, or a list of scalars.
 type leaf struct {
-	path  string // entries by name: zones[out].type
-	item  *Item
-	value reflect.Value
+	path    string // entries by name: zones[out].type
+	item    *Item
+	value   reflect.Value
+	initial bool // as it is when nobody sets it
 }
 
 // walk visits the leaves of a tree in the order of its fields. Sections that are
 // not there have none.
-func walk(n *Node, visit func(leaf)) { walkStruct("", "", reflect.ValueOf(n).Elem(), visit) }
+func walk(n *Node, visit func(leaf)) { walkShape(nil, root(), reflect.ValueOf(n).Elem(), visit) }
 
-// walkStruct visits the leaves of v, which stands at path and at a path of the schema.
-func walkStruct(path, declaredAt string, v reflect.Value, visit func(leaf)) {
-	for i := range v.NumField() {
-		key, f := keyOf(v.Type().Field(i)), v.Field(i)
-		if key == "" {
+// walkShape visits the leaves of v, which stands at path.
+func walkShape(path *spot, s shape, v reflect.Value, visit func(leaf)) {
+	for i := range s {
+		f := &s[i]
+		fv, there := f.of(v)
+		if !there {
 			continue
 		}
-		at, schemaAt := join(path, key), join(declaredAt, key)
-		if f.Kind() == reflect.Pointer {
-			if f.IsNil() {
-				continue
+		switch f.form {
+		case formEntries:
+			list := &spot{up: path, step: f.key}
+			for j := range fv.Len() {
+				walkShape(&spot{up: list, step: entryStep(fv.Index(j))}, f.below, fv.Index(j), visit)
 			}
-			f = f.Elem()
-		}
-		switch {
-		case isEntries(f.Type()):
-			for j := range f.Len() {
-				walkStruct(at+entryStep(f.Index(j)), schemaAt+"[]", f.Index(j), visit)
-			}
-		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
-			walkStruct(at, schemaAt, f, visit)
+		case formSection:
+			walkShape(&spot{up: path, step: f.key}, f.below, fv, visit)
+		case formValues:
+			visit(leaf{path: path.key(f.key), item: f.item, value: fv})
 		default:
-			visit(leaf{at, declared().byPath[schemaAt], f})
+			visit(leaf{path: path.key(f.key), item: f.item, value: fv, initial: f.isInitial(fv)})
 		}
 	}
 }
 
-func entryName(v reflect.Value) string { return v.FieldByName("Name").String() }
+// Of all entries the first two fields are Index and Name; a test holds them to it.
+const indexField, nameField = 0, 1
 
-func entryIndex(v reflect.Value) int { return int(v.FieldByName("Index").Int()) }
+func entryName(v reflect.Value) string { return v.Field(nameField).String() }
+
+func entryIndex(v reflect.Value) int { return int(v.Field(indexField).Int()) }
 
 // simple is a name that cannot be taken for an index or end a path early.
 var simple = regexp.MustCompile(`^[^\s"\[\]=:,]*[^\s"\[\]=:,0-9][^\s"\[\]=:,]*$`)

@@ -52,7 +52,7 @@ func Get(n *Node, path string) (string, Item, error) {
 	if f.v.Kind() == reflect.Pointer || item == nil || item.Type == TypeEntries {
 		return "", Item{}, fmt.Errorf("%w: %s is a section", ErrPath, path)
 	}
-	return leaf{path, item, f.v}.shown(), *item, nil
+	return leaf{path: path, item: item, value: f.v}.shown(), *item, nil
 }
 
 // ChangeText says what changed in the words of xConfiguration, as the event log has

@@ -171,3 +171,11 @@ func quote(s string) string {
 // Hidden stands for a secret that is not shown. Where a document has it, the secret
 // that is already there stays.
 const Hidden = "***"
+
+// defaultText is what valueText gives of a value that was not set.
+func defaultText(item *Item, v reflect.Value) string {
+	if item.Default != "" {
+		return item.Default
+	}
+	return valueText(reflect.Zero(v.Type()))
+}

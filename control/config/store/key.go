@@ -78,7 +78,11 @@ func (s *Store) resealRevision(number int) error {
 	if err != nil {
 		return err
 	}
-	data, err := encode(snap.Info, config.Values(snap.Node), s.ring)
+	values, err := contentOf(config.Values(snap.Node))
+	if err != nil {
+		return err
+	}
+	data, err := values.encode(snap.Info, s.ring)
 	if err != nil {
 		return err
 	}

@@ -106,16 +106,19 @@ func number(s *Snapshot) int {
 
 // write makes the next revision durable.
 func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []config.Change) (*Snapshot, error) {
-	values := config.Values(next)
+	values, err := contentOf(config.Values(next))
+	if err != nil {
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	}
 	info := Info{
 		Number: max(number(cur), s.newest) + 1, Generation: 1, Time: s.Now().UTC(),
-		Author: p.Author, Note: p.Note, File: p.File && (cur == nil || cur.File), Digest: digest(values),
+		Author: p.Author, Note: p.Note, File: p.File && (cur == nil || cur.File), Digest: values.digest(),
 		Changes: changes[:min(len(changes), maxRecorded)], More: max(len(changes)-maxRecorded, 0),
 	}
 	if cur != nil {
 		info.Generation = cur.Generation
 	}
-	data, err := encode(info, values, s.ring)
+	data, err := values.encode(info, s.ring)
 	if err != nil {
 		return nil, fmt.Errorf("write revision %d: %w", info.Number, err)
 	}

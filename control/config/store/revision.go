@@ -64,24 +64,70 @@ func numberOf(name string) int {
 	return n
 }
 
+// content is the values of a revision, each written once: a large tree has tens of
+// thousands, and both the file and the digest are made of the same texts.
+type content struct {
+	values []config.Value
+	text   []byte
+	ends   []int // of each value in text
+}
+
+func contentOf(values []config.Value) (*content, error) {
+	var b bytes.Buffer
+	b.Grow(64 * len(values))
+	e := json.NewEncoder(&b)
+	c := &content{values: values, ends: make([]int, len(values))}
+	for i := range values {
+		if err := e.Encode(&values[i]); err != nil {
+			return nil, err
+		}
+		c.ends[i] = b.Len()
+	}
+	c.text = b.Bytes()
+	return c, nil
+}
+
+// line returns a value as JSON with the end of its line.
+func (c *content) line(i int) []byte {
+	if i == 0 {
+		return c.text[:c.ends[0]]
+	}
+	return c.text[c.ends[i-1]:c.ends[i]]
+}
+
+// digest names the shared part of a tree.
+func (c *content) digest() string {
+	h := sha256.New()
+	for i := range c.values {
+		if !c.values[i].Item.Peer {
+			_, _ = h.Write(c.line(i)) // a hash takes everything
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 // encode returns a revision's file: what it is, its values with sealed secrets, and
 // a checksum of both, a line each.
-func encode(info Info, values []config.Value, ring *seal.Ring) ([]byte, error) {
+func (c *content) encode(info Info, ring *seal.Ring) ([]byte, error) {
 	head, err := json.Marshal(info)
 	if err != nil {
 		return nil, err
 	}
-	sealed := slices.Clone(values)
-	for i := range sealed {
-		if sealed[i].Item.Secret() {
-			sealed[i] = sealValue(sealed[i], ring)
+	data := make([]byte, 0, len(head)+len(c.text)+len(c.text)/8+256)
+	data = append(append(data, head...), "\n["...)
+	for i := range c.values {
+		if i > 0 {
+			data = append(data, ',')
 		}
+		line := c.line(i)
+		if c.values[i].Item.Secret() {
+			if line, err = json.Marshal(sealValue(c.values[i], ring)); err != nil {
+				return nil, err
+			}
+		}
+		data = append(data, bytes.TrimSuffix(line, []byte{'\n'})...)
 	}
-	body, err := json.Marshal(sealed)
-	if err != nil {
-		return nil, err
-	}
-	data := slices.Concat(head, []byte("\n"), body, []byte("\n"))
+	data = append(data, "]\n"...)
 	sum := sha256.Sum256(data)
 	return append(data, "sha256:"+hex.EncodeToString(sum[:])+"\n"...), nil
 }
@@ -151,16 +197,4 @@ func openValue(v *config.Value, ring *seal.Ring) (err error) {
 		}
 	}
 	return nil
-}
-
-// digest names the shared part of a tree.
-func digest(values []config.Value) string {
-	h := sha256.New()
-	e := json.NewEncoder(h)
-	for _, v := range values {
-		if !v.Item.Peer {
-			_ = e.Encode(v) // a hash takes everything
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }
