@@ -27,7 +27,10 @@ func (n *node) carry(c *config.Node, state *stateDir) (*calls.Records, error) {
 			return nil, err
 		}
 	}
-	n.calls = calls.New(calls.Config{Log: n.log.Module("control.calls"), Records: cdr, Trace: bool(c.Calls.Trace)})
+	n.calls = calls.New(calls.Config{
+		Log: n.log.Module("control.calls"), Records: cdr, Trace: bool(c.Calls.Trace),
+		Limit: func() int { return n.running().MaxCalls() },
+	})
 	n.store.Subscribe(func(u store.Update) { n.calls.SetTrace(bool(u.New.Node.Calls.Trace)) }, "calls")
 	n.bound = registrations.New(registrations.Config{
 		Limits: func() registrations.Limits {

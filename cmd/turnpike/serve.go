@@ -183,7 +183,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		if node.phones, err = newPhones(ctx, n, all, node, process, state.nonce, log); err != nil {
 			return err
 		}
-		stored.Subscribe(node.phones.change, "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns")
+		stored.Subscribe(node.phones.change, "sip", "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns")
 		node.phones.run(ctx, run)
 	}
 

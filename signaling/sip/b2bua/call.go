@@ -90,6 +90,12 @@ func (c *call) open() {
 
 // prepare checks what depends on who calls, and begins the search.
 func (c *call) prepare() {
+	if book := c.b.cfg.Book; book != nil && book.Over() { // CA-04
+		c.conclude(503, calls.Cause{Kind: calls.Overloaded, By: calls.ByNode, Reason: "as many calls run as the node carries"}, func() {
+			c.server.Reply(503, "", func(m *message.Message) { m.Set("Retry-After", "10") })
+		})
+		return
+	}
 	granted, ok := c.b.cfg.Policy.Session().Grant(c.invite)
 	if !ok { // RFC 4028 section 6
 		c.refuse(422, "", func(m *message.Message) {
