@@ -144,7 +144,7 @@ func explain(prefix []string, all bool) (Answer, error) {
 	var b strings.Builder
 	if all {
 		for _, i := range items {
-			fmt.Fprintf(&b, "xConfiguration %s: %s\n    %s Default: %s.", i.XIndexed(), i.ValueSpace(), i.Text, orNone(i.XText(i.Default)))
+			fmt.Fprintf(&b, "xConfiguration %s: %s\n    %s Default: %s.", i.XIndexed(), i.ValueSpace(), i.Note(), orNone(i.XText(i.Default)))
 			if i.Peer {
 				b.WriteString(" † of this node alone.")
 			}

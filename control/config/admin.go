@@ -53,5 +53,5 @@ func adminItems() []Item {
 		Item{Path: "admin.accounts[].role", X: "Administration Account [] Role", Kind: words("read", "operate", "admin"), Default: "admin", Kept: true, Text: "Look, operate, or change the configuration."},
 		Item{Path: "admin.accounts[].password", X: "Administration Account [] Password", Kind: secret(), Required: true, Kept: true, Text: "Password."},
 	)
-	return append(items, accounts...)
+	return awaits(awaitsAccess, append(items, accounts...), "admin.https", "admin.ssh", "admin.console", "admin.protection", "admin.accounts")
 }

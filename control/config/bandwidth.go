@@ -33,7 +33,7 @@ func bandwidthItems() []Item {
 	items = append(items, limitItems("pipes[].total", "Bandwidth Pipe [] Bandwidth Total", defaultTotal, "Bandwidth of all calls over the pipe, in both directions and over all its links.")...)
 	items = append(items, limitItems("pipes[].per_call", "Bandwidth Pipe [] Bandwidth PerCall", defaultPerCall, "Bandwidth of one call over the pipe.")...)
 	ends := nameOf("subzones", "zones").or(DefaultSubzoneName, TraversalSubzoneName, ClusterSubzoneName, DefaultZoneName)
-	return append(items, live(
+	return awaits(awaitsBandwidth, append(items, live(
 		Item{Path: "links", X: "Bandwidth Link", Kind: entries("link", 3000), Unset: "the three that are shipped", Text: "Which zones and subzones calls may go between. A new zone or subzone without a link gets those it needs."},
 		Item{Path: "links[].name", X: "Bandwidth Link [] Name", Kind: text(1, 50), Required: true, Text: "Name of the link."},
 		Item{Path: "links[].node1", X: "Bandwidth Link [] Node1 Name", Kind: ends, Required: true, Text: "One end."},
@@ -43,7 +43,7 @@ func bandwidthItems() []Item {
 		Item{Path: "bandwidth.default_kbps", X: "Bandwidth Default", Kind: integer(64, 65535), Default: "384", Text: "Bandwidth of calls that ask for none, in kbit/s."},
 		Item{Path: "bandwidth.downspeed_per_call", X: "Bandwidth Downspeed PerCall Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than one call may have gets what it may have, instead of being refused."},
 		Item{Path: "bandwidth.downspeed_total", X: "Bandwidth Downspeed Total Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than is left gets what is left, instead of being refused."},
-	)...)
+	)...))
 }
 
 // defaultLinks are the links that are shipped (facts A1.3).

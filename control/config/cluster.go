@@ -68,5 +68,5 @@ func clusterItems() []Item {
 		Item{Path: "option_keys", X: "Option", Kind: entries("option key", 64), Kept: true, Restart: RestartNone, Text: "Licences and features that are installed on this node."},
 		Item{Path: "option_keys[].name", X: "Option [] Key", Kind: text(1, 90), Required: true, Kept: true, Restart: RestartNone, Text: "The key."},
 	)
-	return append(append(own, shared...), keys...)
+	return append(awaits(awaitsCluster, append(own, shared...)), awaits(awaitsLicences, keys)...)
 }

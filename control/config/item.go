@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Restart says what a change of an item waits for.
 type Restart string
@@ -30,7 +33,10 @@ type Item struct {
 	Peer bool
 	// Kept: a factory reset leaves it (CL-14).
 	Kept bool
-	Text string
+	// Awaits says what an item waits for that may be set and has no effect yet; empty: it
+	// has its effect.
+	Awaits string
+	Text   string
 }
 
 // Live reports whether a change is applied while the node runs.
@@ -56,6 +62,40 @@ func (i Item) DefaultText() string {
 		return "none"
 	}
 	return i.Default
+}
+
+// What items wait for that have no effect yet.
+const (
+	awaitsBandwidth = "comes with bandwidth control (issue 6)"
+	awaitsLicences  = "comes with licences (issue 6)"
+	awaitsAccess    = "comes with administration over HTTPS (issue 6)"
+	awaitsCluster   = "comes with the cluster (issue 7)"
+	awaitsH323      = "comes with H.323 (a later issue)"
+	awaitsOptimal   = "the node stays in the signalling of every call; leaving it comes with a later issue"
+	awaitsNobody    = "the machine's own time service keeps the clock (design/0021)"
+)
+
+// awaits marks those of the items that are at or below one of the paths as being without
+// effect; without paths all of them.
+func awaits(what string, items []Item, paths ...string) []Item {
+	for i := range items {
+		below := func(p string) bool {
+			rest, ok := strings.CutPrefix(items[i].Path, p)
+			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		}
+		if len(paths) == 0 || slices.ContainsFunc(paths, below) {
+			items[i].Awaits = what
+		}
+	}
+	return items
+}
+
+// Note returns the help of an item, with what it waits for.
+func (i Item) Note() string {
+	if i.Awaits == "" {
+		return i.Text
+	}
+	return "(No effect yet: " + i.Awaits + ".) " + i.Text
 }
 
 // live marks items that are applied at once.

@@ -58,14 +58,14 @@ func typeSchema(path string, t reflect.Type) *jsonNode {
 	item := declared().byPath[path]
 	switch {
 	case isEntries(t):
-		return &jsonNode{Type: "array", Description: item.Text, MaxItems: item.Many, Items: objectSchema(path+"[]", t.Elem())}
+		return &jsonNode{Type: "array", Description: item.Note(), MaxItems: item.Many, Items: objectSchema(path+"[]", t.Elem())}
 	case t.Kind() == reflect.Slice:
-		return &jsonNode{Type: "array", Description: item.Text, MaxItems: item.Many, Items: valueSchema(item)}
+		return &jsonNode{Type: "array", Description: item.Note(), MaxItems: item.Many, Items: valueSchema(item)}
 	case t.Kind() == reflect.Struct && !isScalar(t):
 		return objectSchema(path, t)
 	}
 	n := valueSchema(item)
-	n.Description, n.Default = item.Text, item.Default
+	n.Description, n.Default = item.Note(), item.Default
 	return n
 }
 

@@ -21,7 +21,7 @@ func TestJSONSchemaHasEveryKey(t *testing.T) {
 				at, _ = at["items"].(map[string]any)
 			}
 		}
-		if at["description"] != item.Text {
+		if at["description"] != item.Note() {
 			t.Errorf("%s is not described", item.Path)
 		}
 		if item.Type == TypeInteger && at["maximum"] != float64(item.Max) {

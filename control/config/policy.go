@@ -96,7 +96,7 @@ func policyItems() []Item {
 }
 
 func callItems() []Item {
-	return live(
+	items := live(
 		Item{Path: "calls.loop_detection", X: "Call Loop Detection Mode", Kind: onOff(), Default: "on", Text: "Notice searches that come back, and end them."},
 		Item{Path: "calls.routed_mode", X: "Call Routed Mode", Kind: words("always", "optimal"), Default: "always", Text: "Optimal: leave the signalling of calls that do not need the node. A cluster wants it."},
 		Item{Path: "calls.unknown_ip", X: "Call Services CallsToUnknownIPAddresses", Kind: words("off", "direct", "indirect"), Default: "indirect", Text: "Calls to addresses that nobody registered from: refused, placed, or left to a neighbour."},
@@ -106,4 +106,5 @@ func callItems() []Item {
 		Item{Path: "calls.trace", X: "Call Trace Mode", Kind: onOff(), Default: "on", Text: "Keep the messages of calls for `turnpike call trace`, at most 32 KiB a call, without passwords and keys. They are in memory only."},
 		Item{Path: "calls.records", X: "CDR File", Kind: text(0, 4095).shown("absolute path, or `off`"), Unset: "calls.jsonl in system.state", Restart: RestartNode, Peer: true, Text: "File that gets a line of JSON for each call that has ended. At 64 MiB it is renamed to *.1 and begun again."},
 	)
+	return awaits(awaitsH323, awaits(awaitsOptimal, items, "calls.routed_mode"), "calls.interworking")
 }

@@ -74,10 +74,10 @@ func interfaceItems() []Item {
 }
 
 func networkItems() []Item {
-	return peer(
+	return awaits(awaitsNobody, peer(
 		Item{Path: "dns.servers", X: "IP DNS Server [] Address", Kind: one(TypeAddress).many(5), Unset: "the machine's", Text: "DNS servers of the node."},
 		Item{Path: "dns.search", X: "IP DNS SearchDomains [] Name", Kind: text(1, 128).many(5), Text: "Domains that names without a dot are tried in."},
 		Item{Path: "ntp.servers", X: "NTP Server [] Address", Kind: one(TypeHost).many(5), Unset: "the machine's", Text: "Servers that the clock follows. Peers of a cluster need the same time."},
 		Item{Path: "ntp.time_zone", X: "TimeZone Name", Kind: text(0, 64), Default: "UTC", Text: "Zone in which times are shown. The log is in UTC whatever it says."},
-	)
+	), "ntp")
 }

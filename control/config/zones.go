@@ -152,7 +152,7 @@ func state(path, x string) Item {
 }
 
 func zoneItems() []Item {
-	items := live(
+	items := awaits(awaitsH323, live(
 		Item{Path: "zones", X: "Zones Zone", Kind: entries("zone", 1000), Text: "Other systems: neighbours, traversal clients and servers, DNS."},
 		Item{Path: "zones[].name", X: "Zones Zone [] Name", Kind: text(1, 50), Required: true, Text: "Name of the zone."},
 		Item{Path: "zones[].type", X: "Zones Zone [] Type", Kind: words("neighbour=Neighbor", "traversal_client", "traversal_server", "dns=DNS"), Default: "neighbour", Text: "What the zone is. It stays as long as the zone."},
@@ -171,7 +171,7 @@ func zoneItems() []Item {
 		Item{Path: "zones[].h323.call_port", X: "Zones Zone [] H323 CallSignaling Port", Kind: integer(1024, 65534), Default: "1720", Text: "Call signalling port of the peers."},
 		Item{Path: "zones[].traversal.username", X: "Zones Zone [] Traversal Authentication UserName", Kind: text(0, 128), Text: "Account that the traversal client uses and the server expects."},
 		Item{Path: "zones[].traversal.password", X: "Zones Zone [] Traversal Authentication Password", Kind: secret(), Text: "Its password, on the client."},
-		Item{Path: "zones[].traversal.sip_port", X: "Zones Zone [] Traversal SIP Port", Kind: port(1024), Default: "off", Text: "Port for this zone's SIP on the server, one for each zone, usually from 7001."},
+		Item{Path: "zones[].traversal.sip_port", X: "Zones Zone [] Traversal SIP Port", Kind: port(1024), Default: "off", Text: "Port for this zone's SIP on the server, one for each zone, usually from 7001. It is listened on from the next start on."},
 		Item{Path: "zones[].traversal.h323_port", X: "Zones Zone [] Traversal H323 Port", Kind: port(1024), Default: "off", Text: "Port for this zone's H.323 on the server, one for each zone, usually from 6001."},
 		Item{Path: "zones[].nat", X: "Zones Zone [] NAT Mode", Kind: onOff(), Default: "off", Text: "Endpoints behind the zone may be behind NAT: media is also learnt from the address that their signalling comes from."},
 		mediaMode("zones[].media", "Zones Zone [] Media Mode"),
@@ -182,7 +182,7 @@ func zoneItems() []Item {
 		Item{Path: "default_zone.access_rules", X: "Zones DefaultZone AccessRules Rule", Kind: entries("access rule", 10000), Text: "Who may speak TLS with the Default Zone, by a name in the certificate. Without rules, all."},
 		Item{Path: "default_zone.access_rules[].name", X: "Zones DefaultZone AccessRules Rule [] Name", Kind: text(1, 50), Required: true, Text: "Name of the rule."},
 		priority("default_zone.access_rules[].priority", "Zones DefaultZone AccessRules Rule [] Priority"),
-	)
+	), "zones[].h323", "zones[].traversal.h323_port")
 	items = append(items, patternItems("default_zone.access_rules[].pattern", "Zones DefaultZone AccessRules Rule [] Pattern", "exact")...)
 	return append(items,
 		Item{Path: "default_zone.access_rules[].action", X: "Zones DefaultZone AccessRules Rule [] Action", Kind: words("allow", "deny"), Default: "allow", Restart: RestartNone, Text: "What the rule does."},

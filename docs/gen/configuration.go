@@ -65,7 +65,7 @@ func configuration(string) ([]byte, error) {
 		if item.Peer {
 			marks += " †"
 		}
-		t.row("`"+item.Path+"`<br>"+item.XIndexed(), item.Kind.String(), item.DefaultText(), strings.TrimSpace(marks), item.Text)
+		t.row("`"+item.Path+"`<br>"+item.XIndexed(), item.Kind.String(), item.DefaultText(), strings.TrimSpace(marks), item.Note())
 		if last(item) {
 			t.WriteString("\n")
 		}
