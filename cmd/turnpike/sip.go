@@ -25,6 +25,7 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/neighbours"
 	"turnpike.dev/turnpike/signaling/sip/places"
+	"turnpike.dev/turnpike/signaling/sip/proxy"
 	"turnpike.dev/turnpike/signaling/sip/registrar"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
@@ -44,6 +45,7 @@ type phones struct {
 	guard      *access.Guard
 	places     *places.Finder
 	registrar  *registrar.Registrar
+	proxy      *proxy.Proxy
 	media      *rtp.Media
 	calls      *b2bua.B2BUA
 }
@@ -89,6 +91,7 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 		Table: node.bound, Flows: p.flows, Access: p.guard, Router: node.router, Places: p.places,
 		Sender: p.stack.Layer(), Local: ways.Local, Log: p.log.Module("signaling.registrar"),
 	})
+	p.proxy = proxy.New(proxy.Config{Layer: p.stack.Layer(), Local: ways.Local, Access: p.guard, Router: node.router, Places: p.places, Key: nonce})
 }
 
 // carry makes what carries calls, and their media on the relay.

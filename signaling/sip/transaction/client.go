@@ -35,11 +35,16 @@ const (
 // Send sends a request under a Via of ours with a fresh branch, and keeps the message. s is the shard of its Call-ID. u
 // is told of what becomes of it, never before Send returns; nil: nobody is.
 func (l *Layer) Send(s *shard.Shard, m *message.Message, h transport.Hop, u User) *Client {
+	return l.SendMarked(s, m, h, u)
+}
+
+// SendMarked is Send with parameters of the sender's own in the Via, by which it knows a request that comes back to it.
+func (l *Layer) SendMarked(s *shard.Shard, m *message.Message, h transport.Hop, u User, marks ...message.Param) *Client {
 	t := l.tables[s.Index()]
 	c := &Client{table: t, request: m, hop: h, user: u}
 	err := t.admit(m)
 	if err == nil {
-		err = l.pushVia(m, h)
+		err = l.pushVia(m, h, marks...)
 	}
 	if err != nil {
 		c.state = ended

@@ -53,7 +53,6 @@ type exchange struct {
 	ended    []error
 	finals   []int
 	failures []error
-	acks     int
 }
 
 func (x *exchange) Response(c *Client, m *message.Message) {

@@ -47,7 +47,7 @@ type end struct {
 
 func newEnd(t testing.TB, at netip.AddrPort, options ...Option) *end {
 	e := &end{group: shard.NewGroup(1, shard.Panicked(func(reason any) {
-		if reason != errOnPurpose {
+		if err, ok := reason.(error); !ok || !errors.Is(err, errOnPurpose) {
 			t.Errorf("panic: %v", reason)
 		}
 	})), at: at}

@@ -172,14 +172,14 @@ func (l *Layer) sign(m *message.Message) {
 }
 
 // pushVia puts our Via on a request (RFC 3261 section 18.1.1, RFC 3581 section 3).
-func (l *Layer) pushVia(m *message.Message, h transport.Hop) error {
+func (l *Layer) pushVia(m *message.Message, h transport.Hop, marks ...message.Param) error {
 	at, err := l.sender.Local(h)
 	if err != nil {
 		return err
 	}
 	m.PushVia(message.Via{
 		Transport: viaTransport(h.Transport), Host: at.Addr().String(), Port: at.Port(),
-		Params: message.Params{{Name: "branch", Value: message.NewBranch()}, {Name: "rport"}},
+		Params: append(message.Params{{Name: "branch", Value: message.NewBranch()}, {Name: "rport"}}, marks...),
 	})
 	return nil
 }
