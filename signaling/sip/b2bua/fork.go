@@ -103,7 +103,7 @@ func (f *fork) send() bool {
 	}
 	f.end = c.b.calleeEnd(&f.place, local.Addr())
 	f.local = c.caller(&f.end).WithTag(f.tag)
-	f.contact = contactAt(f.local.URI.User, local, f.place.Hop.Transport)
+	f.contact = c.b.contactAt(f.local.URI.User, local, f.place.Hop.Transport)
 	if f.media != nil {
 		f.media.release()
 	}

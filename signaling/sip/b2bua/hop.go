@@ -11,10 +11,10 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
-// contactAt is our Contact at an address. It has a user, so that what is sent there
-// without a dialog can be routed.
-func contactAt(user string, at netip.AddrPort, t loop.Transport) message.Address {
-	u := message.URI{Scheme: "sip", User: user, Host: hostOf(at.Addr()), Port: at.Port()}
+// contactAt is our Contact at an address, as it is seen from there. It has a user, so that
+// what is sent to it without a dialog can be routed.
+func (b *B2BUA) contactAt(user string, at netip.AddrPort, t loop.Transport) message.Address {
+	u := message.URI{Scheme: "sip", User: user, Host: b.cfg.Policy.Public(at.Addr()).String(), Port: at.Port()}
 	if t != loop.UDP {
 		u.Params = message.Params{{Name: "transport", Value: t.String()}}
 	}
@@ -116,5 +116,3 @@ func (l *leg) along(h transport.Hop) transport.Hop {
 	}
 	return h
 }
-
-func hostOf(a netip.Addr) string { return a.String() }

@@ -34,11 +34,12 @@ type pair struct {
 func (c *call) newPair(f *fork, m *message.Message) *pair {
 	p := &pair{call: c, fork: f}
 	p.a = &leg{pair: p, call: c, name: legA, end: &c.a, d: dialog.FromRequest(c.invite, message.NewTag())}
-	src := c.server.Source()
-	p.a.hop, p.a.contact = c.callerHop(), contactAt(c.called().URI.User, src.Local, src.Transport)
-	if local, err := c.b.cfg.Local(p.a.hop); err == nil {
-		p.a.contact = contactAt(c.called().URI.User, local, src.Transport)
+	p.a.hop = c.callerHop()
+	local, err := c.b.cfg.Local(p.a.hop)
+	if err != nil {
+		local = c.server.Source().Local
 	}
+	p.a.contact = c.b.contactAt(c.called().URI.User, local, p.a.hop.Transport)
 	p.a.reach(c.invite.Vias() == 1)
 	p.a.updates = allows(c.invite, message.Update)
 	p.b = c.calleeLeg(f, f.invite, f.place.Hop, m)

@@ -88,7 +88,7 @@ func (p NodePolicy) Media(z *zones.Zone, subzone string) config.MediaMode {
 	if e := p.listed(z); e != nil {
 		return e.Media
 	}
-	if z == nil || z.Type != zones.Local {
+	if !registered(z, subzone) {
 		return n.DefaultZone.Media
 	}
 	if i := subzoneOf(n, subzone); i >= 0 {
@@ -103,7 +103,7 @@ func (p NodePolicy) NAT(z *zones.Zone, subzone string) bool {
 	if e := p.listed(z); e != nil {
 		return bool(e.NAT)
 	}
-	if z == nil || z.Type != zones.Local {
+	if !registered(z, subzone) {
 		return bool(n.DefaultZone.NAT)
 	}
 	if i := subzoneOf(n, subzone); i >= 0 {
@@ -123,6 +123,11 @@ func (p NodePolicy) listed(z *zones.Zone) *config.Zone {
 		return nil
 	}
 	return &all[i]
+}
+
+// registered: whoever is in a subzone is, and the Local Zone is where they are.
+func registered(z *zones.Zone, subzone string) bool {
+	return subzone != "" || z != nil && z.Type == zones.Local
 }
 
 func subzoneOf(n *config.Node, name string) int {

@@ -127,7 +127,10 @@ func (w *wild) prelude(far int) {
 }
 
 func (w *wild) readAll(p *wildPhone) {
-	for len(w.inbox[p.at]) > 0 {
+	w.mu.Lock()
+	n := len(w.inbox[p.at])
+	w.mu.Unlock()
+	for ; n > 0; n-- {
 		w.read(p)
 	}
 }
@@ -236,6 +239,12 @@ func (w *wild) watch(seed uint64) {
 	}
 }
 
+func (w *wild) loses(percent uint64) {
+	w.mu.Lock()
+	w.percent = percent
+	w.mu.Unlock()
+}
+
 func (w *wild) check() {
 	for k, statuses := range w.finals {
 		if len(statuses) > 1 {
@@ -271,12 +280,12 @@ func play(t *testing.T, script []byte, seed, percent uint64, callees, far int) (
 				}
 			}()
 			w.prelude(far)
-			w.percent = percent
+			w.loses(percent)
 			for len(w.script) > 0 {
 				w.step()
 			}
 		}()
-		w.percent = 0
+		w.loses(0)
 		time.Sleep(3 * time.Hour)
 		r.settle()
 		r.leaks()
