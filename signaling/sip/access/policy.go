@@ -66,12 +66,12 @@ func algorithms(d config.Digest) []digest.Algorithm {
 	switch d {
 	case config.DigestSHA256First:
 		return []digest.Algorithm{digest.SHA256, digest.MD5}
+	case config.DigestMD5First:
+		return []digest.Algorithm{digest.MD5, digest.SHA256}
 	case config.DigestSHA256:
 		return []digest.Algorithm{digest.SHA256}
-	case config.DigestMD5:
-		return []digest.Algorithm{digest.MD5}
 	default:
-		return []digest.Algorithm{digest.MD5, digest.SHA256}
+		return []digest.Algorithm{digest.MD5}
 	}
 }
 
