@@ -110,7 +110,7 @@ func endOf(c calls.Call) string {
 
 func causeText(c calls.Cause) string {
 	text := fmt.Sprintf("%s by the %s", c.Kind, c.By)
-	if c.Status != 0 {
+	if c.Status >= 300 {
 		text += fmt.Sprintf(", %d", c.Status)
 	}
 	return text + parenthesised(printableText(c.Reason))

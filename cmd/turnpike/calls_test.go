@@ -218,7 +218,7 @@ func registrationCapacity(t *testing.T) {
 	n := storedNode(t, office, t.TempDir())
 	n.config = n.config.Clone()
 	n.config.System.Platform, n.config.Registrations.Max, n.config.Calls.Records = config.PlatformCustom, 2, "off"
-	if _, err := n.carry(n.config, &stateDir{path: t.TempDir()}); err != nil {
+	if _, err := n.carry(n.config, &stateDir{path: t.TempDir()}, n.log); err != nil {
 		t.Fatal(err)
 	}
 	stands := func() bool {

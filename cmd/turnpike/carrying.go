@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/routing"
 )
@@ -19,7 +20,7 @@ var _ api.Carrier = (*node)(nil)
 
 // carry gives the node its book of calls and its table of registrations, whichever
 // protocols fill them. The records of calls are the caller's to run.
-func (n *node) carry(c *config.Node, state *stateDir) (*calls.Records, error) {
+func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls.Records, error) {
 	var cdr *calls.Records
 	if file := c.RecordsFile(); file != "" {
 		var err error
@@ -28,17 +29,18 @@ func (n *node) carry(c *config.Node, state *stateDir) (*calls.Records, error) {
 		}
 	}
 	n.calls = calls.New(calls.Config{
-		Log: n.log.Module("control.calls"), Records: cdr, Trace: bool(c.Calls.Trace),
+		Log: log.Module("control.calls"), Records: cdr, Trace: bool(c.Calls.Trace),
 		Limit: func() int { return n.running().MaxCalls() },
 	})
 	n.store.Subscribe(func(u store.Update) { n.calls.SetTrace(bool(u.New.Node.Calls.Trace)) }, "calls")
+	bound := log.Module("control.registrations")
 	n.bound = registrations.New(registrations.Config{
 		Limits: func() registrations.Limits {
 			c := n.running()
 			return registrations.Limits{Local: c.MaxRegistrations(), Proxied: c.System.Platform.Limits().ProxiedRegistrations}
 		},
 		Alarms: n.board,
-		Told:   n.registered,
+		Told:   func(e registrations.Event) { registered(bound, e) },
 		File:   state.file(boundFile),
 		Failed: func(err error) { n.note(err.Error()) },
 	})
@@ -61,13 +63,13 @@ func (n *node) welcomeBack(c *config.Node) {
 }
 
 // registered tells the log who came and went (facts A8, A9).
-func (n *node) registered(e registrations.Event) {
+func registered(log *eventlog.Log, e registrations.Event) {
 	b := e.Binding
 	event, detail := "Registration Accepted", ""
 	if e.Why != "" {
 		event, detail = "Registration Removed", string(e.Why)
 	}
-	n.log.Module("control.registrations").Event(event, "Reason", detail, "Service", protocolName(b.Protocol),
+	log.Event(event, "Reason", detail, "Service", protocolName(b.Protocol),
 		"Src-ip", b.Source.Addr(), "Src-port", b.Source.Port(), "Src-alias", b.AOR,
 		"Contact", b.Contact, "AOR", b.AOR, "Call-serial-number", b.Serial, "Subzone", b.Subzone)
 }
@@ -147,8 +149,23 @@ func (n *node) addCarried(st *api.Status, c *config.Node) {
 	if n.calls == nil || !c.SIP.Mode {
 		return
 	}
+	st.SIP = n.sipListens(c)
 	st.Calls = api.Usage{Used: n.calls.Running(), Limit: c.MaxCalls()}
 	st.Registrations = api.Usage{Used: n.bound.Counts().Local, Limit: c.MaxRegistrations()}
+}
+
+// sipListens lists where SIP is spoken.
+func (n *node) sipListens(c *config.Node) []string {
+	list := []string{}
+	for _, l := range []struct {
+		transport string
+		port      config.Port
+	}{{"udp", c.SIP.UDP}, {"tcp", c.SIP.TCP}, {"tls", c.SIP.TLS}} {
+		for _, at := range sipOn(n.sides, l.port) {
+			list = append(list, l.transport+" "+at.String())
+		}
+	}
+	return list
 }
 
 // callsOf counts the running calls with one end in each zone.

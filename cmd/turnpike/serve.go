@@ -114,7 +114,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err := node.route(stored); err != nil {
 		return err
 	}
-	cdr, err := node.carry(n, state)
+	cdr, err := node.carry(n, state, log)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,9 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 		l.line("relay on", "%s%s", r.Local, publicIfOther(r))
 	}
 	l.line("relays", "%d of %d", st.Relays.Used, st.Relays.Limit)
+	for _, at := range st.SIP {
+		l.line("sip", "%s", at)
+	}
 	for _, u := range []struct {
 		name string
 		api.Usage

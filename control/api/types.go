@@ -34,7 +34,9 @@ type Status struct {
 	Interfaces []Interface `json:"interfaces"`
 	TURN       TURN        `json:"turn"`
 	Relays     Usage       `json:"relays"`
-	Calls      Usage       `json:"calls"`
+	// SIP is where SIP is spoken: "tls 192.0.2.1:5061"; none where it is off.
+	SIP   []string `json:"sip,omitempty"`
+	Calls Usage    `json:"calls"`
 	// Registrations are those of this node, without proxied ones.
 	Registrations Usage  `json:"registrations"`
 	Draining      bool   `json:"draining"`

@@ -74,6 +74,7 @@ func (e *Entry) End(cause Cause, final ...Stream) {
 	e.endedAt = e.call.Ended
 	e.handle = nil // what carried the call may go
 	e.ladder.settle()
+	e.call.Messages = e.ladder.len()
 	c := e.call
 	e.mu.Unlock()
 	e.book.close(e, c.Ended, carried)
