@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -53,15 +54,26 @@ type setup struct {
 	names         []string   // of its certificate
 }
 
-// free returns an address of loopback whose port nobody has.
+// free returns an address of loopback whose port nobody has. It is not one of those that
+// the system gives to connections: another test may open one at any time.
 func free(t *testing.T, addr string) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		at := netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(20000+rand.IntN(10000)))
+		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			continue
+		}
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		_ = u.Close()
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return at
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	t.Fatal("no port is free")
+	return netip.AddrPort{}
 }
 
 func launch(t *testing.T, s setup) *end {
@@ -157,7 +169,7 @@ func (e *end) until(t *testing.T, what string, so func() bool) {
 func (r *records) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]string(nil), r.events...)
+	return append([]string(nil), r.whole...)
 }
 
 // authority signs certificates.
@@ -176,7 +188,7 @@ func newAuthority(t *testing.T) *authority {
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +199,7 @@ func (a *authority) sign(t *testing.T, template, parent *x509.Certificate, key *
 	t.Helper()
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), a.key)
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, parent, key.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
 	}

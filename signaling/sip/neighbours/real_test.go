@@ -47,12 +47,13 @@ func TestNodesTellEachOther(t *testing.T) {
 				}
 				return out
 			}
+			near.until(t, "all of them asked", func() bool { return zones.Status(near.zone("far"), near) == "Active (3 of 3)" })
 			near.until(t, "most room first", func() bool { return cmp.Equal(order(), []int{2, 1, 0}) })
 			far[2].carry(Load{500, 0, true})
 			far[0].carry(Load{100, 5, false})
 			near.until(t, "after maintenance began", func() bool { return cmp.Equal(order(), []int{0, 1}) })
 			if s := zones.Status(near.zone("far"), near); s != "Active (3 of 3)" {
-				t.Errorf("status %s", s)
+				t.Errorf("status %s, log %v", s, near.log.all())
 			}
 		})
 	}
@@ -125,7 +126,7 @@ func TestTraversal(t *testing.T) {
 			t.Errorf("what comes over it is of %s", z.Name)
 		}
 		if s := zones.Status(clients, outer); s != "Active (1 of 6)" {
-			t.Errorf("status %s", s)
+			t.Errorf("status %s, log %v", s, outer.log.all())
 		}
 		// A request of the server over it reaches the client as the zone's: it is told.
 		asked := ask(t, outer, h)
@@ -154,7 +155,7 @@ func TestRealPeers(t *testing.T) {
 	near.until(t, "SIPp answers", func() bool { return !near.Peer(near.zone("sipp"), 0).Silent })
 	near.until(t, "Kamailio answers", func() bool { return !near.Peer(near.zone("kamailio"), 0).Silent })
 	if s := zones.Status(near.zone("kamailio"), near); s != "Active (1 of 1)" {
-		t.Errorf("status %s", s)
+		t.Errorf("status %s, log %v", s, near.log.all())
 	}
 	_ = sipp.Process.Signal(unix.SIGKILL)
 	near.until(t, "SIPp has gone", func() bool { return zones.Status(near.zone("sipp"), near) == "Failed" })

@@ -3,6 +3,7 @@ package neighbours
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -131,15 +132,17 @@ func (nobody) Stray(loop.Source, *message.Message) {}
 type records struct {
 	mu     sync.Mutex
 	events []string
+	whole  []string
 }
 
-func (r *records) Event(event string, _ ...any) { r.add(event) }
-func (r *records) Warn(event string, _ ...any)  { r.add(event) }
+func (r *records) Event(event string, kv ...any) { r.add(event, kv) }
+func (r *records) Warn(event string, kv ...any)  { r.add(event, kv) }
 
-func (r *records) add(event string) {
+func (r *records) add(event string, kv []any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, event)
+	r.whole = append(r.whole, fmt.Sprint(append([]any{event + " "}, kv...)...))
 }
 
 // book is a name server that knows what it was told.

@@ -39,7 +39,7 @@ type watch struct {
 	shard  *shard.Shard
 	key    key
 	state  *atomic.Pointer[zones.PeerState]
-	callID string
+	callID string // of the question under way, which a challenge repeats
 	cseq   uint32
 
 	account account        // of a traversal client
@@ -76,7 +76,18 @@ func (w *watch) ask() {
 		w.missed("its name has no address", 0)
 		return
 	}
+	w.callID, w.cseq = w.newCallID(), 0
 	w.send(p.hops[w.turn%len(p.hops)], "")
+}
+
+// newCallID makes one that belongs to the watch's shard. Each question has another: some
+// peers remember a Call-ID and answer nothing else under it.
+func (w *watch) newCallID() string {
+	for {
+		if id := message.NewCallID(); w.n.deps.Group.Of(id) == w.shard {
+			return id
+		}
+	}
 }
 
 func (w *watch) send(h transport.Hop, proof string) {

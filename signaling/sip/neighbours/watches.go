@@ -2,7 +2,6 @@ package neighbours
 
 import (
 	"turnpike.dev/turnpike/signaling/sip/digest"
-	"turnpike.dev/turnpike/signaling/sip/message"
 )
 
 // tend starts watches of peers that should be asked and have none, and stops those of
@@ -43,8 +42,7 @@ func (t *table) watched() map[key]*peer {
 }
 
 func (n *Neighbours) newWatch(p *peer) *watch {
-	id := message.NewCallID()
-	w := &watch{n: n, shard: n.deps.Group.Of(id), key: p.key, state: p.state, callID: id, account: p.account}
+	w := &watch{n: n, shard: n.deps.Group.Of(p.key.String()), key: p.key, state: p.state, account: p.account}
 	if p.account != (account{}) {
 		w.login = &digest.Client{User: p.account.user, Password: p.account.password}
 	}
