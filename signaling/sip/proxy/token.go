@@ -42,6 +42,9 @@ func (s signer) route(h transport.Hop, at netip.AddrPort) message.Address {
 	return message.Address{URI: uri}
 }
 
+// text writes tokens: one spelling for each.
+var text = base64.RawURLEncoding.Strict()
+
 // token is a hop and a code over it: transport, flags, remote port, remote and local address, verified name.
 func (s signer) token(h transport.Hop) string {
 	b := make([]byte, 0, 96)
@@ -55,7 +58,7 @@ func (s signer) token(h transport.Hop) string {
 		local = h.Local.As16()
 	}
 	b = append(append(append(b, remote[:]...), local[:]...), h.Name...)
-	return base64.RawURLEncoding.EncodeToString(append(b, s.sum('t', b)...))
+	return text.EncodeToString(append(b, s.sum('t', b)...))
 }
 
 // fixed is the length of a token's hop without the name.
@@ -63,7 +66,7 @@ const fixed = 4 + 16 + 16
 
 // hop reads a token; false: it is not ours.
 func (s signer) hop(token string) (h transport.Hop, ours bool) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
+	b, err := text.DecodeString(token)
 	if err != nil || len(b) < fixed+macSize {
 		return h, false
 	}
@@ -113,7 +116,7 @@ func (s signer) mark(m *message.Message) message.Param {
 	} {
 		b = append(append(b, part...), 0)
 	}
-	return message.Param{Name: markName, Value: base64.RawURLEncoding.EncodeToString(s.sum('m', b))}
+	return message.Param{Name: markName, Value: text.EncodeToString(s.sum('m', b))}
 }
 
 // looped reports whether a request was here before, and nothing of it has changed since.
@@ -122,8 +125,8 @@ func (s signer) looped(m *message.Message) bool {
 		return false
 	}
 	mark := s.mark(m).Value
-	for _, text := range m.All("Via") {
-		via, err := message.ParseVia(text)
+	for _, value := range m.All("Via") {
+		via, err := message.ParseVia(value)
 		if err != nil {
 			continue
 		}
