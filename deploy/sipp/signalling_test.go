@@ -70,7 +70,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 		call := begin(t, standing)
 		eventually(t, 5*time.Second, func() error {
 			if list, err := n.api.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].Answered.IsZero() {
-				return fmt.Errorf("no call stands: %v, %v", list, err)
+				return fmt.Errorf("no call stands: %+v: %w", list, err)
 			}
 			return nil
 		})

@@ -48,6 +48,8 @@ type Config struct {
 	TCP bool
 	// Service is the user part of the address that is called.
 	Service string
+	// Domain is the rest of it; empty: the target's address and port.
+	Domain string
 	// Calls in all, and how many begin per second (0: ten).
 	Calls int
 	Rate  float64
@@ -188,6 +190,11 @@ func (p *Process) calling() []string {
 	if !c.Target.IsValid() {
 		return args
 	}
+	domain := c.Domain
+	if domain == "" {
+		domain = c.Target.String()
+	}
+	args = append(args, "-key", "domain", domain)
 	rate := c.Rate
 	if rate == 0 {
 		rate = 10
