@@ -3,9 +3,12 @@ package rtp
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"turnpike.dev/turnpike/dataplane/relay"
 )
 
 // spray sends RTP to ports from many sources, for as long as the test lasts or until
@@ -133,6 +136,53 @@ func TestAnnouncedSource(t *testing.T) {
 	other.ssrc = a.ssrc
 	other.talk(toA.RTP)
 	b.hears(laneRTP, toB.RTP, a.talk(toA.RTP))
+}
+
+// Where a source was announced RTCP may come from anywhere until RTP was learned; after
+// that only from where RTP does.
+// ME-02
+func TestAnnouncedSourceOfRTCP(t *testing.T) {
+	s := newSite(t, nil)
+	a, b := newEnd(t, "127.0.0.2"), newEnd(t, "127.0.0.3")
+	a.ssrc = 0xfeedface
+	toA, toB := s.ports(0, LegA), s.ports(0, LegB)
+	ra := a.remote()
+	ra.RTP, ra.RTCP = netip.MustParseAddrPort("127.0.0.20:6000"), netip.AddrPort{}
+	ra.SSRCs = []uint32{a.ssrc}
+	s.set(0, LegA, ra)
+	s.set(0, LegB, b.remote())
+	b.hears(laneRTP, toB.RTP, a.talk(toA.RTP))
+	if got := s.call.streams[0].legs[LegA].gates[laneRTCP].kind; got != relay.PortLearning {
+		t.Errorf("while RTP may be learned RTCP's port is of kind %d", got)
+	}
+	now := time.Now().Add(latchFor + time.Second)
+	s.media.look(now)
+	gate := s.call.streams[0].legs[LegA].gates[laneRTCP]
+	if want := []netip.Addr{ra.RTP.Addr(), a.addr(laneRTP).Addr()}; gate.kind != relay.PortRelay || !slices.Equal(gate.peers, want) {
+		t.Errorf("RTCP's gate is %+v, want %v", gate, want)
+	}
+	a.send(laneRTCP, toA.RTCP, rtcpOf(a.ssrc))
+	b.hears(laneRTCP, toB.RTCP, rtcpOf(a.ssrc))
+	b.send(laneRTCP, toB.RTCP, rtcpOf(1))
+	a.hears(laneRTCP, toA.RTCP, rtcpOf(1))
+}
+
+// Nobody is learned whom media does not go to.
+// ME-07
+func TestDeniedSource(t *testing.T) {
+	m, err := New(Config{Table: null{}, Gate: null{}, Sockets: null{}, Deny: []netip.Prefix{netip.PrefixFrom(natAddr, 32)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.Open("call:1", Side{Local: netip.MustParseAddr("198.18.0.1")}, Side{Local: netip.MustParseAddr("198.18.0.1")})
+	defer c.Release()
+	if err := c.Set(0, LegA, Remote{RTP: signalled, From: natAddr}); err != nil {
+		t.Fatal(err)
+	}
+	c.streams[0].received(LegA, laneRTP, relay.Datagram{Remote: natOne, Payload: rtpOf(1, 1, 1)})
+	if got := c.streams[0].legs[LegA].latch[laneRTP].src; got != signalled {
+		t.Errorf("the source is %s", got)
+	}
 }
 
 // A re-INVITE moves an end: what it sends from its old address until then is relayed, and

@@ -30,7 +30,11 @@ func (s *stream) wanted(l *leg, n lane, now time.Time) gate {
 	peers := []netip.Addr{t.src.Addr()}
 	if t.open(now) {
 		peers = append(peers, t.exact.Addr(), t.from)
-		if len(t.ssrcs) > 0 {
+		switch rtp := &l.latch[laneRTP]; {
+		case len(t.ssrcs) == 0:
+		case n == laneRTCP && !rtp.open(now): // RTCP may never come: it has to be of who sends RTP
+			peers = append(peers, rtp.src.Addr())
+		default:
 			g.kind = relay.PortLearning
 		}
 	}

@@ -40,6 +40,9 @@ func (s *stream) judge(l Leg, n lane, sender netip.AddrPort, p packet, size int,
 		return nil, netip.AddrPort{}, false
 	}
 	t := &leg.latch[n]
+	if sender != t.src && !s.call.media.reach.may(s.call.sides[l].Local, sender) {
+		return nil, netip.AddrPort{}, false
+	}
 	if t.asks(sender, t.rank(sender, p)) {
 		t.heard(s.flowed(l, n))
 	}
