@@ -92,7 +92,7 @@ func (c *call) open() {
 func (c *call) prepare() {
 	if book := c.b.cfg.Book; book != nil && book.Over() { // CA-04
 		c.conclude(503, calls.Cause{Kind: calls.Overloaded, By: calls.ByNode, Reason: "as many calls run as the node carries"}, func() {
-			c.server.Reply(503, "", func(m *message.Message) { m.Set("Retry-After", "10") })
+			c.reply(503, "", func(m *message.Message) { m.Set("Retry-After", "10") })
 		})
 		return
 	}
@@ -119,7 +119,7 @@ func (c *call) prepare() {
 
 // refuse gives the caller's INVITE its final response, and ends the call.
 func (c *call) refuse(status int, reason string, change ...func(*message.Message)) {
-	c.conclude(status, causeOf(status), func() { c.server.Reply(status, reason, change...) })
+	c.conclude(status, causeOf(status), func() { c.reply(status, reason, change...) })
 }
 
 // conclude ends a call that was not answered. respond answers the INVITE.
@@ -173,7 +173,7 @@ func (c *call) tidy() {
 // cancelled: the caller gave up (RFC 3261 section 9.2).
 func (c *call) cancelled(m *message.Message) {
 	c.passReason(m)
-	c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: calls.ByCaller}, func() { c.server.Reply(487, "") })
+	c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: calls.ByCaller}, func() { c.reply(487, "") })
 }
 
 // Disconnect ends the call for the operator. From any goroutine.
@@ -212,7 +212,7 @@ var (
 func (c *call) endBy(e ending) {
 	switch c.phase {
 	case calling:
-		c.conclude(e.status, e.cause, func() { c.server.Reply(e.status, "") })
+		c.conclude(e.status, e.cause, func() { c.reply(e.status, "") })
 	case up:
 		c.phase = over
 		c.close(e.cause)

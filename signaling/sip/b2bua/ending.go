@@ -15,7 +15,7 @@ func (c *call) hungUp(l *leg, bye *message.Message) {
 	c.passReason(bye)
 	l.await = nil
 	if c.phase == calling { // an early dialog: RFC 3261 section 15
-		c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: by}, func() { c.server.Reply(487, "") })
+		c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: by}, func() { c.reply(487, "") })
 		return
 	}
 	if h := l.other().await; h != nil && h.owed { // its offer needs no answer any more

@@ -132,7 +132,7 @@ func (c *call) answered(p *pair, m *message.Message) {
 		p.b.bye(c.because)
 		c.won = nil
 		p.fork.drop()
-		c.conclude(500, byNoMedia.cause, func() { c.server.Reply(500, "Media Cannot Be Relayed") })
+		c.conclude(500, byNoMedia.cause, func() { c.reply(500, "Media Cannot Be Relayed") })
 		return
 	}
 	c.win(p)

@@ -128,3 +128,8 @@ func (c *call) recordAnswer(s *transaction.Server, m *message.Message) {
 		c.entry.Message(c.shard.Now(), src.Local, src.Remote, src.Transport.String(), true, m.Append(nil))
 	}
 }
+
+// reply answers the caller's INVITE, and keeps the answer.
+func (c *call) reply(status int, reason string, change ...func(*message.Message)) {
+	c.server.Reply(status, reason, append(change, func(m *message.Message) { c.recordAnswer(c.server, m) })...)
+}

@@ -81,7 +81,7 @@ func (c *call) giveUp(otherwise answer) {
 		return
 	}
 	if c.best == nil {
-		c.conclude(otherwise.status, otherwise.cause(), func() { c.server.Reply(otherwise.status, otherwise.reason, otherwise.retry) })
+		c.conclude(otherwise.status, otherwise.cause(), func() { c.reply(otherwise.status, otherwise.reason, otherwise.retry) })
 		return
 	}
 	if c.redirected() {
@@ -90,7 +90,11 @@ func (c *call) giveUp(otherwise answer) {
 	best := c.best
 	cause := causeOf(best.Status())
 	cause.By = calls.ByCallee
-	c.conclude(best.Status(), cause, func() { c.server.Respond(c.relayed(best)) })
+	c.conclude(best.Status(), cause, func() {
+		out := c.relayed(best)
+		c.server.Respond(out)
+		c.recordAnswer(c.server, out)
+	})
 }
 
 // redirected searches again where the best answer is that the callee is elsewhere (facts
