@@ -72,6 +72,11 @@ func (b *B2BUA) begin(t *transaction.Server) {
 	c.a = b.callerEnd(t, who)
 	c.open()
 	t.OnCancel(c.cancelled)
+	t.OnEnd(func(err error) {
+		if err != nil { // the caller cannot be told any more
+			c.conclude(timedOut.status, timedOut.cause(), func() {})
+		}
+	})
 	c.prepare()
 }
 

@@ -112,6 +112,7 @@ func (x *exchange) relay(m *message.Message) {
 		if !x.translate(out, m) {
 			return
 		}
+		x.unanswered()
 	}
 	x.server.Respond(out)
 	l.call.recordAnswer(x.server, out)
@@ -138,6 +139,13 @@ func (x *exchange) translate(out, m *message.Message) bool {
 		out.SetBody(sdpType, text)
 	}
 	return true
+}
+
+// unanswered takes an offer back that the 2xx of its request had no answer to.
+func (x *exchange) unanswered() {
+	if x.offered && x.media().waits(x.from.name) {
+		x.media().refused()
+	}
 }
 
 // lost: the end that answers so does not know the dialog (RFC 3261 section 12.2.1.2, RFC
@@ -213,6 +221,7 @@ func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	if text != nil {
 		out.SetBody(sdpType, text)
 	}
+	x.unanswered()
 	owed := x.media().waits(x.to.name)
 	if !owed {
 		x.acked = true
@@ -245,7 +254,7 @@ func (l *leg) inviteCame(t *transaction.Server) {
 		l.reply(t, 491)
 	case l.invited != nil: // section 14.2: the second before the first is answered
 		l.reply(t, 500, func(m *message.Message) { m.Set("Retry-After", "2") })
-	case l.inviting != nil || l.await != nil || to.await != nil || to.invited != nil:
+	case l.busy() || to.busy():
 		l.reply(t, 491)
 	default:
 		l.reliable = dialog.Reliable{}
@@ -278,7 +287,15 @@ func (x *exchange) refreshing(req, m *message.Message) bool {
 
 // offer puts the offer of a request into the one that is passed.
 func (x *exchange) offer(req, m *message.Message) bool {
-	text, err := x.from.pair.translate(m, x.from.name, false)
+	d, err := describe(m)
+	if d != nil && x.media().open { // RFC 3311 section 5.2, RFC 6337 section 3.2
+		x.outOfTurn()
+		return false
+	}
+	var text []byte
+	if d != nil {
+		text, err = x.media().offered(d, x.from.name)
+	}
 	if err != nil {
 		a := answerTo(err)
 		x.from.reply(x.server, a.status, warn(err))
@@ -289,6 +306,15 @@ func (x *exchange) offer(req, m *message.Message) bool {
 		req.SetBody(sdpType, text)
 	}
 	return true
+}
+
+// outOfTurn refuses an offer that comes while another one has no answer yet.
+func (x *exchange) outOfTurn() {
+	if x.media().from == x.from.name {
+		x.from.reply(x.server, 500, func(m *message.Message) { m.Set("Retry-After", "2") })
+		return
+	}
+	x.from.reply(x.server, 491)
 }
 
 // prackCame: PRACK (RFC 3262 section 3). It has the other leg's numbers, and the answer to

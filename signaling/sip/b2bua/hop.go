@@ -8,6 +8,7 @@ import (
 
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
@@ -37,6 +38,16 @@ type named struct {
 func (l *leg) reach(near bool) {
 	l.near = near
 	l.lookUp()
+}
+
+// moved takes the way that a request came as the way to its sender: its connection may be
+// a new one, or its NAT have given it another port.
+func (l *leg) moved(t *transaction.Server) {
+	if l.near && len(l.d.Routes) == 0 && t.Request().Vias() == 1 {
+		only := l.hop.Only
+		l.hop = transport.AnswerHop(t.Source(), t.Request().Via())
+		l.hop.Only = only
+	}
 }
 
 // lookTime is how long a name is looked up.

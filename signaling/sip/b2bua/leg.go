@@ -26,6 +26,7 @@ type leg struct {
 	named   *named        // where a name in its Contact or route leads
 	contact message.Address
 
+	renewing bool // an INVITE of our own, to refresh the session, has no final response
 	invited  *exchange
 	inviting *exchange
 	await    *handshake

@@ -329,3 +329,26 @@ func TestDescriptionInParts(t *testing.T) {
 }
 
 var _ = rtp.LegA
+
+// One offer at a time (RFC 3311 section 5.2): who has offered comes again later, who has
+// been offered answers first.
+func TestOffersOutOfTurn(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)))
+		in := b.gets("INVITE")
+		b.answer(in, 180)
+		a.dialog(a.gets("180 INVITE"))
+		a.send(message.Update, withSDP(offerOf(alice)))
+		a.gets("500 UPDATE")
+		b.send(message.Update, withSDP(offerOf(bob)))
+		b.gets("491 UPDATE")
+		b.answer(in, 200) // without an answer: wrong, and not for us to mend
+		b.gets("ACK")
+		a.ack(req, a.gets("200 INVITE"))
+		a.send(message.Update, withSDP(offerOf(alice)))
+		b.answer(b.gets("UPDATE"), 200, withSDP(offerOf(bob)))
+		a.gets("200 UPDATE")
+		hangUp(a, b)
+	})
+}

@@ -143,6 +143,9 @@ func (c *call) answered(p *pair, m *message.Message) {
 		out.SetBody(sdpType, text)
 	}
 	p.a.d.State = dialog.Confirmed
+	if p.fork.media.waits(legA) { // a 2xx without an answer: the next offer may come
+		p.fork.media.refused()
+	}
 	owed := p.fork.media.waits(legB)
 	if !owed {
 		p.b.ack(seq, nil)

@@ -72,12 +72,15 @@ func (l *leg) refresh() {
 	if method == message.Invite {
 		req.SetBody(sdpType, told)
 		req.Set("Allow", allow)
+		l.renewing = true
 	}
 	l.transmit(req, &refreshing{leg: l})
 }
 
 // busy: an INVITE is on its way on the leg, or its ACK.
-func (l *leg) busy() bool { return l.invited != nil || l.inviting != nil || l.await != nil }
+func (l *leg) busy() bool {
+	return l.invited != nil || l.inviting != nil || l.await != nil || l.renewing
+}
 
 // refreshing is a refresh of our own.
 type refreshing struct {
@@ -89,6 +92,9 @@ type refreshing struct {
 func (r *refreshing) Response(cl *transaction.Client, m *message.Message) {
 	l := r.leg
 	l.call.recordAt(cl.Hop(), m)
+	if m.Status() >= 200 {
+		l.renewing = false
+	}
 	switch status := m.Status(); {
 	case status < 200:
 	case status < 300:

@@ -10,6 +10,7 @@ import (
 func (l *leg) request(t *transaction.Server) {
 	m := t.Request()
 	l.record(t.Source(), m)
+	l.moved(t)
 	switch {
 	case m.Method() == message.Bye && (l.closing || l.d.State == dialog.Terminated): // they crossed
 		l.reply(t, 200)
