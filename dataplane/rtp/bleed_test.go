@@ -152,12 +152,17 @@ func TestAnnouncedSourceOfRTCP(t *testing.T) {
 	s.set(0, LegA, ra)
 	s.set(0, LegB, b.remote())
 	b.hears(laneRTP, toB.RTP, a.talk(toA.RTP))
-	if got := s.call.streams[0].legs[LegA].gates[laneRTCP].kind; got != relay.PortLearning {
+	gateOf := func() gate {
+		s.call.mu.Lock()
+		defer s.call.mu.Unlock()
+		return s.call.streams[0].legs[LegA].gates[laneRTCP]
+	}
+	if got := gateOf().kind; got != relay.PortLearning {
 		t.Errorf("while RTP may be learned RTCP's port is of kind %d", got)
 	}
 	now := time.Now().Add(latchFor + time.Second)
 	s.media.look(now)
-	gate := s.call.streams[0].legs[LegA].gates[laneRTCP]
+	gate := gateOf()
 	if want := []netip.Addr{ra.RTP.Addr(), a.addr(laneRTP).Addr()}; gate.kind != relay.PortRelay || !slices.Equal(gate.peers, want) {
 		t.Errorf("RTCP's gate is %+v, want %v", gate, want)
 	}
