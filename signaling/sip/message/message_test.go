@@ -176,6 +176,7 @@ func TestLimitsAndSanity(t *testing.T) {
 		want int
 	}{
 		{"plain", ping(), ok},
+		{"CRLF in front", "\r\n\r\n" + ping(), ok},
 		{"lower case version", replace("SIP/2.0", "sip/2.0"), ok},
 		{"128 header fields", ping(repeat("X: y", 123)...), ok},
 		{"129 header fields", ping(repeat("X: y", 124)...), 400},

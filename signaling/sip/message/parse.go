@@ -25,6 +25,9 @@ func Parse(data []byte) (*Message, error) { return parse(data, false) }
 func ParseStream(data []byte) (*Message, error) { return parse(data, true) }
 
 func parse(data []byte, stream bool) (*Message, error) {
+	for bytes.HasPrefix(data, crlf) { // RFC 3261 section 7.5
+		data = data[len(crlf):]
+	}
 	head, body, whole := bytes.Cut(data, endOfHead)
 	if len(data) > MaxSize || len(head) > maxHead {
 		return nil, fault(513, "Message Too Large")

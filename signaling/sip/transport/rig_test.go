@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -44,18 +46,25 @@ type node struct {
 func start(t testing.TB, change func(*Config)) *node {
 	t.Helper()
 	n := &node{came: make(chan received, 10_000), closed: make(chan *loop.Conn, 10_000)}
-	at := freePort(t, "127.0.0.1")
-	cfg := Config{
-		UDP: []netip.AddrPort{at}, TCP: []netip.AddrPort{at}, TLS: []netip.AddrPort{freePort(t, "127.0.0.1")}, Product: "Turnpike",
-		Receive: func(src loop.Source, m *message.Message) { n.came <- received{src, m} },
-		Closed:  func(c *loop.Conn) { n.closed <- c },
-	}
 	own := authority(t).certificate(t, "localhost")
-	cfg.Certificate = func() (*tls.Certificate, error) { return own, nil }
-	if change != nil {
-		change(&cfg)
+	var tr *Transport
+	err := error(unix.EADDRINUSE)
+	for tries := 0; errors.Is(err, unix.EADDRINUSE) && tries < 10; tries++ { // a free port is anybody's
+		at, secure := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")
+		if at == secure {
+			continue
+		}
+		cfg := Config{
+			UDP: []netip.AddrPort{at}, TCP: []netip.AddrPort{at}, TLS: []netip.AddrPort{secure}, Product: "Turnpike",
+			Certificate: func() (*tls.Certificate, error) { return own, nil },
+			Receive:     func(src loop.Source, m *message.Message) { n.came <- received{src, m} },
+			Closed:      func(c *loop.Conn) { n.closed <- c },
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		tr, err = New(cfg)
 	}
-	tr, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -97,6 +98,49 @@ func TestFailureIsToldOnce(t *testing.T) {
 	cancel()
 	if err := ended.Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	a := start(t, nil)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never shakes hands
+	if err != nil {
+		t.Fatal(err)
+	}
+	hop := Hop{Transport: loop.TLS, Remote: netip.MustParseAddrPort(silent.Addr().String())}
+	told := make(chan error, 10*maxWaiting)
+	for range maxWaiting + 1 {
+		a.Send(hop, a.options(t, hop, 0).Append(nil), func(err error) { told <- err })
+	}
+	if err := wait(t, told, "the last one to fail"); !errors.Is(err, ErrBusy) {
+		t.Errorf("%v, want %v", err, ErrBusy)
+	}
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = conn.Close(), silent.Close()
+	for range maxWaiting {
+		if err := wait(t, told, "the others to fail"); errors.Is(err, ErrBusy) {
+			t.Errorf("%v, want that the handshake failed", err)
+		}
+	}
+}
+
+func TestUnusedConnections(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	hop := Hop{Transport: loop.TCP, Remote: b.at(loop.TCP)}
+	a.Send(hop, a.options(t, hop, 0).Append(nil), fail(t))
+	b.respond(t)
+	conn := wait(t, a.came, "the response").src.Conn
+	if got := a.idle.unused(time.Now().Add(-time.Minute)); len(got) != 0 {
+		t.Errorf("unused is %v, which was used just now", got)
+	}
+	if got := a.idle.unused(time.Now().Add(time.Minute)); len(got) != 1 || got[0] != conn {
+		t.Errorf("unused is %v, want %v", got, conn)
+	}
+	if got := a.idle.unused(time.Now().Add(time.Minute)); len(got) != 0 {
+		t.Errorf("%v is let go again", got)
 	}
 }
 
