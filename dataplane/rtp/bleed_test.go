@@ -18,9 +18,16 @@ func spray(t *testing.T, host string, ports ...netip.AddrPort) (thief *end, stop
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() {
+		// What a socket has no room for would be lost to the call as well.
+		const atOnce, every = 8, time.Millisecond
+		pace := time.NewTicker(every)
+		defer pace.Stop()
 		for seq := uint16(0); ctx.Err() == nil; seq++ {
 			for _, port := range ports {
 				_, _ = thief.socks[laneRTP].WriteToUDPAddrPort(rtpOf(0x666, seq, 0), port)
+			}
+			if seq%atOnce == 0 {
+				<-pace.C
 			}
 		}
 	})
