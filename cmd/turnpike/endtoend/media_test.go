@@ -17,26 +17,29 @@ import (
 	"turnpike.dev/turnpike/perf/lab"
 )
 
-// between has calls from the client's side go to the peer's and back.
-const between = `sip: {mode: on, udp: 5060, tcp: off, tls: off}
+// between has calls from the client's side go to the peer's, at that address, and back.
+func between(called string) string {
+	return fmt.Sprintf(`sip: {mode: on, udp: 5060, tcp: off, tls: off}
 domains: [example.test]
 zones:
-- {name: out, type: neighbour, protocol: sip, peers: ["198.18.1.2:5070"], monitor: off}
-- {name: in, type: neighbour, protocol: sip, peers: ["198.18.0.2:5062"], monitor: off}
-search_rules: [{name: out, priority: 100, pattern: {type: any}, target: out}]`
+- {name: out, type: neighbour, protocol: sip, peers: [%q], monitor: off}
+- {name: in, type: neighbour, protocol: sip, peers: [%q], monitor: off}
+search_rules: [{name: out, priority: 100, pattern: {type: any}, target: out}]`, called, callingSIP)
+}
 
 const (
 	callingSIP = "198.18.0.2:5062"
 	calledSIP  = "198.18.1.2:5070"
+	calledSIP6 = "[fd00:0:0:2::2]:5070"
 	thiefAddr  = "198.18.0.3"
 )
 
 // callEach has SIPp make calls with RTP both ways through a node, and returns what the node
 // recorded of them.
-func callEach(t *testing.T, n *node, count int, hold time.Duration) []calls.Call {
+func callEach(t *testing.T, n *node, called string, count int, hold time.Duration) []calls.Call {
 	t.Helper()
 	answering, err := runner.Start(t.Context(), runner.Config{
-		Host: n.lab.Peer, Scenario: "callee", Local: netip.MustParseAddrPort(calledSIP), MediaPort: 30000, Calls: count,
+		Host: n.lab.Peer, Scenario: "callee", Local: netip.MustParseAddrPort(called), MediaPort: 30000, Calls: count,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +80,7 @@ func (n *node) ended(t *testing.T) []calls.Call {
 // ME-02, ME-05
 func TestMediaOfCalls(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, lab.Options{Clients: 2}, file{more: between})
+	n := newNode(t, lab.Options{Clients: 2}, file{more: between(calledSIP)})
 	count := func(h *lab.Host) *runner.Media {
 		m, err := runner.CountMedia(t.Context(), h, runner.NodePorts)
 		if err != nil {
@@ -86,7 +89,7 @@ func TestMediaOfCalls(t *testing.T) {
 		return m
 	}
 	atCaller, atCallee := count(n.lab.Client), count(n.lab.Peer)
-	recorded := callEach(t, n, 10, time.Second)
+	recorded := callEach(t, n, calledSIP, 10, time.Second)
 	sent, back, err := atCaller.Totals(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +104,7 @@ func TestMediaOfCalls(t *testing.T) {
 	}
 
 	s := n.spray(t)
-	up, down = carried(t, callEach(t, n, 10, time.Second))
+	up, down = carried(t, callEach(t, n, calledSIP, 10, time.Second))
 	if s.stop() == 0 {
 		t.Error("the thief sent nothing")
 	}
@@ -110,6 +113,16 @@ func TestMediaOfCalls(t *testing.T) {
 	}
 	if heard := s.heard(t); heard > 0 {
 		t.Errorf("the thief heard %d packets", heard)
+	}
+}
+
+// An IPv4 endpoint calls an IPv6 one.
+// ME-02, ME-04
+func TestMediaBetweenFamilies(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, lab.Options{}, file{more: between(calledSIP6)})
+	if up, down := carried(t, callEach(t, n, calledSIP6, 3, time.Second)); up != down || up < 90 {
+		t.Errorf("%d packets up, %d down", up, down)
 	}
 }
 
