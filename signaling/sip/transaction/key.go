@@ -35,12 +35,13 @@ func (k *keys) key() key {
 }
 
 // server is the key of the transaction that a request belongs to, as if its method were method (RFC 3261 section
-// 17.2.3): an ACK and a CANCEL are looked for as an INVITE.
+// 17.2.3): an ACK and a CANCEL are looked for as an INVITE. The Call-ID is part of it, so that clients which use a branch
+// twice get the answers of their own calls.
 func (k *keys) server(m *message.Message, method message.Method) key {
 	via := m.Via()
 	if branch := via.Branch(); len(branch) > len(cookie) && branch[:len(cookie)] == cookie {
 		k.begin('S')
-		k.add(branch, via.SentBy(), string(method))
+		k.add(branch, via.SentBy(), string(method), m.CallID())
 		return k.key()
 	}
 	// A client of RFC 2543 makes no unique branch. The tag of To is left out: only an ACK has one that its INVITE had not.
