@@ -32,10 +32,15 @@ func (t *Transport) clientTLS(name string) *tls.Config {
 			return Verify(s, t.roots(), name)
 		},
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			none := &tls.Certificate{} // crypto/tls panics at nil
 			if t.cfg.Certificate == nil {
-				return &tls.Certificate{}, nil
+				return none, nil
 			}
-			return t.cfg.Certificate()
+			own, err := t.cfg.Certificate()
+			if own == nil && err == nil {
+				return none, nil
+			}
+			return own, err
 		},
 	}
 }

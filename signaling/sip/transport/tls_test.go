@@ -79,14 +79,13 @@ func TestWhoConnectsShowsACertificate(t *testing.T) {
 		{"of a peer", trusted.certificate(t, "peer.test"), []string{"peer.test"}},
 		{"of a phone's maker", stranger.certificate(t, "peer.test"), nil},
 		{"none", nil, nil},
+		{"none yet", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from := start(t, func(cfg *Config) {
-				cfg.Certificate = nil
-				cfg.TLS = nil
-				if c.cert != nil {
+				cfg.TLS, cfg.Certificate = nil, nil
+				if c.name != "none" {
 					cfg.Certificate = func() (*tls.Certificate, error) { return c.cert, nil }
-					cfg.TLS = cfg.TCP[:0:0]
 				}
 			})
 			hop := Hop{Transport: loop.TLS, Remote: node.at(loop.TLS)}
