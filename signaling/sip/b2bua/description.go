@@ -35,7 +35,7 @@ func (d *description) addr() netip.Addr {
 		return netip.Addr{}
 	}
 	for _, s := range d.session.Streams() {
-		if s.Remote.RTP.IsValid() && !s.Rejected {
+		if s.Remote.RTP.IsValid() && !s.Remote.RTP.Addr().IsUnspecified() && !s.Rejected {
 			return s.Remote.RTP.Addr()
 		}
 	}

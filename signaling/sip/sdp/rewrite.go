@@ -106,7 +106,7 @@ func (w *writer) stream(lines []line, st *Stream, p rtp.Ports) {
 		lines = lines[1:]
 	}
 	w.connection(p.RTP.Addr())
-	held := !st.Remote.RTP.IsValid()
+	held := st.Remote.RTP.Addr().IsUnspecified()
 	for _, l := range lines {
 		name, _ := l.attribute()
 		switch {

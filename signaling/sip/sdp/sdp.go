@@ -53,8 +53,8 @@ type Stream struct {
 	Media, Proto, Codec string
 	// Label (RFC 4574) and Content (RFC 4796) say what the stream is for.
 	Label, Content string
-	// Remote is where the party that wrote the description is. A stream on hold by the
-	// old way (c=0.0.0.0) has no address there, as a rejected one has none.
+	// Remote is where the party that wrote the description is: nowhere for a stream that is
+	// rejected or not supported, 0.0.0.0 for one that is on hold by the old way (RFC 2543).
 	Remote rtp.Remote
 	// Kbps is what that party wants to receive at most (b=TIAS or b=AS); 0: it does not say.
 	Kbps uint32

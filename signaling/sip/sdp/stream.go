@@ -145,11 +145,11 @@ func (c *scope) stream(m mediaLine) Stream {
 	s.Supported = s.Why == ""
 	s.Remote = rtp.Remote{Send: c.send, Receive: c.receive, Mux: c.mux, SSRCs: c.ssrcs, ClockHz: clock}
 	if addr, err := parseHost(c.host); err == nil && m.port != 0 && s.Supported {
+		s.Remote.RTP = netip.AddrPortFrom(addr, m.port)
 		if addr.IsUnspecified() { // the old way of hold (RFC 3264 section 8.4)
 			s.Remote.Receive = false
 			return s
 		}
-		s.Remote.RTP = netip.AddrPortFrom(addr, m.port)
 		s.Remote.RTCP = c.control(addr)
 	}
 	return s
