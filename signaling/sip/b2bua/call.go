@@ -177,6 +177,7 @@ func (c *call) tidy() {
 
 // cancelled: the caller gave up (RFC 3261 section 9.2).
 func (c *call) cancelled(m *message.Message) {
+	c.record(c.server.Source(), m)
 	c.passReason(m)
 	c.conclude(487, calls.Cause{Kind: calls.Cancelled, By: calls.ByCaller}, func() { c.reply(487, "") })
 }

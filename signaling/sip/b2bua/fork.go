@@ -103,7 +103,7 @@ func (f *fork) send() bool {
 	}
 	f.end = c.b.calleeEnd(&f.place, local.Addr())
 	f.local = c.caller(&f.end).WithTag(f.tag)
-	f.contact = c.b.contactAt(f.local.URI.User, local, f.place.Hop.Transport)
+	f.contact = c.b.contactAt(f.local.URI.User, local, f.place.Hop.Transport, isSecure(f.place.URI))
 	if f.media != nil {
 		f.media.release()
 	}
@@ -304,11 +304,18 @@ func (f *fork) cancel() {
 	case trying, proceeding:
 		f.state = cancelling
 		f.patience.Stop()
-		f.client.Cancel(f.call.because)
+		f.client.Cancel(f.cancelled)
 		f.drop()
 	case finding:
 		f.finish()
 	}
+}
+
+// cancelled completes the CANCEL.
+func (f *fork) cancelled(m *message.Message) {
+	f.call.because(m)
+	f.call.sign(m)
+	f.call.recordSent(f.client.Hop(), m)
 }
 
 // leave takes the fork out of its call's.

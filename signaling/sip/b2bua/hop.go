@@ -14,13 +14,19 @@ import (
 
 // contactAt is our Contact at an address, as it is seen from there. It has a user, so that
 // what is sent to it without a dialog can be routed.
-func (b *B2BUA) contactAt(user string, at netip.AddrPort, t loop.Transport) message.Address {
+func (b *B2BUA) contactAt(user string, at netip.AddrPort, t loop.Transport, secure bool) message.Address {
 	u := message.URI{Scheme: "sip", User: user, Host: b.cfg.Policy.Public(at.Addr()).String(), Port: at.Port()}
-	if t != loop.UDP {
+	switch {
+	case secure: // RFC 3261 sections 8.1.1.8 and 12.1.1
+		u.Scheme = "sips"
+	case t != loop.UDP:
 		u.Params = message.Params{{Name: "transport", Value: t.String()}}
 	}
 	return message.Address{URI: u}
 }
+
+// isSecure reports whether a URI is to be reached by TLS all the way (RFC 3261 section 19.1).
+func isSecure(u message.URI) bool { return strings.EqualFold(u.Scheme, "sips") }
 
 // callerHop is where responses to the caller's INVITE go.
 func (c *call) callerHop() transport.Hop {
@@ -98,7 +104,7 @@ func hopTo(u message.URI, at netip.Addr, began transport.Hop) transport.Hop {
 	h := transport.Hop{Transport: loop.UDP}
 	how, _ := u.Params.Get("transport")
 	switch {
-	case strings.EqualFold(u.Scheme, "sips") || strings.EqualFold(how, "tls"):
+	case isSecure(u) || strings.EqualFold(how, "tls"):
 		h.Transport = loop.TLS
 	case strings.EqualFold(how, "tcp"):
 		h.Transport = loop.TCP

@@ -39,7 +39,7 @@ func (c *call) newPair(f *fork, m *message.Message) *pair {
 	if err != nil {
 		local = c.server.Source().Local
 	}
-	p.a.contact = c.b.contactAt(c.called().URI.User, local, p.a.hop.Transport)
+	p.a.contact = c.b.contactAt(c.called().URI.User, local, p.a.hop.Transport, isSecure(c.invite.URI()))
 	p.a.reach(c.invite.Vias() == 1)
 	p.a.updates = allows(c.invite, message.Update)
 	p.b = c.calleeLeg(f, f.invite, f.place.Hop, m)

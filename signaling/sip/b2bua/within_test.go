@@ -1,9 +1,12 @@
 package b2bua
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -316,5 +319,105 @@ func TestSessionTimers(t *testing.T) {
 			b.silent(time.Second)
 			hangUp(a, b)
 		})
+	})
+}
+
+// A phone behind a NAT whose port changed is found where its last request came from.
+func TestMovedBehindNAT(t *testing.T) {
+	inRig(t, func(r *rig) {
+		private := func(m *message.Message) {
+			m.SetContacts(message.Address{URI: message.URI{Scheme: "sip", User: "alice", Host: "10.0.0.9"}})
+		}
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)), private)
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob)))
+		b.gets("ACK")
+		a.ack(req, a.gets("200 INVITE"), private)
+		a.at = netip.AddrPortFrom(alice.Addr(), 6000)
+		a.send(message.Info, private)
+		b.answer(b.gets("INFO"), 200)
+		a.gets("200 INFO")
+		b.send(message.Bye)
+		b.gets("200 BYE")
+		a.answer(a.gets("BYE"), 200)
+	})
+}
+
+// Who was challenged by a system behind this node answers it.
+func TestChallengeOfCallee(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)))
+		b.answer(b.gets("INVITE"), 407, with("Proxy-Authenticate", `Digest realm="pbx", nonce="1"`))
+		b.gets("ACK")
+		m := a.gets("407 INVITE")
+		a.ack(req, m)
+		if m.Get("Proxy-Authenticate") == "" {
+			t.Error("the challenge was lost")
+		}
+		req = a.send(message.Invite, withSDP(offerOf(alice)), with("Proxy-Authorization", `Digest realm="pbx"`))
+		in := b.gets("INVITE")
+		if in.Get("Proxy-Authorization") == "" {
+			t.Error("the password was lost")
+		}
+		b.answer(in, 486)
+		b.gets("ACK")
+		a.ack(req, a.gets("486 INVITE"))
+	})
+}
+
+func TestLadderHasEverything(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)))
+		in := b.gets("INVITE")
+		b.answer(in, 180)
+		a.gets("180 INVITE")
+		a.cancel(req)
+		a.gets("200 CANCEL")
+		a.ack(req, a.gets("487 INVITE"))
+		b.answer(b.gets("CANCEL"), 200)
+		b.answer(in, 487)
+		b.gets("ACK")
+		ladder, err := r.book.Ladder("1", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range ladder.Messages {
+			first, _, _ := strings.Cut(string(m.Data), "\r\n")
+			way := "<"
+			if m.Sent {
+				way = ">"
+			}
+			got = append(got, way+" "+people[m.Remote]+" "+first[:min(len(first), 11)])
+		}
+		want := []string{
+			"< alice INVITE sip:", "> bob INVITE sip:", "< bob SIP/2.0 180", "> alice SIP/2.0 180",
+			"< alice CANCEL sip:", "> alice SIP/2.0 487", "> bob CANCEL sip:", "< bob SIP/2.0 487",
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("the ladder (-want +got):\n%s", d)
+		}
+	})
+}
+
+// RFC 3261 section 12.1.1: who is called securely is answered so.
+func TestSecureContact(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)), func(m *message.Message) {
+			u := m.URI()
+			u.Scheme = "sips"
+			m.SetURI(u)
+		})
+		in := b.gets("INVITE")
+		b.answer(in, 180)
+		if m := a.gets("180 INVITE"); m.Contacts()[0].URI.Scheme != "sips" {
+			t.Errorf("Contact %s", m.Get("Contact"))
+		}
+		b.answer(in, 486)
+		b.gets("ACK")
+		a.ack(req, a.gets("486 INVITE"))
 	})
 }
