@@ -10,7 +10,8 @@ import (
 // AnswerHop returns where the response to a request with that top Via goes (RFC 3261
 // section 18.2.2): over the connection it came by; if that is closed by then, to where the
 // Via says that the sender listens. Over UDP to the source's address, and to the source's
-// port only if it asked for that (RFC 3581 section 4).
+// port only if it asked for that (RFC 3581 section 4). maddr counts for nothing: it would
+// let anybody send responses to anybody.
 func AnswerHop(src loop.Source, via message.Via) Hop {
 	h := Hop{Transport: src.Transport, Remote: src.Remote, Local: src.Local.Addr(), Conn: src.Conn}
 	if src.Transport == loop.UDP && via.Params.Has("rport") {

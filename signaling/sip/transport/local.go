@@ -14,6 +14,7 @@ import (
 // Record-Route say. It is the connection's, the hop's own, or the one on the side of the
 // node that the route to it leaves by.
 func (t *Transport) Local(h Hop) (netip.AddrPort, error) {
+	h = h.plain()
 	want, by := h.Local, h.Transport
 	if h.Conn != nil {
 		want, by = h.Conn.Local().Addr(), h.Conn.Transport()

@@ -45,11 +45,10 @@ type node struct {
 
 func start(t testing.TB, change func(*Config)) *node {
 	t.Helper()
-	n := &node{came: make(chan received, 10_000), closed: make(chan *loop.Conn, 10_000)}
 	own := authority(t).certificate(t, "localhost")
-	var tr *Transport
 	err := error(unix.EADDRINUSE)
 	for tries := 0; errors.Is(err, unix.EADDRINUSE) && tries < 10; tries++ { // a free port is anybody's
+		n := &node{came: make(chan received, 10_000), closed: make(chan *loop.Conn, 10_000)}
 		at, secure := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")
 		if at == secure {
 			continue
@@ -63,28 +62,35 @@ func start(t testing.TB, change func(*Config)) *node {
 		if change != nil {
 			change(&cfg)
 		}
-		tr, err = New(cfg)
+		if n.Transport, err = New(cfg); err == nil {
+			err = run(t, n.Transport)
+		}
+		if err == nil {
+			return n
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Transport = tr
+	t.Fatal(err)
+	return nil
+}
+
+// run lets a transport work until the test ends.
+func run(t testing.TB, tr *Transport) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- tr.Run(ctx) }()
+	select {
+	case err := <-ended:
+		cancel()
+		return err
+	case <-tr.Listening():
+	}
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	select {
-	case <-tr.Listening():
-	case err := <-ended:
-		ended <- nil
-		t.Fatal(err)
-	}
-	return n
+	return nil
 }
 
 // at is where a node listens.

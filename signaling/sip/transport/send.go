@@ -29,7 +29,10 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 			return
 		}
 	}
+	h = h.plain()
 	switch {
+	case !h.Remote.IsValid():
+		count(ErrNowhere)
 	case h.Only && h.Transport != loop.UDP:
 		count(ErrFlow)
 	case h.Transport != loop.UDP:
@@ -39,6 +42,17 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 	default:
 		t.datagram(h, data, count)
 	}
+}
+
+// plain is the hop as connections are found by: without an IPv4 address in IPv6, and with
+// a name only where one is verified.
+func (h Hop) plain() Hop {
+	h.Remote = netip.AddrPortFrom(h.Remote.Addr().Unmap(), h.Remote.Port())
+	h.Local = h.Local.Unmap()
+	if h.Transport != loop.TLS {
+		h.Name = ""
+	}
+	return h
 }
 
 func (t *Transport) sent(by loop.Transport) { t.stats.sent[by].Add(1) }

@@ -77,9 +77,10 @@ type Transport struct {
 
 // Why a message is not sent.
 var (
-	ErrEnded = errors.New("the SIP transport is not running")
-	ErrFlow  = errors.New("the flow is closed") // RFC 5626 section 5.3: the answer is 430
-	ErrBusy  = errors.New("too many messages wait for a connection")
+	ErrEnded   = errors.New("the SIP transport is not running")
+	ErrFlow    = errors.New("the flow is closed") // RFC 5626 section 5.3: the answer is 430
+	ErrBusy    = errors.New("too many messages wait for a connection")
+	ErrNowhere = errors.New("the next hop has no address")
 )
 
 // New binds the addresses, and fails if one cannot be had.

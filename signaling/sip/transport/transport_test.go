@@ -46,6 +46,33 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// ME-04: the same over IPv6.
+func TestThereAndBackOverIPv6(t *testing.T) {
+	at := freePort(t, "[::1]")
+	a := start(t, func(c *Config) { c.UDP, c.TCP = append(c.UDP, at), append(c.TCP, at) })
+	far := freePort(t, "[::1]")
+	b := start(t, func(c *Config) { c.UDP, c.TCP, c.TLS = []netip.AddrPort{far}, []netip.AddrPort{far}, nil })
+	for _, by := range []loop.Transport{loop.UDP, loop.TCP} {
+		t.Run(by.String(), func(t *testing.T) {
+			hop := Hop{Transport: by, Remote: b.at(by), Name: "not.looked.at"}
+			for range 2 {
+				m := a.options(t, hop, 0)
+				a.Send(hop, m.Append(nil), fail(t))
+				got := b.respond(t)
+				if v := got.m.Via(); v.Host != "::1" || v.Port != at.Port() {
+					t.Errorf("%s", v)
+				}
+				if back := wait(t, a.came, "the response"); back.m.Via().Branch() != m.Via().Branch() {
+					t.Errorf("%s", back.m)
+				}
+			}
+		})
+	}
+	if s := b.Stats(); s.Loop.Accepted != 1 {
+		t.Errorf("there are %d connections", s.Loop.Accepted)
+	}
+}
+
 func TestManyWaitForOneConnection(t *testing.T) {
 	a, b := start(t, nil), start(t, nil)
 	hop := Hop{Transport: loop.TLS, Remote: b.at(loop.TLS)}
@@ -70,6 +97,7 @@ func TestFailureIsToldOnce(t *testing.T) {
 	}{
 		{"nobody listens", Hop{Transport: loop.TCP, Remote: nobody}, nil},
 		{"flow without a connection", Hop{Transport: loop.TLS, Remote: nobody, Only: true}, ErrFlow},
+		{"nowhere", Hop{Transport: loop.TCP}, ErrNowhere},
 		{"no such socket of ours", Hop{Transport: loop.UDP, Remote: nobody}, nil},
 		{"no such address of ours", Hop{Transport: loop.TCP, Remote: nobody, Local: netip.MustParseAddr("192.0.2.1")}, nil},
 	} {
