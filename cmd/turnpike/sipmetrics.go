@@ -1,6 +1,7 @@
 package main
 
 import (
+	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/metrics"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip"
@@ -14,11 +15,13 @@ func (n *node) addSIP(s *metrics.Snapshot) {
 		s.Calls, s.CallLimit = n.calls.Stats(), c.MaxCalls()
 		s.Registrations, s.RegistrationLimit = n.bound.Counts(), c.MaxRegistrations()
 	}
-	if n.phones != nil {
-		s.SIP = sipMetrics(n.phones.stack.Stats(), n.phones.stack.Transport().Stats())
-		s.SIP.Dialogs = 2 * s.Calls.Running["connected"]
-		s.Media = n.phones.media.Counts()
+	if n.phones == nil {
+		s.SIP = sipMetrics(sip.Stats{}, transport.Idle())
+		return
 	}
+	s.SIP = sipMetrics(n.phones.stack.Stats(), n.phones.stack.Transport().Stats())
+	s.SIP.Dialogs = 2 * s.Calls.Running[calls.Connected]
+	s.Media = n.phones.media.Counts()
 }
 
 // sipMetrics brings the counters of the layers together under the few words that an

@@ -43,6 +43,12 @@ func (t *traffic) sent(data []byte) {
 	t.answers[class].Add(1)
 }
 
+// Idle is the Stats of a transport that has carried nothing: all counters are there.
+func Idle() Stats {
+	var t traffic
+	return Stats{Requests: t.byMethod(), Answers: t.byClass()}
+}
+
 // byMethod returns the requests that came in; those of methods nobody knows are other.
 func (t *traffic) byMethod() map[string]uint64 {
 	out := make(map[string]uint64, len(t.requests))
