@@ -24,8 +24,10 @@ func (n *node) media(t *testing.T) media {
 }
 
 // check compares what the ends sent and received with each other and with what the node
-// says that it carried.
-func (m media) check(t *testing.T, fromCallers, fromCallees uint64) {
+// says that it carried. SIPp echoes by one socket, which may overflow when the machine is
+// busy: what it did not send back is not the node's loss, and the node must have missed
+// no more than that.
+func (m media) check(t *testing.T, sum carried) {
 	t.Helper()
 	sent, back, err := m.near.Totals(t.Context())
 	if err != nil {
@@ -35,11 +37,14 @@ func (m media) check(t *testing.T, fromCallers, fromCallees uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sent == 0 || arrived != sent || returned != arrived || back != returned {
-		t.Errorf("caller sent %d, callee received %d and returned %d, caller received %d: want the same", sent, arrived, returned, back)
+	if sent == 0 || arrived != sent || back != returned {
+		t.Errorf("caller sent %d and callee received %d; callee returned %d and caller received %d: want the same", sent, arrived, returned, back)
 	}
-	if fromCallers != sent || fromCallees != returned {
-		t.Errorf("the node carried %d and %d packets, want %d and %d", fromCallers, fromCallees, sent, returned)
+	if sum.fromCallers != sent || sum.fromCallees != returned {
+		t.Errorf("the node carried %d and %d packets, want %d and %d", sum.fromCallers, sum.fromCallees, sent, returned)
+	}
+	if overflowed := int64(arrived) - int64(returned); sum.missing > overflowed {
+		t.Errorf("the node missed %d packets of the callee, which did not return %d", sum.missing, overflowed)
 	}
 }
 
@@ -71,8 +76,7 @@ func TestCallWithMediaBothWays(t *testing.T) {
 			caller.TCP, caller.Hold, caller.Pcap = tt.tcp, 2*time.Second, runner.Video(50)
 			all(t, number)(runner.Run(t.Context(), caller))
 			all(t, number)(answering.Wait(t.Context()))
-			up, down := onXDP(t, n.ended(t, "bob", number), tt.streams)
-			m.check(t, up, down)
+			m.check(t, onXDP(t, n.ended(t, "bob", number), tt.streams))
 		})
 	}
 }

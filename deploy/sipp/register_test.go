@@ -101,9 +101,9 @@ func TestAgentsOverEveryTransport(t *testing.T) {
 			if up.Sent == 0 || up.Received != down.Sent || down.Received != up.Sent {
 				t.Errorf("alice %+v, bob %+v, want all that was sent", up, down)
 			}
-			fromAlice, fromBob := onXDP(t, n.ended(t, "bob", 1), 1)
-			if int(fromAlice) != up.Sent || int(fromBob) != down.Sent {
-				t.Errorf("the node carried %d and %d packets, want %d and %d", fromAlice, fromBob, up.Sent, down.Sent)
+			sum := onXDP(t, n.ended(t, "bob", 1), 1)
+			if int(sum.fromCallers) != up.Sent || int(sum.fromCallees) != down.Sent {
+				t.Errorf("the node carried %d and %d packets, want %d and %d", sum.fromCallers, sum.fromCallees, up.Sent, down.Sent)
 			}
 		})
 	}
@@ -149,15 +149,14 @@ func TestPhonesOverEveryTransport(t *testing.T) {
 			if err := baresip.HangUp(ctx, alice, bob); err != nil {
 				t.Fatal(err)
 			}
-			fromAlice, fromBob := onXDP(t, n.ended(t, "bob", 1), 1)
-			m.checkPhones(t, fromAlice, fromBob)
+			m.checkPhones(t, onXDP(t, n.ended(t, "bob", 1), 1))
 		})
 	}
 }
 
 // checkPhones compares both ends of phones that talk until they hang up. Bob does so until he
 // hears of it: what he sends meanwhile finds no relay.
-func (m media) checkPhones(t *testing.T, fromAlice, fromBob uint64) {
+func (m media) checkPhones(t *testing.T, sum carried) {
 	t.Helper()
 	const late = 10 // RTP and RTCP
 	sent, back, err := m.near.Totals(t.Context())
@@ -171,7 +170,7 @@ func (m media) checkPhones(t *testing.T, fromAlice, fromBob uint64) {
 	if arrived > sent || sent-arrived > late || back > returned || returned-back > late {
 		t.Errorf("alice sent %d and bob got %d; bob sent %d and alice got %d", sent, arrived, returned, back)
 	}
-	t.Logf("alice sent %d, bob got %d; bob sent %d, alice got %d; the node carried %d and %d", sent, arrived, returned, back, fromAlice, fromBob)
+	t.Logf("alice sent %d, bob got %d; bob sent %d, alice got %d; the node carried %d and %d", sent, arrived, returned, back, sum.fromCallers, sum.fromCallees)
 }
 
 func (n *node) phone(ctx context.Context, t *testing.T, c baresip.Config) *baresip.Phone {

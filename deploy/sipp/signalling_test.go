@@ -82,7 +82,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 	})
 }
 
-// Half of everything is lost on its way, both ways: the transactions and the 2xx that is
+// A third of everything is lost on its way, both ways: the transactions and the 2xx that is
 // sent again until it is acknowledged (RFC 3261 13.3.1.4, 17) bring every call through.
 func TestLostMessages(t *testing.T) {
 	t.Parallel()

@@ -22,8 +22,6 @@ const (
 	// packetRate is that of one direction of a call: 20 ms of G.711.
 	packetRate = 50
 	payload    = 172
-	// firstPort is where SIPp's automatic media ports begin.
-	firstPort = 6000
 )
 
 // media950 measures the media of 950 calls at once.
@@ -84,7 +82,8 @@ func (s *site) flows(number int, caller, callee *runner.Process) ([]gen.Flow, er
 	return append(up, down...), nil
 }
 
-// streams reads the log of a side: "caller ADDRESS NUMBER NODE-ADDRESS NODE-PORT".
+// streams reads the log of a side: "caller ADDRESS PORT NODE-ADDRESS
+// NODE-PORT".
 func (s *site) streams(p *runner.Process, h *lab.Host, far, near string, first int) ([]gen.Flow, error) {
 	text, err := p.Log()
 	if err != nil {
@@ -96,24 +95,17 @@ func (s *site) streams(p *runner.Process, h *lab.Host, far, near string, first i
 		if len(words) != 5 {
 			return nil, fmt.Errorf("SIPp logged %q", line)
 		}
-		number, err := strconv.Atoi(words[2])
+		own, err := netip.ParseAddrPort(words[1] + ":" + words[2])
 		if err != nil {
 			return nil, fmt.Errorf("SIPp logged %q: %w", line, err)
 		}
-		if words[0] == "callee" {
-			number-- // its first call has the first port
-		}
-		own, err := netip.ParseAddr(words[1])
-		if err != nil {
-			return nil, err
-		}
 		node, err := netip.ParseAddrPort(words[3] + ":" + words[4])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("SIPp logged %q: %w", line, err)
 		}
 		flows = append(flows, gen.Flow{
 			Link: gen.Link{Host: h, Name: far}, SrcMAC: h.Link(far).MAC, DstMAC: s.lab.Node.Link(near).MAC,
-			Src: netip.AddrPortFrom(own, uint16(firstPort+4*number)), Dst: node, ID: uint32(first + len(flows)),
+			Src: own, Dst: node, ID: uint32(first + len(flows)),
 		})
 	}
 	return flows, nil

@@ -109,6 +109,9 @@ func (p *phone) run(ctx context.Context) error {
 			return err
 		}
 		go func() { _ = server.ServeUDP(conn) }() // ends with the process
+		if err := p.awaitSocket(ctx); err != nil {
+			return err
+		}
 	}
 	if p.Register {
 		if err := p.register(ctx); err != nil {
@@ -126,6 +129,23 @@ func (p *phone) run(ctx context.Context) error {
 		return errors.New("nobody called")
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// awaitSocket returns when the stack knows its socket: a request before that would open
+// another one.
+func (p *phone) awaitSocket(ctx context.Context) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := p.ua.TransportLayer().GetConnection("udp", p.Local.String()); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
