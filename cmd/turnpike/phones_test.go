@@ -12,11 +12,12 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/dataplane/userspace"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
 // phonesOn runs SIP on loopback, put together as serve does it, without the rest of a node. text is the node file without
 // system, interfaces and sip; the port is the one that SIP listens on at 127.0.0.1.
-func phonesOn(t *testing.T, text string) (*phones, netip.AddrPort) {
+func phonesOn(t *testing.T, timers transaction.Timers, text string) (*phones, netip.AddrPort) {
 	t.Helper()
 	dir := t.TempDir()
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freeUDPPort(t))
@@ -31,7 +32,7 @@ func phonesOn(t *testing.T, text string) (*phones, netip.AddrPort) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	run, ctx := newGroup(ctx)
-	p := newPhonesFor(ctx, t, n, file, run)
+	p := newPhonesFor(ctx, t, n, file, timers, run)
 	p.run(ctx, run)
 	t.Cleanup(func() {
 		cancel()
@@ -43,7 +44,7 @@ func phonesOn(t *testing.T, text string) (*phones, netip.AddrPort) {
 	return p, at
 }
 
-func newPhonesFor(ctx context.Context, t *testing.T, n *config.Node, file string, run *group) *phones {
+func newPhonesFor(ctx context.Context, t *testing.T, n *config.Node, file string, timers transaction.Timers, run *group) *phones {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -80,7 +81,7 @@ func newPhonesFor(ctx context.Context, t *testing.T, n *config.Node, file string
 	t.Cleanup(func() { _ = process.Close() })
 	node.attach(newEngine(nil, "the test has none", process), nil, "the test has none", process)
 	run.Go(func() error { return node.engine.Run(ctx) })
-	p, err := newPhones(ctx, n, all, node, process, state.nonce, log)
+	p, err := newPhones(ctx, n, all, node, process, state.nonce, timers, log)
 	must(err)
 	return p
 }

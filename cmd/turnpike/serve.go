@@ -21,6 +21,7 @@ import (
 	"turnpike.dev/turnpike/dataplane/turn"
 	"turnpike.dev/turnpike/dataplane/userspace"
 	"turnpike.dev/turnpike/dataplane/xdp"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
 func serveCommand(a *app) *cobra.Command {
@@ -180,7 +181,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 
 	// SIP, over the same relay.
 	if n.SIP.Mode {
-		if node.phones, err = newPhones(ctx, n, all, node, process, state.nonce, log); err != nil {
+		if node.phones, err = newPhones(ctx, n, all, node, process, state.nonce, transaction.Timers{}, log); err != nil {
 			return err
 		}
 		stored.Subscribe(node.phones.change, "sip", "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns")

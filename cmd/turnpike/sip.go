@@ -50,14 +50,14 @@ type phones struct {
 	calls      *b2bua.B2BUA
 }
 
-// newPhones makes them, from the sockets upwards. Nothing is read before run.
-func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, log *eventlog.Log) (*phones, error) {
+// newPhones makes them, from the sockets upwards. Nothing is read before run. timers are the RFC's where they are zero.
+func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, timers transaction.Timers, log *eventlog.Log) (*phones, error) {
 	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows()}
 	var err error
 	if p.own, err = namesOf(n); err != nil {
 		return nil, err
 	}
-	if p.stack, err = p.newStack(n); err != nil {
+	if p.stack, err = p.newStack(n, timers); err != nil {
 		return nil, err
 	}
 	p.surround(ctx, n, nonce)
@@ -122,8 +122,11 @@ type prover struct{ *phones }
 // Prove challenges who has not proved an account.
 func (p prover) Prove(t *transaction.Server, account string) bool { return p.guard.Prove(t, account) }
 
+// sourceRate is the messages a second of one address: a neighbour with some hundred calls a second needs it.
+const sourceRate = 5000
+
 // newStack binds the sockets.
-func (p *phones) newStack(n *config.Node) (*sip.Stack, error) {
+func (p *phones) newStack(n *config.Node, timers transaction.Timers) (*sip.Stack, error) {
 	node, log := p.node, p.log.Module("signaling.sip")
 	failed := func(reason any, kv ...any) {
 		log.Error("SIP Request Failed", append(kv, "Detail", fmt.Sprint(reason, "\n", string(debug.Stack())))...)
@@ -138,11 +141,13 @@ func (p *phones) newStack(n *config.Node) (*sip.Stack, error) {
 			Roots:       node.certificates.Roots,
 			AskClients:  true,
 			Product:     sip.Product,
+			Limits:      loop.Limits{Rate: sourceRate},
 			Closed:      p.closed,
 			Panicked: func(src loop.Source, _ []byte, reason any) {
 				failed(reason, "Src-ip", src.Remote.Addr(), "Src-port", src.Remote.Port())
 			},
 		},
+		Timers:   timers,
 		Own:      func(u message.URI) bool { return p.own.has(u, node.running()) },
 		Panicked: func(reason any) { failed(reason) },
 	})

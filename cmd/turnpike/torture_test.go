@@ -12,6 +12,7 @@ import (
 
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/message/torture"
+	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
 // Every message of RFC 4475, sent to a node that serves their domains, gets the answer that the table says, or none.
@@ -30,7 +31,7 @@ zones: [{name: tests, type: neighbour, protocol: sip, peers: ["127.0.0.2:5060"],
 		"who may not": {"domains: [example.com]\n", []torture.Layer{torture.Access}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, at := phonesOn(t, c.file)
+			_, at := phonesOn(t, transaction.Timers{}, c.file)
 			for _, m := range torture.Cases(t) {
 				for _, l := range c.layers {
 					if m.Layer == l {
