@@ -3,6 +3,7 @@ package rtp
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -235,3 +236,37 @@ func TestFullTable(t *testing.T) {
 type fullTable struct{ relay.Table }
 
 func (fullTable) Add(relay.Pair) (relay.ID, error) { return 0, relay.ErrFull }
+
+// Calls that are over leave nothing behind.
+func TestCallsLeaveNothing(t *testing.T) {
+	m, err := New(Config{Table: null{}, Gate: null{}, Sockets: null{}, First: 36000, Last: 36999, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	side := Side{Local: netip.MustParseAddr("198.18.0.1"), Public: netip.MustParseAddr("203.0.113.1")}
+	calls := func(n int) (heap uint64) {
+		for i := range n {
+			c := m.Open("call:1", side, side)
+			for l := range 2 {
+				if err := c.Set(i%3, Leg(l), Remote{RTP: signalled, From: natAddr, Send: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.streams[i%3].received(LegA, laneRTP, relay.Datagram{Remote: natOne, Payload: rtpOf(1, 1, 1)})
+			m.look(time.Now())
+			c.Release()
+		}
+		runtime.GC()
+		var mem runtime.MemStats
+		runtime.ReadMemStats(&mem)
+		return mem.HeapAlloc
+	}
+	const most = 1000 // so that every pair of ports was in use
+	before := calls(most)
+	if grown := int64(calls(2*most)) - int64(before); grown > 50<<10 {
+		t.Errorf("%d calls left %d bytes", 2*most, grown)
+	}
+	if c := m.Counts(); c.Calls != 0 || c.Ports != 0 {
+		t.Errorf("left: %+v", c)
+	}
+}
