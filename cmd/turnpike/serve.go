@@ -264,6 +264,7 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		RelayAddrs: relays,
 		PortMin:    n.TURN.MediaPorts.Start,
 		PortMax:    n.TURN.MediaPorts.End,
+		MediaPorts: callPorts(n),
 
 		MaxRelays:    n.MaxRelays(),
 		MaxPerPort:   n.MaxPerPort(),

@@ -116,6 +116,14 @@ func (p *phones) carry(n *config.Node, sockets relay.Sockets) (err error) {
 	return nil
 }
 
+// callPorts are the ports of the media of calls; none without SIP.
+func callPorts(n *config.Node) [2]uint16 {
+	if !n.SIP.Mode {
+		return [2]uint16{}
+	}
+	return [2]uint16{n.Media.Ports.Start, n.Media.Ports.End}
+}
+
 // prover asks the guard, which is made after those who need it.
 type prover struct{ *phones }
 

@@ -34,6 +34,9 @@ type Config struct {
 
 	RelayAddrs       []RelayAddr // at most one per family
 	PortMin, PortMax uint16
+	// MediaPorts are those of the media of calls at the same addresses, first and last: a
+	// client may talk to an endpoint by both. Zero: none.
+	MediaPorts [2]uint16
 
 	MaxRelays      int // relayed addresses in all; 0: as many as there are ports
 	MaxPerPort     int // relayed addresses per request port; 0: no limit (CA-03)

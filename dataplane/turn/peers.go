@@ -14,6 +14,7 @@ type peerPolicy struct {
 	broadcast     map[netip.Addr]bool
 	portMin       uint16
 	portMax       uint16
+	media         [2]uint16
 	allowLoopback bool
 }
 
@@ -21,7 +22,7 @@ func newPeerPolicy(c *Config, deny []netip.Prefix) *peerPolicy {
 	p := &peerPolicy{
 		own:       make(map[netip.Addr]bool),
 		broadcast: make(map[netip.Addr]bool),
-		portMin:   c.PortMin, portMax: c.PortMax,
+		portMin:   c.PortMin, portMax: c.PortMax, media: c.MediaPorts,
 		allowLoopback: c.AllowLoopback,
 	}
 	for _, d := range deny {
@@ -68,7 +69,8 @@ func (p *peerPolicy) mayPermit(peer netip.AddrPort) bool {
 	return p.judge(peer.Addr(), p.portMin)
 }
 
-// maySend judges address and port: of our own addresses, only relay ports are peers.
+// maySend judges address and port: of our own addresses, only ports of relays and of the
+// media of calls are peers.
 func (p *peerPolicy) maySend(peer netip.AddrPort) bool {
 	return p.judge(peer.Addr(), peer.Port())
 }
@@ -101,7 +103,7 @@ func (p *peerPolicy) allowed(a netip.Addr, port uint16) bool {
 		return false
 	}
 	if relays, own := p.own[a]; own {
-		return relays && port >= p.portMin && port <= p.portMax
+		return relays && (port >= p.portMin && port <= p.portMax || port > 0 && port >= p.media[0] && port <= p.media[1])
 	}
 	return true
 }

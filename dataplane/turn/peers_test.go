@@ -120,15 +120,17 @@ func TestAllowedPeers(t *testing.T) {
 	}
 }
 
-// ME-07: of our own addresses, relay ports only.
+// ME-07: of our own addresses, ports of relays and of the media of calls only.
 func TestOwnAddressOnlyInTheRelayRange(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(c *Config) { c.MediaPorts = [2]uint16{36000, 36009} })
 	c := w.client()
 	c.allocate()
 	self := netip.AddrPortFrom(relayAddr, 24050)
 	c.permit(withPort(self, 22))
-	for port, want := range map[uint16]int{22: 403, 3478: 403, 23999: 403, 24000: 0, 24099: 0, 24100: 403} {
-		answer := c.do(stun.MethodChannelBind, channelNumber(0x4000+port%100), peer(withPort(self, port)))
+	number := uint16(0x4000)
+	for port, want := range map[uint16]int{22: 403, 3478: 403, 23999: 403, 24000: 0, 24099: 0, 24100: 403, 35999: 403, 36000: 0, 36009: 0, 36010: 403} {
+		number++
+		answer := c.do(stun.MethodChannelBind, channelNumber(number), peer(withPort(self, port)))
 		if got := codeOf(answer); got != want {
 			t.Errorf("bind to own port %d answered with %d, want %d", port, got, want)
 		}
