@@ -138,10 +138,17 @@ func (s *Stack) register(t *transaction.Server) {
 	}
 }
 
-// leaving reports whether a REGISTER only takes something away.
+// leaving reports whether a REGISTER only takes something away: a contact's own expires counts more than the
+// header field's (RFC 3261 section 10.2.1.1).
 func leaving(m *message.Message) bool {
 	seconds, there := m.Expires()
-	return there && seconds == 0
+	contacts := m.Contacts()
+	for _, c := range contacts {
+		if own, has := c.Params.Get("expires"); has && own != "0" || !has && !(there && seconds == 0) {
+			return false
+		}
+	}
+	return len(contacts) > 0
 }
 
 // other takes what is neither call nor registration: for the node itself, or to be passed on.

@@ -236,6 +236,36 @@ func TestFull(t *testing.T) {
 	p.must(200, "Contact: "+p.contact())
 }
 
+// RG-08: phones move to another node, or leave; who is registered stays for its time.
+func TestMaintenance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.phone("udp", "alice")
+	p.must(200, "Contact: "+p.contact(), "Contact: <sip:other@192.0.2.1>", "Contact: <sip:third@192.0.2.1>")
+	r.stack.Drain(true)
+	for name, test := range map[string]struct {
+		lines  []string
+		status int
+	}{
+		"refresh":                   {[]string{"Contact: " + p.contact()}, 503},
+		"question":                  {nil, 503},
+		"one leaves, another stays": {[]string{"Contact: " + p.contact() + ";expires=0", "Contact: <sip:other@192.0.2.1>"}, 503},
+		"longer than the request":   {[]string{"Contact: " + p.contact() + ";expires=60", "Expires: 0"}, 503},
+	} {
+		if m := p.must(test.status, test.lines...); !m.Has("Retry-After") {
+			t.Errorf("%s: no Retry-After", name)
+		}
+	}
+	if got := len(r.table.Of("alice@example.test")); got != 3 {
+		t.Errorf("%d contacts stay", got)
+	}
+	p.must(200, "Contact: "+p.contact()+";expires=0")
+	p.must(200, "Contact: <sip:other@192.0.2.1>", "Expires: 0")
+	if left := uris(p.must(200, "Contact: *", "Expires: 0")); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 const instance = `;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"`
 
 // RG-03: RFC 5626 section 6.

@@ -73,6 +73,7 @@ type rig struct {
 	guard     *access.Guard
 	registrar *Registrar
 	log       *notes
+	stack     *sip.Stack
 }
 
 // newRig starts a node with what the lines add to the file.
@@ -121,6 +122,7 @@ func newRigFile(t testing.TB, text string) *rig {
 		}),
 	})
 	stack.Use(sip.Parts{Registrar: r.registrar})
+	r.stack = stack
 	done := make(chan error, 2)
 	go func() { done <- stack.Run(ctx) }()
 	go func() { done <- r.registrar.Run(ctx) }()
