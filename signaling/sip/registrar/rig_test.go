@@ -121,7 +121,7 @@ func newRigFile(t testing.TB, text string) *rig {
 			NAT: func(string) bool { return false },
 		}),
 	})
-	stack.Use(sip.Parts{Registrar: r.registrar})
+	stack.Use(sip.Parts{Registrar: r.registrar, Calls: asker{r.guard}})
 	r.stack = stack
 	done := make(chan error, 2)
 	go func() { done <- stack.Run(ctx) }()
