@@ -18,7 +18,6 @@ type exchange struct {
 	offered  bool // the request has an offer
 	answers  bool // INVITE: the offer came in a reliable response, and the answer in its PRACK
 	done     bool // the request is answered
-	acked    bool // INVITE: the 2xx has its ACK, or will have it
 	timer    dialog.Session
 }
 
@@ -193,13 +192,11 @@ func (c *call) abandonOf(l *leg) {
 func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	seq, _ := cl.Request().CSeq()
 	switch {
-	case x.acked: // the 2xx came again
-		x.to.ackAgain()
+	case x.to.ackAgain(seq): // the 2xx came again
 		return
 	case x.done && x.from.await != nil && x.from.await.owed: // and its ACK is the other end's to send
 		return
 	case x.done: // the call is over, or the INVITE was given up
-		x.acked = true
 		x.to.ack(seq, nil)
 		return
 	}
@@ -212,7 +209,6 @@ func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	x.agreed(out, m)
 	text, err := x.final(m)
 	if err != nil {
-		x.acked = true
 		x.to.ack(seq, nil)
 		l.reply(x.server, 500)
 		l.call.endBy(byNoMedia)
@@ -224,7 +220,6 @@ func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	x.unanswered()
 	owed := x.media().waits(x.to.name)
 	if !owed {
-		x.acked = true
 		x.to.ack(seq, nil)
 	}
 	l.accept(x.server, out, seq, owed)

@@ -248,14 +248,15 @@ func (f *fork) pair(m *message.Message) *pair {
 // known answers a 2xx that came before with its ACK, if that is known already.
 func (f *fork) known(cl *transaction.Client, m *message.Message) bool {
 	tag := m.To().Tag()
+	seq, _ := cl.Request().CSeq()
 	for _, d := range f.strays {
 		if d.leg.d.Remote == tag && d.client == cl {
-			d.leg.ackAgain()
+			d.leg.ackAgain(seq)
 			return true
 		}
 	}
 	if w := f.call.won; w != nil && w.fork == f && w.b.d.Remote == tag && cl == f.client {
-		w.b.ackAgain()
+		w.b.ackAgain(seq)
 		return true
 	}
 	return false

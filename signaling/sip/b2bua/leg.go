@@ -30,10 +30,10 @@ type leg struct {
 	invited  *exchange
 	inviting *exchange
 	await    *handshake
-	reliable dialog.Reliable  // provisional responses to the INVITE from it
-	lastAck  *message.Message // to it
-	closing  bool             // our BYE waits for its response
-	leaving  bool             // the BYE waits for the ACK
+	reliable dialog.Reliable     // provisional responses to the INVITE from it
+	acks     [2]*message.Message // the last ones to it, the latest first
+	closing  bool                // our BYE waits for its response
+	leaving  bool                // the BYE waits for the ACK
 
 	updates bool // it takes UPDATE (RFC 3311 section 4)
 	session dialog.Timer
@@ -122,18 +122,25 @@ func (l *leg) ack(seq uint32, text []byte) {
 	if text != nil {
 		m.SetBody(sdpType, text)
 	}
-	l.lastAck = m
-	l.ackAgain()
+	l.acks = [2]*message.Message{m, l.acks[0]}
+	l.ackAgain(seq)
 }
 
-// ackAgain sends the last ACK again, because its 2xx came again.
-func (l *leg) ackAgain() {
-	if l.lastAck == nil {
-		return // it is the caller's to come
+// ackAgain sends the ACK for the INVITE with that CSeq again, because its 2xx came again. It
+// reports whether there is one: if not, it is the other end's to send.
+func (l *leg) ackAgain(seq uint32) bool {
+	for _, m := range l.acks {
+		if m == nil {
+			continue
+		}
+		if n, _ := m.CSeq(); n == seq {
+			m, hop := m.Clone(), l.next()
+			l.call.b.cfg.Layer.Pass(m, hop)
+			l.call.recordSent(hop, m)
+			return true
+		}
 	}
-	m, hop := l.lastAck.Clone(), l.next()
-	l.call.b.cfg.Layer.Pass(m, hop)
-	l.call.recordSent(hop, m)
+	return false
 }
 
 // accept sends the 2xx to an INVITE from the leg, and waits for the ACK. owed: the answer is

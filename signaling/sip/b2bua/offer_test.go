@@ -244,9 +244,16 @@ func TestDelayedReinvite(t *testing.T) {
 	inRig(t, func(r *rig) {
 		a, b := r.connect()
 		req := b.send(message.Invite)
-		a.answer(a.gets("INVITE"), 200, withSDP(offerOf(alice, "audio 7200 RTP/AVP 8")))
-		b.ack(req, b.gets("200 INVITE"), withSDP(offerOf(bob, "audio 7300 RTP/AVP 8")))
-		a.gets("ACK")
+		in := a.gets("INVITE")
+		a.answer(in, 200, withSDP(offerOf(alice, "audio 7200 RTP/AVP 8")))
+		a.answer(in, 200, withSDP(offerOf(alice, "audio 7200 RTP/AVP 8")))
+		ok := b.gets("200 INVITE")
+		b.ack(req, ok, withSDP(offerOf(bob, "audio 7300 RTP/AVP 8")))
+		first := a.gets("ACK")
+		a.answer(in, 200, withSDP(offerOf(alice, "audio 7200 RTP/AVP 8")))
+		if second := a.gets("ACK"); string(second.Body()) != string(first.Body()) || len(first.Body()) == 0 {
+			t.Errorf("another ACK the second time:\n%s", second)
+		}
 		c := r.relay.all[0]
 		if x, y := c.set[[2]int{0, int(legA)}].RTP.Port(), c.set[[2]int{0, int(legB)}].RTP.Port(); x != 7200 || y != 7300 {
 			t.Errorf("media at %d and %d", x, y)

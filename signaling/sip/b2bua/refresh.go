@@ -83,10 +83,7 @@ func (l *leg) busy() bool {
 }
 
 // refreshing is a refresh of our own.
-type refreshing struct {
-	leg   *leg
-	acked bool
-}
+type refreshing struct{ leg *leg }
 
 // Response takes the answer to a refresh (section 10).
 func (r *refreshing) Response(cl *transaction.Client, m *message.Message) {
@@ -115,11 +112,9 @@ func (r *refreshing) accepted(cl *transaction.Client, m *message.Message) {
 	l := r.leg
 	if cl.Request().Method() == message.Invite {
 		seq, _ := cl.Request().CSeq()
-		if r.acked {
-			l.ackAgain()
+		if l.ackAgain(seq) {
 			return
 		}
-		r.acked = true
 		l.ack(seq, nil)
 	}
 	if l.alive() {

@@ -366,6 +366,9 @@ type fakeCall struct {
 }
 
 func (c *fakeCall) Local(i int, l rtp.Leg) (rtp.Ports, error) {
+	if c.released {
+		return rtp.Ports{}, rtp.ErrReleased
+	}
 	if c.relay.full {
 		return rtp.Ports{}, rtp.ErrNoPorts
 	}
@@ -380,6 +383,9 @@ func (c *fakeCall) Local(i int, l rtp.Leg) (rtp.Ports, error) {
 }
 
 func (c *fakeCall) Set(i int, l rtp.Leg, r rtp.Remote) error {
+	if c.released {
+		return rtp.ErrReleased
+	}
 	c.set[[2]int{i, int(l)}] = r
 	return nil
 }

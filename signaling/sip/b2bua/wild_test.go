@@ -84,8 +84,13 @@ func (w *wild) step() {
 			w.arrive(p.at, p.last)
 		}
 	case 11:
-		if w.next()%8 == 0 {
+		switch w.next() % 24 {
+		case 0:
 			_ = w.book.Disconnect("1", "")
+		case 1:
+			w.node.Silent("call:1")
+		case 2:
+			w.relay.full = !w.relay.full
 		}
 	}
 	synctest.Wait()
