@@ -26,11 +26,11 @@ import (
 // realConfig is for a server on real sockets of the loopback interface.
 func realConfig(t *testing.T, host string) Config {
 	t.Helper()
-	local := netip.MustParseAddr(host)
+	local, free := netip.MustParseAddr(host), freePorts(t, host)
 	return Config{
 		Realm: "test", Software: "turnpike",
-		Listen:    []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
-		TLSListen: []netip.AddrPort{netip.AddrPortFrom(local, freePort(t, host))},
+		Listen:    []netip.AddrPort{netip.AddrPortFrom(local, free[0])},
+		TLSListen: []netip.AddrPort{netip.AddrPortFrom(local, free[1])},
 		TCP:       true, TLS: serverTLS(t),
 		RelayAddrs: []RelayAddr{{Local: local}}, PortMin: 24000, PortMax: 24999,
 		Users: map[string]string{"u": "p"}, AllowLoopback: true, OwnAddrs: []netip.Addr{local},
@@ -71,15 +71,19 @@ func realServer(t *testing.T, cfg Config) (s *Server, stop func()) {
 	return s, stop
 }
 
-// freePort returns a port that is free for UDP and TCP, most likely still when it is used.
-func freePort(t *testing.T, host string) uint16 {
+// freePorts returns two ports that are free for UDP and TCP, most likely still when they
+// are used.
+func freePorts(t *testing.T, host string) (free [2]uint16) {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
+	for i := range free {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }() // not before the other is chosen, or it is the same
+		free[i] = uint16(l.Addr().(*net.TCPAddr).Port)
 	}
-	defer func() { _ = l.Close() }()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	return free
 }
 
 func serverTLS(t *testing.T) *tls.Config {
