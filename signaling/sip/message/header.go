@@ -41,48 +41,51 @@ var kindNames = [kinds]string{
 	contentLength: "Content-Length", timestamp: "Timestamp", userAgent: "User-Agent",
 }
 
-// field is what a name in lower case stands for.
+// field is what a name stands for.
 type field struct {
 	kind kind
 	name string
 }
 
-// fields are the names with a kind, and every name with a compact form (the registry of
-// RFC 3261 section 27 and its extensions).
-var fields = func() map[string]field {
-	all := make(map[string]field, 64)
+// byLength are the kinds whose names have that many letters.
+var byLength = func() (all [16][]kind) {
 	for k := via; k < kinds; k++ {
-		all[strings.ToLower(kindNames[k])] = field{k, kindNames[k]}
+		n := len(kindNames[k])
+		all[n] = append(all[n], k)
 	}
-	for short, name := range map[string]string{
-		"a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding", "f": "From",
-		"i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact", "o": "Event", "r": "Refer-To",
-		"s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires", "y": "Identity",
+	return all
+}()
+
+// compact are the names with one letter, by their letter in the alphabet (the registry of
+// RFC 3261 section 27 and its extensions).
+var compact = func() (all [26]field) {
+	for letter, name := range map[byte]string{
+		'a': "Accept-Contact", 'b': "Referred-By", 'c': "Content-Type", 'd': "Request-Disposition", 'e': "Content-Encoding", 'f': "From",
+		'i': "Call-ID", 'j': "Reject-Contact", 'k': "Supported", 'l': "Content-Length", 'm': "Contact", 'o': "Event", 'r': "Refer-To",
+		's': "Subject", 't': "To", 'u': "Allow-Events", 'v': "Via", 'x': "Session-Expires", 'y': "Identity",
 	} {
-		long := strings.ToLower(name)
-		if _, ok := all[long]; !ok {
-			all[long] = field{other, name}
-		}
-		all[short] = all[long]
+		all[letter-'a'] = longField(name)
 	}
 	return all
 }()
 
 // fieldOf returns what a name stands for; names are compared without case.
 func fieldOf(name string) field {
-	var lower [24]byte
-	if len(name) > len(lower) {
-		return field{other, name}
-	}
-	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+	if len(name) == 1 {
+		if i := int(name[0]|0x20) - 'a'; 0 <= i && i < len(compact) && compact[i].name != "" {
+			return compact[i]
 		}
-		lower[i] = c
 	}
-	if f, ok := fields[string(lower[:len(name)])]; ok {
-		return f
+	return longField(name)
+}
+
+func longField(name string) field {
+	if len(name) < len(byLength) {
+		for _, k := range byLength[len(name)] {
+			if strings.EqualFold(name, kindNames[k]) {
+				return field{k, kindNames[k]}
+			}
+		}
 	}
 	return field{other, name}
 }
