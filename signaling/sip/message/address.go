@@ -51,7 +51,9 @@ var (
 )
 
 // ParseAddress reads one address.
-func ParseAddress(s string) (Address, error) {
+func ParseAddress(s string) (Address, error) { return keep.address(s) }
+
+func (r reading) address(s string) (Address, error) {
 	s = trim(s)
 	switch s {
 	case "":
@@ -64,17 +66,17 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, err
 	}
 	if rest == "" || rest[0] != '<' {
-		return bareAddress(s)
+		return r.bareAddress(s)
 	}
 	end := strings.IndexByte(rest, '>')
 	if end < 0 {
 		return Address{}, errBrackets
 	}
 	a := Address{Name: name}
-	if a.URI, err = ParseURI(rest[1:end]); err != nil {
+	if a.URI, err = r.uri(rest[1:end]); err != nil {
 		return Address{}, err
 	}
-	a.Params, err = parseParams(rest[end+1:])
+	a.Params, err = r.params(rest[end+1:])
 	return a, err
 }
 
@@ -108,7 +110,7 @@ func cutDisplayName(s string) (name, rest string, err error) {
 // bareAddress reads an addr-spec without brackets: what follows the first semicolon are
 // the header field's parameters, and the URI may have neither comma nor question mark (RFC
 // 3261 section 20).
-func bareAddress(s string) (a Address, err error) {
+func (r reading) bareAddress(s string) (a Address, err error) {
 	end := strings.IndexByte(s, ';')
 	if end < 0 {
 		end = len(s)
@@ -117,9 +119,9 @@ func bareAddress(s string) (a Address, err error) {
 	if strings.ContainsAny(text, ",?\"") {
 		return Address{}, errBrackets
 	}
-	if a.URI, err = ParseURI(text); err != nil {
+	if a.URI, err = r.uri(text); err != nil {
 		return Address{}, err
 	}
-	a.Params, err = parseParams(s[end:])
+	a.Params, err = r.params(s[end:])
 	return a, err
 }

@@ -63,13 +63,15 @@ var errParams = errors.New("a parameter has no name, or text stands where none b
 
 // parseParams reads *( ; name [ = value ] ), with the white space that RFC 3261 section
 // 25.1 lets stand around each. One semicolon at the end is forgiven.
-func parseParams(s string) (Params, error) {
+func (r reading) params(s string) (params Params, err error) {
 	s = trim(s)
 	if s == "" {
 		return nil, nil
 	}
-	params := make(Params, 0, 1+strings.Count(s, ";"))
-	for s != "" {
+	if r == keep {
+		params = make(Params, 0, strings.Count(s, ";"))
+	}
+	for some := false; s != ""; {
 		if s[0] != ';' {
 			return nil, errParams
 		}
@@ -77,7 +79,7 @@ func parseParams(s string) (Params, error) {
 		end := indexUnquoted(s, ';')
 		one := s[:end]
 		s = s[end:]
-		if s == "" && trim(one) == "" && len(params) > 0 {
+		if s == "" && trim(one) == "" && some {
 			break
 		}
 		name, value, has := strings.Cut(one, "=")
@@ -85,7 +87,10 @@ func parseParams(s string) (Params, error) {
 		if name == "" || !isToken(name) || has && !isParamValue(value) {
 			return nil, errParams
 		}
-		params = append(params, Param{name, value})
+		some = true
+		if r == keep {
+			params = append(params, Param{name, value})
+		}
 	}
 	return params, nil
 }

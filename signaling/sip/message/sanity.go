@@ -81,7 +81,11 @@ func (m *Message) checkVias() *Fault {
 		if m.headers[i].kind != via {
 			continue
 		}
-		v, err := ParseVia(m.headers[i].value)
+		how := look
+		if top {
+			how = keep
+		}
+		v, err := how.via(m.headers[i].value)
 		switch {
 		case err != nil:
 			return fault(400, "Malformed Via")
@@ -125,7 +129,7 @@ func (m *Message) checkAddresses() *Fault {
 		switch h.kind {
 		case contact, route, recordRoute, path:
 			for text := range elements(h.value) {
-				if a, err := ParseAddress(text); err != nil || a.Star && h.kind != contact {
+				if a, err := look.address(text); err != nil || a.Star && h.kind != contact {
 					return fault(400, "Malformed %s", h.name)
 				}
 			}

@@ -5,6 +5,15 @@ import (
 	"strings"
 )
 
+// reading is what becomes of the parameters that are read: the same functions check what
+// only has to be right, and what is kept.
+type reading bool
+
+const (
+	look reading = false
+	keep reading = true
+)
+
 // lws is white space inside a header field's value; folding is undone before.
 const lws = " \t"
 

@@ -59,14 +59,14 @@ var (
 
 // ParseURI reads a URI.
 func ParseURI(s string) (URI, error) {
-	u, err := parseURI(s)
+	u, err := keep.uri(s)
 	if err != nil {
 		return URI{}, fmt.Errorf("parse URI: %w", err)
 	}
 	return u, nil
 }
 
-func parseURI(s string) (u URI, err error) {
+func (r reading) uri(s string) (u URI, err error) {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c == '<' || c == '>' || c == '"' || c == 0x7f {
 			return u, errURI
@@ -101,7 +101,7 @@ func parseURI(s string) (u URI, err error) {
 	if u.Host, u.Port, err = parseHostPort(rest[:end]); err != nil {
 		return u, err
 	}
-	u.Params, err = parseURIParams(rest[end:])
+	u.Params, err = r.uriParams(rest[end:])
 	return u, err
 }
 
@@ -127,14 +127,16 @@ func escapesWhole(s string) bool {
 	return true
 }
 
-// parseURIParams reads the parameters of a URI: other characters than in a header field,
+// uriParams reads the parameters of a URI: other characters than in a header field,
 // and no white space or quotes (RFC 3261 section 25.1).
-func parseURIParams(s string) (Params, error) {
+func (r reading) uriParams(s string) (params Params, err error) {
 	if s == "" {
 		return nil, nil
 	}
-	params := make(Params, 0, strings.Count(s, ";"))
-	for s != "" {
+	if r == keep {
+		params = make(Params, 0, strings.Count(s, ";"))
+	}
+	for some := false; s != ""; {
 		var one string
 		one, s, _ = strings.Cut(s[1:], ";")
 		if s != "" {
@@ -142,12 +144,15 @@ func parseURIParams(s string) (Params, error) {
 		}
 		name, value, _ := strings.Cut(one, "=")
 		if name == "" {
-			if s == "" && len(params) > 0 {
+			if s == "" && some {
 				break // one semicolon at the end is forgiven
 			}
 			return nil, errParams
 		}
-		params = append(params, Param{name, value})
+		some = true
+		if r == keep {
+			params = append(params, Param{name, value})
+		}
 	}
 	return params, nil
 }

@@ -48,7 +48,9 @@ var errVia = errors.New("a Via wants protocol, transport and sent-by")
 
 // ParseVia reads one Via. The protocol's version is not looked at: a request of another
 // version is answered along its Vias too.
-func ParseVia(s string) (v Via, err error) {
+func ParseVia(s string) (Via, error) { return keep.via(s) }
+
+func (r reading) via(s string) (v Via, err error) {
 	protocol, s, ok1 := strings.Cut(s, "/")
 	version, s, ok2 := strings.Cut(s, "/")
 	if !ok1 || !ok2 || !strings.EqualFold(trim(protocol), "SIP") || !isToken(trim(version)) {
@@ -68,7 +70,7 @@ func ParseVia(s string) (v Via, err error) {
 	if v.Host, v.Port, err = parseHostPort(s[:end]); err != nil {
 		return Via{}, err
 	}
-	v.Params, err = parseParams(s[end:])
+	v.Params, err = r.params(s[end:])
 	return v, err
 }
 
