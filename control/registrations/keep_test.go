@@ -35,7 +35,9 @@ func TestRestore(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		end()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 
 		next := New(Config{File: file})
 		if n, err := next.Restore(); n != 3 || err != nil {

@@ -170,7 +170,9 @@ func TestExpiry(t *testing.T) {
 			t.Errorf("counts %+v", c)
 		}
 		end()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -84,7 +84,12 @@ func listen(t *testing.T, server tls.Certificate) (netip.AddrPort, <-chan loop.S
 	done := make(chan error, 1)
 	go func() { done <- tr.Run(ctx) }()
 	<-tr.Listening()
-	t.Cleanup(func() { end(); <-done })
+	t.Cleanup(func() {
+		end()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	return at, sources
 }
 

@@ -26,8 +26,8 @@ func Parse(data []byte) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(lines) < 2 || lines[0] != (line{'v', "0"}) || lines[1].kind != 'o' || len(strings.Fields(lines[1].value)) != 6 {
-		return nil, fmt.Errorf("%w: it does not begin with v=0 and an o= of six fields", ErrSyntax)
+	if len(lines) < 2 || lines[0] != (line{'v', "0"}) || lines[1].kind != 'o' || len(strings.Fields(lines[1].value)) < 6 {
+		return nil, fmt.Errorf("%w: it does not begin with v=0 and an o= of six fields or, where a user name has spaces, more", ErrSyntax)
 	}
 	s := &Session{head: lines}
 	for i, l := range lines {

@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,9 +68,18 @@ func (w *writer) verbatim(lines []line) {
 	}
 }
 
-// head writes the session's lines behind v= and o=. Each stream has its own c=.
+// head writes the session's lines behind v= and o=. Each stream has its own c=. What
+// RFC 8866 section 5 wants and is not there is added.
 func (w *writer) head(lines []line) {
+	if !slices.ContainsFunc(lines, func(l line) bool { return l.kind == 's' }) {
+		w.line('s', "-")
+	}
+	timed := slices.ContainsFunc(lines, func(l line) bool { return l.kind == 't' })
 	for _, l := range lines[2:] {
+		if !timed && (l.kind == 'z' || l.kind == 'k' || l.kind == 'a') {
+			w.line('t', "0 0")
+			timed = true
+		}
 		switch {
 		case l.kind == 'c' || l.kind == 'v' || l.kind == 'o' || l.kind == 'm':
 		case l.kind == 's' && (l.value == "" || tells(l.value)):
@@ -80,6 +90,9 @@ func (w *writer) head(lines []line) {
 		default:
 			w.line(l.kind, l.value)
 		}
+	}
+	if !timed {
+		w.line('t', "0 0")
 	}
 }
 

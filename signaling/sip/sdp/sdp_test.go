@@ -170,6 +170,24 @@ func TestAnswered(t *testing.T) {
 	}
 }
 
+// What endpoints leave out or get wrong, and can be mended.
+func TestLoose(t *testing.T) {
+	for name, text := range map[string]string{
+		"no name, no time":           "v=0\no=- 1 1 IN IP4 10.1.1.1\nc=IN IP4 10.1.1.1\nm=audio 4000 RTP/AVP 0\n",
+		"no time before attributes":  "v=0\no=- 1 1 IN IP4 10.1.1.1\ns=\nc=IN IP4 10.1.1.1\na=x\nm=audio 4000 RTP/AVP 0\n",
+		"spaces in the user's name":  "v=0\no=John Q Public 1 1 IN IP4 10.1.1.1\ns=-\nc=IN IP4 10.1.1.1\nt=0 0\nm=audio 4000 RTP/AVP 0\n",
+		"empty lines at the end":     "v=0\no=- 1 1 IN IP4 10.1.1.1\ns=-\nc=IN IP4 10.1.1.1\nt=0 0\nm=audio 4000 RTP/AVP 0\r\n\r\n\r\n",
+		"spaces at the ends of line": "v=0 \no=- 1 1 IN IP4 10.1.1.1 \ns= \nc=IN IP4 10.1.1.1 \nt=0 0 \nm=audio 4000 RTP/AVP 0 \n",
+	} {
+		got := string(parse(t, text).Rewrite(ours, &Origin{ID: 7, Addr: outside}))
+		got = strings.Replace(got, "a=x\r\n", "", 1)
+		want := "v=0\r\no=- 7 1 IN IP4 198.51.100.1\r\ns=-\r\nt=0 0\r\nm=audio 36000 RTP/AVP 0\r\nc=IN IP4 198.51.100.1\r\n"
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestUsable(t *testing.T) {
 	if !parse(t, audioOnly).Usable() {
 		t.Error("audio alone is not usable")
