@@ -21,9 +21,16 @@ type exchange struct {
 	timer    dialog.Session
 }
 
+// maxPending bounds the requests of a call that wait for an answer.
+const maxPending = 32
+
 // pass sends a request on to the other leg. change, which may be nil, completes it.
 func (l *leg) pass(t *transaction.Server, change func(*exchange, *message.Message) bool) {
 	m, to := t.Request(), l.other()
+	if len(l.call.pending) >= maxPending {
+		l.reply(t, 503, func(m *message.Message) { m.Set("Retry-After", retryAfter) })
+		return
+	}
 	x := &exchange{from: l, to: to, server: t}
 	if targets(m.Method()) {
 		l.d.Refresh(m)

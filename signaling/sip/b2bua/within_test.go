@@ -421,3 +421,28 @@ func TestSecureContact(t *testing.T) {
 		a.ack(req, a.gets("486 INVITE"))
 	})
 }
+
+// An end that asks and asks, and is never answered.
+func TestTooManyRequests(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.connect()
+		for range maxPending {
+			a.send(message.Info)
+			b.gets("INFO")
+		}
+		a.send(message.Info)
+		a.gets("503 INFO")
+		hangUpAmid(a, b)
+	})
+}
+
+// hangUpAmid is hangUp where answers to other requests come in between.
+func hangUpAmid(a, b *phone) {
+	a.send(message.Bye)
+	for m := a.next(time.Second); m == nil || want(m) != "200 BYE"; m = a.next(time.Second) {
+		if m == nil {
+			a.r.t.Fatal("no answer to BYE")
+		}
+	}
+	b.answer(b.gets("BYE"), 200)
+}
