@@ -27,9 +27,11 @@ func demoCommand(a *app) *cobra.Command {
 		Short: "Show it: media of two clients through a node, and a tour of its commands",
 		Long: `Show it: make the network of "turnpike dev", send media through the node with
 coturn's turnutils_uclient and with a pion client, report each relay, and play a
-tour of the operator's commands. Exit code 0 says that nothing was lost, every relay
-was on XDP and every command did what it should. Needs root and the Debian package
-coturn.`,
+tour of the operator's commands. Then phones call each other through a node: two
+baresips over UDP, TCP and TLS, SIPp through the node to SIPp, and from IPv4 to IPv6.
+Exit code 0 says that nothing was lost, every relay and call was on XDP and every
+command did what it should. Needs root and the Debian package coturn; for the calls
+baresip-core, sip-tester and nftables, without which they are left out.`,
 		Example: `  sudo turnpike demo
   sudo turnpike demo -o json | jq .ok`,
 		Args: cobra.NoArgs,
@@ -68,6 +70,7 @@ type demoReport struct {
 	Clients []clientReport `json:"clients"`
 	Relays  []api.Relay    `json:"relays"`
 	Tour    []tourStep     `json:"tour"`
+	Calls   callsReport    `json:"calls"`
 }
 
 func (r demoReport) write(w *tabwriter.Writer) {
@@ -82,9 +85,10 @@ func (r demoReport) write(w *tabwriter.Writer) {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", c.Client, c.Relays, c.Sent, c.Received, c.Lost)
 	}
 	writeTour(w, r.Tour)
-	verdict := "FAILED: something was lost, a relay was not on XDP, or a command did not do what it should"
+	r.Calls.write(w)
+	verdict := "FAILED: something was lost, a relay or a call was not on XDP, or a command did not do what it should"
 	if r.OK {
-		verdict = "OK: nothing lost, every relay on XDP, every command as expected"
+		verdict = "OK: nothing lost, every relay and every call on XDP, every command as expected"
 	}
 	_, _ = fmt.Fprintf(w, "\n%s\n", verdict)
 }
@@ -113,7 +117,10 @@ func demo(ctx context.Context, state string) (r demoReport, err error) {
 	if err == nil {
 		r.Tour, err = s.tour(ctx)
 	}
-	r.OK = err == nil && r.good()
+	if err == nil {
+		r.Calls, err = demoCalls(ctx, state+"-calls")
+	}
+	r.OK = err == nil && r.good() && r.Calls.good()
 	return r, err
 }
 

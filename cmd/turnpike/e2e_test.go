@@ -405,12 +405,13 @@ func runUntil(t *testing.T, cmd *exec.Cmd, mark string) string {
 	return text.String()
 }
 
-// ME-01: coturn's client and pion's, each relay on XDP.
+// ME-01, ME-02, ME-04: coturn's client and pion's, each relay on XDP; phones and SIPp, each
+// call on XDP, from IPv4 to IPv6 too.
 func TestDemo(t *testing.T) {
 	needRoot(t)
 	s := &stage{self: binary(t), state: filepath.Join(t.TempDir(), "state")}
 	report := decode[demoReport](t, s, "demo")
-	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays || len(report.Tour) != len(tourOf("")) {
+	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays || len(report.Tour) != len(tourOf("")) || len(report.Calls.Calls) != 16 || len(report.Calls.Skipped) != 0 {
 		t.Errorf("report %+v", report)
 	}
 }

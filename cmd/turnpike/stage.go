@@ -30,6 +30,8 @@ type stage struct {
 	state  string
 	self   string // this program
 
+	more string // sections of the node file besides the usual
+
 	server netip.AddrPort // of TURN
 	peer   netip.Addr
 	api    *api.Client
@@ -63,6 +65,10 @@ func newStageOf(ctx context.Context, self, state string) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{state: state, self: self, api: api.NewClient(state)}
+	return s.begin(ctx)
+}
+
+func (s *stage) begin(ctx context.Context) (*stage, error) {
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -71,7 +77,7 @@ func newStageOf(ctx context.Context, self, state string) (*stage, error) {
 
 func (s *stage) build(ctx context.Context) error {
 	sum := sha256.Sum256([]byte(s.state))
-	l, err := lab.New(lab.Options{Name: "turnpike-" + hex.EncodeToString(sum[:3])})
+	l, err := lab.New(lab.Options{Name: "turnpike-" + hex.EncodeToString(sum[:3]), Clients: 2, Peers: 2})
 	if err != nil {
 		s.whyNot = err.Error()
 		s.server, s.peer = netip.MustParseAddrPort("127.0.0.1:3478"), netip.MustParseAddr("127.0.0.1")
@@ -109,6 +115,7 @@ func (s *stage) startNode(ctx context.Context) error {
 		text = loopbackConfig
 	}
 	text = fmt.Sprintf(text, "dev", s.state, tryRealm, tryUser, tryPassword)
+	text += s.more
 	if err := os.WriteFile(nodeFile(s.state), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the node file: %w", err)
 	}
