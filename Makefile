@@ -65,6 +65,10 @@ bench: deps build ## measure limit, relay, coturn and pion in one run (BENCHARGS
 bench-flood: deps build ## measure how much rubbish the innocent do not notice, beside coturn (BENCHARGS)
 	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/bench -parts flood $(BENCHARGS)
 
+.PHONY: bench-sip
+bench-sip: deps build ## measure what SIP costs beside Kamailio and rtpengine (BENCHARGS)
+	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/sipbench $(BENCHARGS)
+
 .PHONY: test
 test: deps build fresh vet lint ## everything: generated files, linters, all tests with -race (root: namespaces too)
 	$(GO) test -race -timeout 20m ./...
