@@ -30,7 +30,6 @@ func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls
 	}
 	n.calls = calls.New(calls.Config{
 		Log: log.Module("control.calls"), Records: cdr, Trace: bool(c.Calls.Trace),
-		Limit: func() int { return n.running().MaxCalls() },
 	})
 	n.store.Subscribe(func(u store.Update) { n.calls.SetTrace(bool(u.New.Node.Calls.Trace)) }, "calls")
 	bound := log.Module("control.registrations")

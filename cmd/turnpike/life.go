@@ -118,7 +118,7 @@ func (n *node) Drain(on bool) {
 	n.mu.Unlock()
 	switch {
 	case on && !before:
-		n.board.Raise(alarmMaintenance, "", "no new relays are taken")
+		n.board.Raise(alarmMaintenance, "", "no new calls, registrations and relays are taken")
 		n.log.Event("Maintenance Mode On")
 	case !on && before:
 		n.board.Lower(alarmMaintenance, "")
@@ -174,9 +174,9 @@ func maintenanceCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "maintenance",
 		Short: "Take nothing new, so that the node gets empty",
-		Long: `In maintenance mode a node takes no new relays; what runs goes on until it ends.
-Alarm 15015 stands meanwhile, and status tells when the node is empty. A restart
-ends it. drain and drain --off are the same.`,
+		Long: `In maintenance mode a node takes no new calls, registrations and relays; what runs
+goes on until it ends. Alarm 15015 stands meanwhile, and status tells when the node is
+empty. A restart ends it. drain and drain --off are the same.`,
 		Example: "  turnpike maintenance on\n  turnpike status\n  turnpike maintenance off",
 	}
 	for word, on := range map[string]bool{"on": true, "off": false} {

@@ -14,9 +14,9 @@ func drainCommand(a *app) *cobra.Command {
 	var off bool
 	cmd := &cobra.Command{
 		Use:   "drain",
-		Short: "Take no new relays; let the running ones end",
-		Long: `Take no new relays; let the running ones end. New clients get 508 and try another
-server. status shows how many relays are left.`,
+		Short: "Take nothing new; let what runs end",
+		Long: `Take no new calls, registrations and relays; what runs goes on until it ends. TURN
+clients get 508, SIP endpoints 503, and try another server. status shows what is left.`,
 		Example: `  turnpike drain
   turnpike drain --off`,
 		Args: cobra.NoArgs,

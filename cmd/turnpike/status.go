@@ -117,7 +117,7 @@ func vlanOf(i api.Interface) string {
 
 func draining(st api.Status) string {
 	if st.Draining {
-		return ", draining: no new relays"
+		return ", draining: takes nothing new"
 	}
 	return ""
 }

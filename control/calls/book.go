@@ -36,7 +36,6 @@ type Config struct {
 	Log     Log              // nil: nobody is told
 	Records *Records         // nil: none are written
 	Trace   bool             // whether messages are kept; SetTrace changes it
-	Limit   func() int       // how many calls the node carries (CA-01); nil: any number
 }
 
 // Book is every call of a node. It is safe for concurrent use.
@@ -89,10 +88,6 @@ func (b *Book) Running() int {
 	defer b.mu.Unlock()
 	return len(b.running)
 }
-
-// Over says that more calls are entered than the node carries, those that were just begun
-// among them: refuse the newest (CA-04).
-func (b *Book) Over() bool { return b.cfg.Limit != nil && b.Running() > b.cfg.Limit() }
 
 // Calls lists the calls that run, the oldest first.
 func (b *Book) Calls() []Call {

@@ -155,21 +155,3 @@ func TestRedact(t *testing.T) {
 		})
 	}
 }
-
-// CA-04
-func TestLimit(t *testing.T) {
-	b := New(Config{Limit: func() int { return 2 }})
-	first := b.Begin(Info{}, nil)
-	b.Begin(Info{}, nil)
-	if b.Over() {
-		t.Error("two calls are over a limit of two")
-	}
-	b.Begin(Info{}, nil)
-	if !b.Over() {
-		t.Error("three calls are not over a limit of two")
-	}
-	first.End(Cause{Kind: Completed, By: ByCaller})
-	if b.Over() {
-		t.Error("one ended, and the book is still over its limit")
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 )
 
@@ -17,39 +18,33 @@ const (
 	maxWaiting = 8192
 )
 
-// Records is the file of call records: a line of JSON for each call that has ended, as
-// Call is shown everywhere else. There are at most two files of 64 MiB, the one that is
-// written and the one before (*.1). A nil *Records writes none.
+// Records are the files of call records: a line of JSON for each call that has ended, as
+// Call is shown everywhere else. Calls that this node did not let begin are in a file of
+// their own: whoever has a thousand a minute refused cannot push the others out. Of each
+// there are at most two files of 64 MiB, the one that is written and the one before (*.1).
+// A nil *Records writes none.
 type Records struct {
-	name    string
-	limit   int64
-	waiting chan Call
-	lost    atomic.Uint64
-
-	f    *os.File
-	size int64
+	carried, refused *lines
+	waiting          chan Call
+	lost             atomic.Uint64
 }
 
-// OpenRecords opens the file, and makes it if it is not there. Run writes to it.
+// OpenRecords opens the files, and makes them if they are not there; that of refused calls
+// is beside the other: calls.jsonl and calls-refused.jsonl. Run writes to them.
 func OpenRecords(name string) (*Records, error) {
-	r := &Records{name: name, limit: maxRecords, waiting: make(chan Call, maxWaiting)}
 	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return nil, fmt.Errorf("open the call records: %w", err)
 	}
-	return r, r.open()
-}
-
-func (r *Records) open() error {
-	f, err := os.OpenFile(r.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	carried, err := openLines(name)
 	if err != nil {
-		return fmt.Errorf("open the call records: %w", err)
+		return nil, err
 	}
-	info, err := f.Stat()
+	ending := filepath.Ext(name)
+	refused, err := openLines(strings.TrimSuffix(name, ending) + "-refused" + ending)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open the call records: %w", err), f.Close())
+		return nil, errors.Join(err, carried.f.Close())
 	}
-	r.f, r.size = f, info.Size()
-	return nil
+	return &Records{carried: carried, refused: refused, waiting: make(chan Call, maxWaiting)}, nil
 }
 
 // write has a record written. It does not wait: a disk that is too slow costs records,
@@ -73,7 +68,7 @@ func (r *Records) Lost() uint64 {
 	return r.lost.Load()
 }
 
-// Run writes records until ctx ends, then what still waits, and closes the file.
+// Run writes records until ctx ends, then what still waits, and closes the files.
 func (r *Records) Run(ctx context.Context) error {
 	if r == nil {
 		return nil
@@ -88,7 +83,7 @@ func (r *Records) Run(ctx context.Context) error {
 				case c := <-r.waiting:
 					r.append(c)
 				default:
-					return r.f.Close()
+					return errors.Join(r.carried.f.Close(), r.refused.f.Close())
 				}
 			}
 		}
@@ -96,26 +91,62 @@ func (r *Records) Run(ctx context.Context) error {
 }
 
 func (r *Records) append(c Call) {
-	line, err := json.Marshal(c)
-	if err == nil && r.size+int64(len(line))+1 > r.limit {
-		err = r.rotate()
+	to := r.carried
+	if c.Cause != nil && (c.Cause.Kind == Denied || c.Cause.Kind == Overloaded) && c.Cause.By == ByNode {
+		to = r.refused
 	}
+	line, err := json.Marshal(c)
 	if err == nil {
-		var n int
-		n, err = r.f.Write(append(line, '\n'))
-		r.size += int64(n)
+		err = to.append(append(line, '\n'))
 	}
 	if err != nil {
 		r.lost.Add(1)
 	}
 }
 
-func (r *Records) rotate() error {
-	if err := os.Rename(r.name, r.name+".1"); err != nil {
+// lines is a file of lines that cannot fill the disk.
+type lines struct {
+	name  string
+	limit int64
+	f     *os.File
+	size  int64
+}
+
+func openLines(name string) (*lines, error) {
+	l := &lines{name: name, limit: maxRecords}
+	return l, l.open()
+}
+
+func (l *lines) open() error {
+	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("open the call records: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the call records: %w", err), f.Close())
+	}
+	l.f, l.size = f, info.Size()
+	return nil
+}
+
+func (l *lines) append(line []byte) error {
+	if l.size+int64(len(line)) > l.limit {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := l.f.Write(line)
+	l.size += int64(n)
+	return err
+}
+
+func (l *lines) rotate() error {
+	if err := os.Rename(l.name, l.name+".1"); err != nil {
 		return fmt.Errorf("rotate the call records: %w", err)
 	}
-	old := r.f
-	if err := r.open(); err != nil {
+	old := l.f
+	if err := l.open(); err != nil {
 		return err
 	}
 	return old.Close()

@@ -46,6 +46,7 @@ func TestRecords(t *testing.T) {
 		e := b.Begin(Info{CallID: "c\"1\n", From: "alice", To: "bob"}, nil)
 		e.Answered()
 		e.End(Cause{Kind: Completed, By: ByCallee}, Stream{Kind: "audio", Path: "xdp", A: Direction{Packets: 5, Lost: 1}})
+		b.Begin(Info{From: "eve"}, nil).End(Cause{Kind: Denied, By: ByNode, Status: 403})
 		end()
 	}
 	data, err := os.ReadFile(name)
@@ -55,6 +56,9 @@ func TestRecords(t *testing.T) {
 	lines := bytes.Split(bytes.TrimSpace(data), []byte{'\n'})
 	if len(lines) != 2 {
 		t.Fatalf("%d lines, want 2:\n%s", len(lines), data)
+	}
+	if refused, err := os.ReadFile(filepath.Join(filepath.Dir(name), "calls-refused.jsonl")); err != nil || bytes.Count(refused, []byte{'\n'}) != 2 {
+		t.Errorf("refused calls: %s, %v", refused, err)
 	}
 	var c Call
 	if err := json.Unmarshal(lines[1], &c); err != nil || c.CallID != "c\"1\n" || c.Streams[0].A.Packets != 5 || c.Cause.By != ByCallee {
@@ -68,7 +72,7 @@ func TestRecordsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.limit = 4000
+	r.carried.limit = 4000
 	for i := range 100 { // nobody writes yet
 		r.write(Call{ID: uint64(i)})
 	}

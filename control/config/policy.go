@@ -104,7 +104,7 @@ func callItems() []Item {
 		Item{Path: "calls.interworking", X: "Interworking Mode", Kind: words("off", "registered_only", "on"), Default: "registered_only", Text: "For whom SIP and H.323 are translated: nobody, calls with a registered endpoint, all."},
 		Item{Path: "calls.max", X: "Call Maximum", Kind: integer(0, 65536).shown("1–65536"), Unset: "the platform's", Text: "Limit of calls of platform custom; the other platforms bring their own. More are refused with 503."},
 		Item{Path: "calls.trace", X: "Call Trace Mode", Kind: onOff(), Default: "on", Text: "Keep the messages of calls for `turnpike call trace`, at most 32 KiB a call, without passwords and keys. They are in memory only."},
-		Item{Path: "calls.records", X: "CDR File", Kind: text(0, 4095).shown("absolute path, or `off`"), Unset: "calls.jsonl in system.state", Restart: RestartNode, Peer: true, Text: "File that gets a line of JSON for each call that has ended. At 64 MiB it is renamed to *.1 and begun again."},
+		Item{Path: "calls.records", X: "CDR File", Kind: text(0, 4095).shown("absolute path, or `off`"), Unset: "calls.jsonl in system.state", Restart: RestartNode, Peer: true, Text: "File that gets a line of JSON for each call that has ended; calls that the node did not allow or had no room for go into one beside it, *-refused. At 64 MiB a file is renamed to *.1 and begun again."},
 	)
 	return awaits(awaitsH323, awaits(awaitsOptimal, items, "calls.routed_mode"), "calls.interworking")
 }

@@ -17,7 +17,7 @@ func describe() []metric {
 		gauge("start_time_seconds", "When the node started, in seconds since 1970.",
 			func(s Snapshot) float64 { return float64(s.Started.UnixMilli()) / 1000 }),
 		gauge("ready", "1 when the node is ready, also when degraded.", func(s Snapshot) float64 { return truth(s.Ready) }),
-		gauge("draining", "1 when the node takes no new relays.", func(s Snapshot) float64 { return truth(s.Draining) }),
+		gauge("draining", "1 when the node takes no new calls, registrations and relays.", func(s Snapshot) float64 { return truth(s.Draining) }),
 		gauge("degraded_reasons", "How many things do not work as configured; `turnpike status` names them.",
 			func(s Snapshot) float64 { return float64(s.Degraded) }),
 	}

@@ -16,6 +16,7 @@ import (
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/deploy/sipp/agent"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
+	"turnpike.dev/turnpike/perf/lab"
 )
 
 // TestOperatorEndsACall: a call stands, is shown, is ended by hand, and leaves a record, its
@@ -176,5 +177,32 @@ func TestOperatorRemovesARegistration(t *testing.T) {
 		if !bytes.Contains(log, []byte(want)) {
 			t.Errorf("no %s in the log:\n%s", want, log)
 		}
+	}
+}
+
+// CA-04: the call over the limit is refused with 503, the one that runs goes on.
+func TestCallLimit(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(_ *lab.Lab, file string) string {
+		return strings.Replace(file, "platform: CE1200", "platform: custom", 1) + "turn: {max_relays: 10}\ncalls: {max: 1}\n"
+	})
+	answering := begin(t, n.called("callee", 1))
+	standing := n.calling("caller", "first", 1)
+	standing.Hold = 3 * time.Second
+	call := begin(t, standing)
+	eventually(t, 10*time.Second, func() error {
+		if list, err := n.api.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].State != calls.Connected {
+			return fmt.Errorf("no call stands: %+v: %w", list, err)
+		}
+		return nil
+	})
+	second := n.calling("refused-caller", "second", 1)
+	second.Local = netip.AddrPortFrom(n.caller(0).Addr(), callerPort+2)
+	second.Replace = map[string]string{"EXPECTED": "503"}
+	all(t, 1)(runner.Run(t.Context(), second))
+	all(t, 1)(call.Wait(t.Context()))
+	all(t, 1)(answering.Wait(t.Context()))
+	if c := n.ended(t, "second", 1)[0]; c.Cause.Kind != calls.Overloaded || c.Cause.Status != 503 {
+		t.Errorf("it ended as %+v", c.Cause)
 	}
 }

@@ -56,8 +56,6 @@ type Places interface {
 // Book keeps the records of calls.
 type Book interface {
 	Begin(info calls.Info, h calls.Handle) *calls.Entry
-	// Over says that there are more calls than the node carries, that one among them.
-	Over() bool
 }
 
 // Config is what a B2BUA needs. Find and Book may be nil: then no name in a Contact is

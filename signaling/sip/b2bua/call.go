@@ -95,9 +95,9 @@ func (c *call) open() {
 
 // prepare checks what depends on who calls, and begins the search.
 func (c *call) prepare() {
-	if book := c.b.cfg.Book; book != nil && book.Over() { // CA-04
+	if c.b.cfg.Room != nil && !c.b.cfg.Room(c.b.Calls()-1) { // CA-04
 		c.conclude(503, calls.Cause{Kind: calls.Overloaded, By: calls.ByNode, Reason: "as many calls run as the node carries"}, func() {
-			c.reply(503, "", func(m *message.Message) { m.Set("Retry-After", "10") })
+			c.reply(503, "", func(m *message.Message) { m.Set("Retry-After", retryAfter) })
 		})
 		return
 	}

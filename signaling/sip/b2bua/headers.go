@@ -57,8 +57,6 @@ func (b *B2BUA) refused(t interface {
 		t.Reply(420, "", func(m *message.Message) { m.Set("Unsupported", strings.Join(unknown, ", ")) })
 	case req.Has("Content-Encoding") && !strings.EqualFold(req.Get("Content-Encoding"), "identity"): // section 8.2.3
 		t.Reply(415, "", func(m *message.Message) { m.Set("Accept-Encoding", "identity") })
-	case b.cfg.Room != nil && !b.cfg.Room(b.Calls()):
-		t.Reply(503, "", func(m *message.Message) { m.Set("Retry-After", retryAfter) })
 	default:
 		return false
 	}
