@@ -206,3 +206,20 @@ func (e *endpoint) request(at netip.AddrPort, method message.Method, call, tag s
 	}
 	return m
 }
+
+// A message that is no call goes the way of calls: past the node, which stands in the middle of calls only.
+func TestAMessageGoesTheWayOfCalls(t *testing.T) {
+	caller, callee := newEndpoint(t, "127.0.0.2"), newEndpoint(t, "127.0.0.3")
+	_, at := phonesOn(t, transaction.Timers{}, fmt.Sprintf(`zones:
+  - {name: in, type: neighbour, protocol: sip, peers: ["%s"], monitor: off}
+  - {name: out, type: neighbour, protocol: sip, peers: ["%s"], monitor: off}
+search_rules: [{name: out, priority: 1, pattern: {type: any}, target: out}]
+`, caller.at, callee.at))
+	go callee.answerCalls()
+	asked := caller.request(at, message.MessageMethod, message.NewCallID(), "", 1)
+	caller.send(at, asked)
+	_ = caller.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if got, _, err := caller.read(); err != nil || got.Status() != 200 || got.CallID() != asked.CallID() {
+		t.Errorf("answered with %v\n%v", err, got)
+	}
+}

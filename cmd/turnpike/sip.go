@@ -64,7 +64,7 @@ func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sock
 	if err := p.carry(n, sockets); err != nil {
 		return nil, err
 	}
-	p.stack.Use(sip.Parts{Calls: p.calls, Registrar: p.registrar, Login: p.neighbours.Login, Tell: p.neighbours.Tell})
+	p.stack.Use(sip.Parts{Calls: p.calls, Registrar: p.registrar, Proxy: p.proxy, Login: p.neighbours.Login, Tell: p.neighbours.Tell})
 	return p, nil
 }
 
