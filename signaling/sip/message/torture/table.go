@@ -44,7 +44,7 @@ var table = []Case{
 	{Name: "novelsc", Section: "3.3.3", Layer: Message, Status: 416, Why: "a scheme that nobody here serves"},
 	{Name: "unksm2", Section: "3.3.4", Layer: Registrar, Status: 404, Why: "an address of record that cannot be one (RFC 3261 section 10.3, step 5)"},
 	{Name: "bext01", Section: "3.3.5", Layer: Core, Status: 420, Why: "Require of what nobody supports"},
-	{Name: "invut", Section: "3.3.6", Layer: Core, Status: 415, Why: "a body of an unknown type"},
+	{Name: "invut", Section: "3.3.6", Layer: Router, Status: 415, Why: "the called one does not know the type; bodies that the node does not read pass"},
 	{Name: "regaut01", Section: "3.3.7", Layer: Access, Status: 401, Why: "credentials of an unknown scheme count as none"},
 	{Name: "multi01", Section: "3.3.8", Layer: Message, Status: 400, Why: "several CSeq, Call-ID, From, To, Max-Forwards"},
 	{Name: "mcl01", Section: "3.3.9", Layer: Message, Status: 400, Why: "two Content-Lengths"},
@@ -53,7 +53,7 @@ var table = []Case{
 	{Name: "cparam01", Section: "3.3.12", Layer: Registrar, Status: 200, Why: "an unknown parameter of Contact"},
 	{Name: "cparam02", Section: "3.3.13", Layer: Registrar, Status: 200, Why: "an unknown parameter of the URI"},
 	{Name: "regescrt", Section: "3.3.14", Layer: Registrar, Status: 200, Why: "a Contact may have header fields"},
-	{Name: "sdp01", Section: "3.3.15", Layer: Router, Status: 406, Why: "the called one has nothing that the caller accepts; the node passes Accept on"},
+	{Name: "sdp01", Section: "3.3.15", Layer: Router, Status: 406, Why: "the called one has nothing that the caller accepts; Accept passes"},
 
 	{Name: "inv2543", Section: "3.4.1", Layer: Router, Why: "RFC 2543: no tag, no branch, no Max-Forwards"},
 	{Name: "test", Section: "", Layer: Nobody, Why: "in the archive only: a Request-Line without a version"},
