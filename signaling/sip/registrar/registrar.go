@@ -10,6 +10,7 @@ package registrar
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -127,7 +128,7 @@ func (r *Registrar) register(t server) {
 		t.Reply(404, "")
 		return
 	}
-	if !r.Access.Ours(aor) || !r.forUs(m.URI()) { // step 1
+	if !r.Access.Ours(aor) || !strings.EqualFold(m.URI().Host, aor.Domain()) && !r.forUs(m.URI()) { // step 1
 		r.forward(t, aor)
 		return
 	}
