@@ -105,6 +105,12 @@ func (x *exchange) relay(m *message.Message) {
 	l.answering(out, m)
 	status := m.Status()
 	switch {
+	case x.to.learn(m): // our interval was too short for it, not the sender's: that one may try again
+		if x.offered {
+			x.media().refused()
+		}
+		l.reply(x.server, 491)
+		return
 	case status >= 300:
 		if x.offered {
 			x.media().refused()
@@ -283,7 +289,7 @@ func (x *exchange) refreshing(req, m *message.Message) bool {
 		return false
 	}
 	x.timer = granted
-	limits.Offer(req, 0, x.to.refresher())
+	limits.Offer(req, x.to.least, x.to.refresher())
 	return x.offer(req, m)
 }
 

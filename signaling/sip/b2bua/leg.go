@@ -1,6 +1,8 @@
 package b2bua
 
 import (
+	"time"
+
 	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/dialog"
@@ -37,6 +39,7 @@ type leg struct {
 
 	updates bool // it takes UPDATE (RFC 3311 section 4)
 	session dialog.Timer
+	least   time.Duration // Min-SE that it asked for in a 422
 	alarm   *shard.Timer
 }
 

@@ -43,7 +43,7 @@ func (c *call) newPair(f *fork, m *message.Message) *pair {
 	p.a.reach(c.invite.Vias() == 1)
 	p.a.updates = allows(c.invite, message.Update)
 	p.b = c.calleeLeg(f, f.invite, f.place.Hop, m)
-	p.b.pair = p
+	p.b.pair, p.b.least = p, f.least
 	p.a.enter()
 	p.b.enter()
 	c.pairs = append(c.pairs, p)

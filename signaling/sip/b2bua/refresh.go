@@ -68,13 +68,23 @@ func (l *leg) refresh() {
 	req := l.d.Request(method)
 	l.call.sign(req)
 	req.SetContacts(l.contact)
-	l.call.b.cfg.Policy.Session().Offer(req, 0, l.refresher())
+	l.call.b.cfg.Policy.Session().Offer(req, l.least, l.refresher())
 	if method == message.Invite {
 		req.SetBody(sdpType, told)
 		req.Set("Allow", allow)
 		l.renewing = true
 	}
 	l.transmit(req, &refreshing{leg: l})
+}
+
+// learn takes the shortest interval that a 422 allows, and reports whether it is news.
+func (l *leg) learn(m *message.Message) bool {
+	least, ok := dialog.TooSmall(m)
+	if !ok || least <= l.least {
+		return false
+	}
+	l.least = least
+	return true
 }
 
 // busy: an INVITE is on its way on the leg, or its ACK.
@@ -103,8 +113,10 @@ func (r *refreshing) Response(cl *transaction.Client, m *message.Message) {
 			l.updates = false
 			l.refresh()
 		}
-	case status == 422:
-		// What it wants is more than was agreed: the session ends at its time.
+	case status == 422: // RFC 4028 section 7.3
+		if l.learn(m) && l.alive() {
+			l.refresh()
+		}
 	}
 }
 

@@ -307,6 +307,24 @@ func TestSessionTimers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("too small for the callee later", func(t *testing.T) {
+		inRig(t, func(r *rig) {
+			a, b := r.connect()
+			req := a.send(message.Invite, withSDP(offerOf(alice)))
+			b.answer(b.gets("INVITE"), 422, with("Min-SE", "3600"))
+			b.gets("ACK")
+			a.ack(req, a.gets("491 INVITE"))
+			req = a.send(message.Invite, withSDP(offerOf(alice)))
+			in := b.gets("INVITE")
+			if got := in.Get("Session-Expires"); got != "3600" {
+				t.Errorf("asked for %s", got)
+			}
+			b.answer(in, 200, withSDP(offerOf(bob)))
+			b.gets("ACK")
+			a.ack(req, a.gets("200 INVITE"))
+			hangUp(a, b)
+		})
+	})
 	t.Run("an UPDATE for nobody", func(t *testing.T) {
 		inRig(t, func(r *rig) {
 			a, b := r.phone(alice), r.phone(bob)
