@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Mailbox is how many functions may wait for a shard.
-const Mailbox = 16384
+// Mailbox is how many functions may wait for a shard: messages of about half a second, after which clients send theirs again.
+const Mailbox = 4096
 
 // between is how many functions run before timers are looked at again.
 const between = 64
