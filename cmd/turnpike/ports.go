@@ -26,6 +26,15 @@ func mediaPorts(n *config.Node) []config.PortRange {
 	return all
 }
 
+// portsToReserve are the media ports that the machine is to keep free. A node without
+// interfaces is for trying out on loopback: the machine stays as it is.
+func portsToReserve(n *config.Node) []config.PortRange {
+	if len(n.Interfaces.Names()) == 0 {
+		return nil
+	}
+	return mediaPorts(n)
+}
+
 // mediaSockets is how many sockets calls take, each with a stream of RTP and RTCP on both sides.
 func mediaSockets(n *config.Node) int {
 	if !n.SIP.Mode {

@@ -148,7 +148,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	engine := newEngine(kernel, whyNot, process)
 	node.attach(engine, kernel, whyNot, process)
 	node.notify("STATUS=starting: taking over what an earlier process left")
-	for _, ports := range mediaPorts(n) {
+	for _, ports := range portsToReserve(n) {
 		if err := reservePorts(ports); err != nil {
 			node.note("media ports are not reserved: " + err.Error())
 		}
