@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,12 +55,16 @@ type setup struct {
 	names         []string   // of its certificate
 }
 
+// given is the last port that a test was given: none gets another's.
+var given atomic.Uint32
+
 // free returns an address of loopback whose port nobody has. It is not one of those that
 // the system gives to connections: another test may open one at any time.
 func free(t *testing.T, addr string) netip.AddrPort {
 	t.Helper()
+	given.CompareAndSwap(0, uint32(rand.IntN(10000))) // other processes test too
 	for range 100 {
-		at := netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(20000+rand.IntN(10000)))
+		at := netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(20000+given.Add(1)%10000))
 		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 		if err != nil {
 			continue
@@ -98,8 +103,14 @@ func launch(t *testing.T, s setup) *end {
 	e.surround(c, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = e.stack.Run(ctx) })
-	<-e.stack.Transport().Listening()
+	ended := make(chan error, 1)
+	running.Go(func() { ended <- e.stack.Run(ctx) })
+	select {
+	case <-e.stack.Transport().Listening():
+	case err := <-ended:
+		cancel()
+		t.Fatal(err)
+	}
 	running.Go(func() { _ = e.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	return e

@@ -1,6 +1,8 @@
 package neighbours
 
 import (
+	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -146,6 +148,10 @@ func (n *Neighbours) note(l *line, c *loop.Conn, m *message.Message) bool {
 
 // Closed says that a connection has gone (transport.Config.Closed).
 func (n *Neighbours) Closed(c *loop.Conn) {
+	if c.Dialled() {
+		n.lost(c.Remote())
+		return
+	}
 	name, ok := n.conns.LoadAndDelete(c)
 	if !ok {
 		return
@@ -160,6 +166,19 @@ func (n *Neighbours) Closed(c *loop.Conn) {
 		}
 	}
 	n.deps.Log.Warn("Traversal Client Lost", "Zone", name, "Reason", c.Why(), "Src-ip", c.Remote().Addr(), "Src-port", c.Remote().Port())
+}
+
+// lost has the traversal clients that were connected to an address connect again.
+func (n *Neighbours) lost(remote netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.now.Load()
+	for k, w := range n.watches {
+		if p := t.find(k); w.login == nil || p == nil || !slices.ContainsFunc(p.hops, func(h transport.Hop) bool { return h.Remote == remote }) {
+			continue
+		}
+		w.shard.Post(w.hurry) // without room on the shard it asks when it would have asked
+	}
 }
 
 // sweep closes connections of clients that have fallen silent, or whose zone has gone.

@@ -58,6 +58,15 @@ func (w *watch) begin() { w.after(time.Duration(w.n.deps.Random(int(w.n.times.sp
 
 func (w *watch) after(d time.Duration) { w.timer = w.shard.After(d, w.ask) }
 
+// hurry asks soon, unless an answer is waited for.
+func (w *watch) hurry() {
+	if w.stopped || w.client != nil {
+		return
+	}
+	w.timer.Stop()
+	w.begin()
+}
+
 // stop ends the watch.
 func (w *watch) stop() {
 	w.stopped = true
