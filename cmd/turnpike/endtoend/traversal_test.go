@@ -68,8 +68,6 @@ func TestCallsThroughATraversalZone(t *testing.T) {
 func through(t *testing.T, from *lab.Host, caller, to string, at *lab.Host, callee string) {
 	t.Helper()
 	const calls = 5
-	t.Log("through", time.Now())
-	defer func() { t.Log("done", time.Now()) }()
 	answering, err := runner.Start(t.Context(), runner.Config{Host: at, Scenario: "signalling-callee", Local: netip.MustParseAddrPort(callee + ":5070"), Calls: calls})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,9 @@ func (t *Transport) Local(h Hop) (netip.AddrPort, error) {
 	h = h.plain()
 	want, by := h.Local, h.Transport
 	if h.Conn != nil {
+		if !h.Conn.Dialled() { // of two ports at the address, the one that the other end can reach
+			return h.Conn.Local(), nil
+		}
 		want, by = h.Conn.Local().Addr(), h.Conn.Transport()
 	}
 	byRoute := !want.IsValid()
