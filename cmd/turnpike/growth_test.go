@@ -21,6 +21,9 @@ const manyCalls = "TURNPIKE_CALLS"
 
 // Calls that are over leave nothing: no transaction, timer, socket, goroutine, and with many of them no memory.
 func TestCallsLeaveNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the waiting for timers takes some seconds")
+	}
 	total, t1 := 1500, 50*time.Millisecond
 	if text := os.Getenv(manyCalls); text != "" {
 		var err error
