@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -81,4 +82,25 @@ func TestSessionID(t *testing.T) {
 			t.Errorf("alice sees %q", got)
 		}
 	})
+}
+
+// Who wants its session hidden has its media relayed (RFC 3323 section 5.2).
+func TestSessionPrivacy(t *testing.T) {
+	for _, tc := range []struct {
+		privacy string
+		relayed bool
+	}{{"session", true}, {"id; session", true}, {"none", false}, {"", false}} {
+		inRig(t, func(r *rig) {
+			r.callees(carol)
+			a, c := r.phone(bob), r.phone(carol)
+			req := a.invite(withSDP(offerOf(bob)), with("Privacy", tc.privacy))
+			in := c.gets("INVITE")
+			c.answer(in, 486)
+			c.gets("ACK")
+			a.ack(req, a.gets("486 INVITE"))
+			if hidden := !strings.Contains(string(in.Body()), "192.0.2.9"); hidden != tc.relayed {
+				t.Errorf("Privacy %q: relayed %t\n%s", tc.privacy, hidden, in.Body())
+			}
+		})
+	}
 }
