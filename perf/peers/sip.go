@@ -13,6 +13,8 @@ import (
 type SIPOptions struct {
 	// Accounts are u0, u1, ... of Domain, all with Password.
 	Accounts int
+	// Registrations is how many there may be; 0: as many as the platform has.
+	Registrations int
 	// TLS listens with a certificate that the node makes for itself.
 	TLS bool
 	// More is further YAML, a section a line.
@@ -34,6 +36,9 @@ func (o *SIPOptions) yaml(l *lab.Lab) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "sip: {mode: on, udp: %d, tcp: %d, tls: %s}\ndomains: [%s]\n", SIPPort, SIPPort, tls, Domain)
+	if o.Registrations > 0 {
+		fmt.Fprintf(&b, "registrations: {max: %d}\n", o.Registrations)
+	}
 	b.WriteString("accounts:\n")
 	for i := range max(o.Accounts, 1) {
 		fmt.Fprintf(&b, "- {name: %s, password: %s}\n", Account(i), Password)

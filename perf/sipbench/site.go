@@ -53,7 +53,7 @@ func (s *site) startTurnpike(ctx context.Context, b *bench, o setup) error {
 		return fmt.Errorf("no Turnpike: build it with make build, or name it with -bin: %w", err)
 	}
 	server, err := peers.TurnpikeSIP(ctx, s.lab, b.binary, peers.Options{
-		Mode: peers.XDP, Relays: 4000, CPUs: b.server, SIP: &peers.SIPOptions{Accounts: o.accounts, TLS: o.tls},
+		Mode: peers.XDP, Relays: 4000, CPUs: b.server, SIP: &peers.SIPOptions{Accounts: o.accounts, Registrations: registrations + 1000, TLS: o.tls},
 	})
 	if err != nil {
 		return err
