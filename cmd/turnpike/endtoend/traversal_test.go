@@ -21,20 +21,22 @@ const (
 	innerNode = `sip: {mode: on, udp: 5060, tcp: 5060, tls: off}
 domains: [inner.test]
 zones:
-- {name: phones, type: neighbour, protocol: sip, peers: ["198.18.0.2:5070", "198.18.0.2:5062"], monitor: off}
+- {name: phones, type: neighbour, protocol: sip, peers: ["198.18.0.2:5062"], monitor: off}
+- {name: desk, type: neighbour, protocol: sip, peers: ["198.18.0.2:5070"], monitor: off}
 - {name: outer, type: traversal_client, protocol: sip, peers: ["198.18.1.1:7001"], sip: {transport: tcp}, traversal: {username: inner, password: secret}}
 search_rules:
 - {name: out, priority: 100, pattern: {type: any}, source: named, source_name: phones, target: outer}
-- {name: in, priority: 110, pattern: {type: any}, source: named, source_name: outer, target: phones}`
+- {name: in, priority: 110, pattern: {type: any}, source: named, source_name: outer, target: desk}`
 	outerNode = `sip: {mode: on, udp: 5060, tcp: 5060, tls: off}
 domains: [outer.test]
 accounts: [{name: inner, password: secret}]
 zones:
-- {name: phones, type: neighbour, protocol: sip, peers: ["198.18.1.2:5070", "198.18.1.2:5062"], monitor: off}
+- {name: phones, type: neighbour, protocol: sip, peers: ["198.18.1.2:5062"], monitor: off}
+- {name: desk, type: neighbour, protocol: sip, peers: ["198.18.1.2:5070"], monitor: off}
 - {name: inner, type: traversal_server, protocol: sip, sip: {transport: tcp}, traversal: {username: inner, sip_port: 7001}}
 search_rules:
 - {name: in, priority: 100, pattern: {type: any}, source: named, source_name: phones, target: inner}
-- {name: out, priority: 110, pattern: {type: any}, source: named, source_name: inner, target: phones}`
+- {name: out, priority: 110, pattern: {type: any}, source: named, source_name: inner, target: desk}`
 )
 
 // A call from outside reaches a node that nobody can connect to, over the connection that
