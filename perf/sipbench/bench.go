@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"turnpike.dev/turnpike/perf/report"
@@ -37,7 +38,8 @@ func (b *bench) try(ctx context.Context, what string, part func() error) {
 		return
 	}
 	if err := part(); err != nil {
-		b.report.Problems = append(b.report.Problems, fmt.Sprintf("%s: %v", what, err))
+		why, _, _ := strings.Cut(err.Error(), "\n") // SIPp's own words follow
+		b.report.Problems = append(b.report.Problems, what+": "+why)
 		b.say("%s: %v", what, err)
 	}
 }

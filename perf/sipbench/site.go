@@ -31,7 +31,7 @@ type site struct {
 // open makes a lab and starts a target there. The lab's name is always the same, so that
 // a run cleans up after one that was killed.
 func (b *bench) open(ctx context.Context, target string, o setup) (*site, error) {
-	l, err := lab.New(lab.Options{Name: "sipbench-" + target, Queues: 2})
+	l, err := lab.New(lab.Options{Name: "sipbench-" + target, Queues: 2, Clients: connectionSources})
 	if err != nil {
 		return nil, err
 	}

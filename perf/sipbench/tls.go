@@ -23,8 +23,12 @@ import (
 	"turnpike.dev/turnpike/perf/peers"
 )
 
-// connectionsOpen is how many TLS connections stand idle.
-const connectionsOpen = 1000
+const (
+	// connectionsOpen is how many TLS connections stand idle.
+	connectionsOpen = 1000
+	// connectionSources are the addresses that they come from: a node takes 200 of each.
+	connectionSources = 10
+)
 
 // connections measures the memory of TLS connections on which one OPTIONS was answered.
 func (b *bench) connections(ctx context.Context) error {
@@ -45,7 +49,7 @@ func (b *bench) idle(ctx context.Context, s *site) error {
 		}
 	}()
 	for i := range number {
-		c, err := s.connect(ctx)
+		c, err := s.connect(ctx, s.lab.ClientAddrs.V4[i%connectionSources])
 		if err != nil {
 			return fmt.Errorf("TLS connection %d: %w", i+1, err)
 		}
@@ -62,12 +66,13 @@ func (b *bench) idle(ctx context.Context, s *site) error {
 }
 
 // connect opens a TLS connection and has an OPTIONS answered on it.
-func (s *site) connect(ctx context.Context) (net.Conn, error) {
+func (s *site) connect(ctx context.Context, from netip.Addr) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var raw net.Conn
 	err := s.lab.Client.Do(func() (err error) {
-		raw, err = new(net.Dialer).DialContext(ctx, "tcp", s.server(peers.TLSPort).String())
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+		raw, err = dialer.DialContext(ctx, "tcp", s.server(peers.TLSPort).String())
 		return err
 	})
 	if err != nil {
