@@ -82,7 +82,7 @@ func licenceKinds() []Kind {
 
 func securityKinds() []Kind {
 	delegated := func(number int, text string) Kind {
-		return Kind{Number: number, Severity: Warning, Title: "Delegated credential checking", Text: text, Remedy: "Mend what the detail names on the traversal zone, or switch delegated checking off.", Issue: 5}
+		return Kind{Number: number, Severity: Warning, Title: "Delegated credential checking", Text: text, Remedy: "Mend what the detail names on the traversal zone, or switch delegated checking off.", Issue: 7}
 	}
 	return []Kind{
 		delegated(40036, "Credentials are to be checked by another system, and no traversal zone leads there."),
