@@ -143,23 +143,14 @@ func (s *Stack) Stats() Stats {
 // receive takes a message off a loop and to the shard of its call. What belongs to something that is there
 // already finds room longer than what is new.
 func (s *Stack) receive(src loop.Source, m *message.Message) {
-	if src.OverRate && m.IsRequest() {
-		s.refuse(src, m)
-		return
-	}
 	on := s.group.Of(m.CallID())
 	give := on.Post
-	if isNew(m) {
+	if m.Begins() {
 		give = on.Offer
 	}
 	if !give(func() { s.layer.Receive(src, m) }) {
 		s.refuse(src, m)
 	}
-}
-
-// isNew reports whether a message asks for something that is not there yet.
-func isNew(m *message.Message) bool {
-	return m.IsRequest() && m.Method() != message.Ack && m.Method() != message.Cancel && m.To().Tag() == ""
 }
 
 // refuse answers what there is no room for, without keeping anything of it (RFC 3261 section 21.5.4).

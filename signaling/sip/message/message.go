@@ -37,6 +37,12 @@ type cached[T any] struct {
 // IsRequest reports whether the message is a request.
 func (m *Message) IsRequest() bool { return m.status == 0 }
 
+// Begins reports whether the message is a request for something that is not there yet, and
+// so can be refused: it belongs to no dialog and ends no transaction.
+func (m *Message) Begins() bool {
+	return m.IsRequest() && m.method != Ack && m.method != Cancel && m.To().Tag() == ""
+}
+
 // Method returns the request's method; of a response the method it answers.
 func (m *Message) Method() Method { return m.method }
 

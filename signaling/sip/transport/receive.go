@@ -34,7 +34,7 @@ func (r receiver) Message(src loop.Source, data []byte) {
 		t.refuse(src, err)
 	case m.IsRequest() && t.isScanner(m):
 		t.stats.scanners.Add(1)
-	case src.OverRate && isNew(m):
+	case src.OverRate && m.Begins():
 		t.stats.overRate.Add(1)
 		mark(src, m)
 		t.answer(src, m, 503, "", func(a *message.Message) { a.Set("Retry-After", "5") })
@@ -54,12 +54,6 @@ func (r receiver) Closed(c *loop.Conn) {
 	if r.t.cfg.Closed != nil {
 		r.t.cfg.Closed(c)
 	}
-}
-
-// isNew reports whether a request begins something that can be refused: not what belongs
-// to a dialog or ends a transaction.
-func isNew(m *message.Message) bool {
-	return m.IsRequest() && m.Method() != message.Ack && m.Method() != message.Cancel && m.To().Tag() == ""
 }
 
 // mark says in the top Via where the request really came from (RFC 3261 section 18.2.1,
