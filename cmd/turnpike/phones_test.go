@@ -22,7 +22,8 @@ func phonesOn(t *testing.T, timers transaction.Timers, text string) (*phones, ne
 	dir := t.TempDir()
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freeUDPPort(t))
 	file := filepath.Join(dir, "node.yaml")
-	text = "system: {name: tp1, state: " + dir + "}\ninterfaces: {external: {name: lo}}\nsip: {mode: on, udp: " + portText(at) + ", tcp: off, tls: off}\n" + text
+	text = "system: {name: tp1, state: " + dir + "}\ninterfaces: {external: {name: lo}}\nsip: {mode: on, udp: " + portText(at) + ", tcp: off, tls: off}\n" +
+		"media: {ports: {start: 20000, end: 23999}}\n" + text // below the ports that the system gives away
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
