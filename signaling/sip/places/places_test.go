@@ -373,7 +373,12 @@ func connect(t *testing.T) *loop.Conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	<-l.Listening()
 	c, err := l.Dial(t.Context(), loop.Target{Remote: listener(t)})
 	if err != nil {
