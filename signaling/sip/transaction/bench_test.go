@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -90,4 +92,33 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// A map keeps the room that it once needed, so that after a burst the records that are left get a new one.
+func TestABurstLeavesNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnd(t, here, Limit(1<<20, 1<<20))
+		e.serve = func(s *Server) { s.Reply(200, "") }
+		src, table := loop.Source{Local: here, Remote: there}, e.tables[0]
+		receive := func(from, to int) {
+			e.do(func() {
+				for i := from; i < to; i++ {
+					e.Receive(src, incoming(i, message.Register))
+				}
+			})
+		}
+		receive(0, 2*smallMap)
+		time.Sleep(20 * time.Second)
+		receive(2*smallMap, 2*smallMap+100)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if len(table.records) != 100 || table.most != 100 {
+			t.Errorf("%d records are left, in a map for %d; want 100", len(table.records), table.most)
+		}
+		receive(2*smallMap, 2*smallMap+100)
+		if n := e.Stats().Repeated; n != 100 {
+			t.Errorf("%d of 100 requests were known again", n)
+		}
+		time.Sleep(time.Minute)
+	})
 }

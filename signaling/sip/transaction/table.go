@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"bytes"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ type table struct {
 	acks    map[key]*Server // 2xx that wait for their ACK
 	merged  map[key]key     // requests outside dialogs, to the transaction that has them
 	records map[key]record  // transactions that are over
+	most    int             // records there were since its map was made
 	short   queue           // when to forget them
 	long    queue
 	scratch []byte
@@ -206,6 +208,7 @@ func (t *table) remember(k key, r record, q *queue) {
 		t.forgetOldest()
 	}
 	t.records[k] = r
+	t.most = max(t.most, len(t.records))
 	t.count.records.Store(int64(len(t.records)))
 	q.add(k, t.shard.Now())
 	if !q.armed {
@@ -217,6 +220,7 @@ func (t *table) remember(k key, r record, q *queue) {
 // expire forgets what is old enough, and looks again when the next one is.
 func (t *table) expire(q *queue) {
 	now := t.shard.Now()
+	defer t.shrink()
 	for {
 		k, when, any := q.first()
 		if !any {
@@ -230,6 +234,21 @@ func (t *table) expire(q *queue) {
 		q.drop()
 		t.forget(k)
 	}
+}
+
+// smallMap is what a map of records may take for good.
+const smallMap = 4096
+
+// shrink makes the maps of records anew when few are left of many, because a map keeps the room that it once needed: a
+// burst is no reason to keep its memory.
+func (t *table) shrink() {
+	if t.most <= smallMap || len(t.records) > t.most/8 {
+		return
+	}
+	records, merged := make(map[key]record, len(t.records)), make(map[key]key, len(t.merged))
+	maps.Copy(records, t.records)
+	maps.Copy(merged, t.merged)
+	t.records, t.merged, t.most = records, merged, len(records)
 }
 
 // sweep is how often records are looked through at most: one timer for many.
