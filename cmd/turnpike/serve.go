@@ -160,6 +160,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	// TURN, with what an earlier process left.
 	run, ctx := newGroup(ctx)
 	defer run.end()
+	run.Go(func() error { return giveBack(ctx) })
 	run.Go(func() error { return engine.Run(ctx) })
 	run.Go(func() error { return told.Run(ctx) })
 	run.Go(func() error { return cdr.Run(ctx) })

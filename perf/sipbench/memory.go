@@ -35,6 +35,17 @@ func (b *bench) memory(ctx context.Context) error {
 // sample is memory at one time.
 type sample struct{ pss, system uint64 }
 
+// startOver is how long a process may take to give back what it needed to start.
+const startOver = 3 * time.Second
+
+// first is the memory of a process that has nothing to do yet.
+func (s *site) first(ctx context.Context) (sample, error) {
+	if err := wait(ctx, startOver); err != nil {
+		return sample{}, err
+	}
+	return s.sample()
+}
+
 func (s *site) sample() (m sample, err error) {
 	if m.pss, err = s.group.PSS(); err != nil {
 		return m, err
@@ -56,7 +67,7 @@ func (b *bench) grown(s *site, what string, number int, before, after sample, no
 // bindings are left.
 func (b *bench) registrations(ctx context.Context, s *site) error {
 	number := b.scaled(registrations)
-	before, err := s.sample()
+	before, err := s.first(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +99,7 @@ func (b *bench) calls(ctx context.Context, s *site) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, callee.Close()) }()
-	before, err := s.sample()
+	before, err := s.first(ctx)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (b *bench) connections(ctx context.Context) error {
 
 func (b *bench) idle(ctx context.Context, s *site) error {
 	number := b.scaled(connectionsOpen)
-	before, err := s.sample()
+	before, err := s.first(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type secure struct {
 
 	mu      sync.Mutex
 	arrived *sync.Cond
-	in      bytes.Buffer // encrypted, not yet read
+	in      bytes.Buffer // encrypted, not yet read; empty between calls of traffic once hands are shaken
 	ended   bool
 }
 
@@ -80,17 +80,14 @@ var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 // traffic takes encrypted bytes, and delivers the messages in them once hands are
 // shaken. It runs on the loop.
 func (s *secure) traffic(b []byte) error {
-	s.mu.Lock()
-	s.in.Write(b)
-	tooMuch := s.in.Len() > s.conn.loop.cfg.Limits.Message+chunk
-	s.mu.Unlock()
-	if !s.shaken.Load() {
-		s.arrived.Signal()
+	shaken, tooMuch := s.arrive(b)
+	if !shaken {
 		if tooMuch {
 			return fmt.Errorf("%w: too many bytes before it is done", errHandshake)
 		}
 		return nil
 	}
+	defer s.release()
 	scratch := chunks.Get().(*[]byte)
 	defer chunks.Put(scratch)
 	for {
@@ -110,6 +107,27 @@ func (s *secure) traffic(b []byte) error {
 			return fmt.Errorf("read from TLS: %w", err)
 		}
 	}
+}
+
+// arrive puts b where Read finds it: without a copy when it is read before traffic
+// returns.
+func (s *secure) arrive(b []byte) (shaken, tooMuch bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shaken = s.shaken.Load(); shaken && s.in.Len() == 0 {
+		s.in = *bytes.NewBuffer(b)
+		return true, false
+	}
+	s.in.Write(b)
+	s.arrived.Signal()
+	return shaken, s.in.Len() > s.conn.loop.cfg.Limits.Message+chunk
+}
+
+// release lets go of what Read had: an idle connection has no buffer.
+func (s *secure) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in = bytes.Buffer{}
 }
 
 // take delivers what is whole and keeps the rest. Mostly there is no rest, and nothing
