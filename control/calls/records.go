@@ -25,7 +25,7 @@ const (
 // A nil *Records writes none.
 type Records struct {
 	carried, refused *lines
-	waiting          chan Call
+	waiting          chan *Call
 	lost             atomic.Uint64
 }
 
@@ -44,7 +44,7 @@ func OpenRecords(name string) (*Records, error) {
 	if err != nil {
 		return nil, errors.Join(err, carried.f.Close())
 	}
-	return &Records{carried: carried, refused: refused, waiting: make(chan Call, maxWaiting)}, nil
+	return &Records{carried: carried, refused: refused, waiting: make(chan *Call, maxWaiting)}, nil
 }
 
 // write has a record written. It does not wait: a disk that is too slow costs records,
@@ -54,7 +54,7 @@ func (r *Records) write(c Call) {
 		return
 	}
 	select {
-	case r.waiting <- c:
+	case r.waiting <- &c:
 	default:
 		r.lost.Add(1)
 	}
@@ -90,7 +90,7 @@ func (r *Records) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Records) append(c Call) {
+func (r *Records) append(c *Call) {
 	to := r.carried
 	if c.Cause != nil && (c.Cause.Kind == Denied || c.Cause.Kind == Overloaded) && c.Cause.By == ByNode {
 		to = r.refused

@@ -6,16 +6,26 @@
 package durable
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
 
 // ReplaceFile writes a file whole or not at all, readable to its owner only.
 func ReplaceFile(file string, data []byte) error {
+	return ReplaceFileBy(file, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// ReplaceFileBy is ReplaceFile for what is too much to have in memory at once.
+func ReplaceFileBy(file string, fill func(io.Writer) error) error {
 	part := file + ".part"
-	err := write(part, data)
+	err := write(part, fill)
 	if err == nil {
 		err = os.Rename(part, file)
 	}
@@ -28,12 +38,15 @@ func ReplaceFile(file string, data []byte) error {
 	return nil
 }
 
-func write(file string, data []byte) error {
+func write(file string, fill func(io.Writer) error) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	w := bufio.NewWriter(f)
+	if err = fill(w); err == nil {
+		err = w.Flush()
+	}
 	if err == nil {
 		err = f.Sync()
 	}

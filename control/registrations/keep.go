@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -19,6 +20,27 @@ const keepEvery = 30 * time.Second
 type kept struct {
 	LastID   uint64     `json:"last_id"` // so that an ID never means another binding
 	Bindings []*Binding `json:"bindings"`
+}
+
+// write writes one binding after the other: all at once would take more memory than the
+// table.
+func (k *kept) write(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, `{"last_id":%d,"bindings":[`, k.LastID); err != nil {
+		return err
+	}
+	out := json.NewEncoder(w)
+	for i, b := range k.Bindings {
+		if i > 0 {
+			if _, err := io.WriteString(w, ","); err != nil {
+				return err
+			}
+		}
+		if err := out.Encode(b); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, "]}\n")
+	return err
 }
 
 // Restore takes what an earlier process kept, before the table is used. Connections died
@@ -73,10 +95,7 @@ func (t *Table) keep() {
 		k.Bindings = append(k.Bindings, e.Binding)
 	}
 	t.mu.Unlock() // bindings never change, so the rest needs no lock
-	data, err := json.Marshal(k)
-	if err == nil {
-		err = durable.ReplaceFile(t.cfg.File, data)
-	}
+	err := durable.ReplaceFileBy(t.cfg.File, k.write)
 	if err == nil {
 		t.failing = false
 		return

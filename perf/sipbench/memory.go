@@ -22,7 +22,7 @@ const (
 	calls    = 950
 	callRate = 100
 	// callSettle is how long all calls stand before their memory is looked at.
-	callSettle = 5 * time.Second
+	callSettle = 10 * time.Second
 )
 
 // memory measures registrations and calls, each on a new process.
