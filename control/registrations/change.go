@@ -118,9 +118,13 @@ func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
 		stored.Serial, stored.Since = e.Serial, e.Since
-		t.unlinkOrigin(e)
-		e.Binding = &stored
-		t.linkOrigin(e)
+		if e.origin() == stored.origin() { // a refresh, of which the origin may have thousands
+			e.Binding = &stored
+		} else {
+			t.unlinkOrigin(e)
+			e.Binding = &stored
+			t.linkOrigin(e)
+		}
 		t.due.fix(e)
 		return e.Binding, false
 	}

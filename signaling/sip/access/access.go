@@ -61,6 +61,7 @@ type Sources interface {
 
 // Bindings are the registrations of this node (control/registrations.Table).
 type Bindings interface {
+	Of(name string) []*registrations.Binding
 	From(dst []*registrations.Binding, flow uint64, source netip.AddrPort) []*registrations.Binding
 }
 
@@ -162,7 +163,6 @@ func (g *Guard) check(t Request) (Caller, bool) {
 // or address and port) and the same name. Who asks for privacy (RFC 3323 section 4.1.1.3)
 // is known by the way alone, where only one name came by it.
 func (g *Guard) registered(t Request, from alias.Alias) *registrations.Binding {
-	var room [8]*registrations.Binding
 	src := t.Source()
 	var flow uint64
 	if src.Conn != nil {
@@ -170,13 +170,16 @@ func (g *Guard) registered(t Request, from alias.Alias) *registrations.Binding {
 			return nil
 		}
 	}
-	have := g.Bindings.From(room[:0], flow, src.Remote)
-	for _, b := range have {
-		if b.AOR == from.Name {
+	// By its name: a proxy has registered thousands from one address.
+	for _, b := range g.Bindings.Of(from.Name) {
+		if b.AOR == from.Name && b.Flow == flow && (flow != 0 || b.Source == src.Remote) {
 			return b
 		}
 	}
-	if len(have) == 1 && from.Domain() == "anonymous.invalid" {
+	if from.Domain() != "anonymous.invalid" {
+		return nil
+	}
+	if have := g.Bindings.From(nil, flow, src.Remote); len(have) == 1 {
 		return have[0]
 	}
 	return nil

@@ -75,6 +75,19 @@ func (b table) From(dst []*registrations.Binding, _ uint64, source netip.AddrPor
 	return append(dst, b[source]...)
 }
 
+func (b table) Of(name string) (all []*registrations.Binding) {
+	for source, list := range b {
+		for _, one := range list {
+			if one.AOR == name {
+				came := *one
+				came.Source = source
+				all = append(all, &came)
+			}
+		}
+	}
+	return all
+}
+
 type surroundings struct{ *routing.Router }
 
 func (s surroundings) Source(src loop.Source) *zones.Zone {
@@ -182,7 +195,7 @@ func TestCheck(t *testing.T) {
 // A connection over which the password was shown is not asked again.
 func TestConnectionIsNotAskedAgain(t *testing.T) {
 	source := "10.1.0.1:40000"
-	g := newGuard(t, table{netip.MustParseAddrPort(source): {{ID: 1, AOR: "alice@example.test", Subzone: "DefaultSubZone", Account: "alice"}}}, "")
+	g := newGuard(t, table{netip.MustParseAddrPort(source): {{ID: 1, AOR: "alice@example.test", Subzone: "DefaultSubZone", Account: "alice", Flow: 1}}}, "")
 	a := ask(t, "INVITE", "sip:alice@example.test", source)
 	a.src.Conn = new(loop.Conn)
 	who, done := g.check(a)
