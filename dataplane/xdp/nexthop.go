@@ -61,6 +61,7 @@ type router struct {
 	ways       map[routeKey]way
 	neighbours map[neighbourKey]neighbour
 	managed    map[neighbourKey]bool
+	idle       map[neighbourKey]bool // managed, and no flow goes there
 }
 
 func newRouter() (*router, error) {
@@ -74,7 +75,7 @@ func newRouter() (*router, error) {
 		return nil, err
 	}
 	return &router{
-		netlink: h, drivers: d, ways: map[routeKey]way{}, managed: map[neighbourKey]bool{},
+		netlink: h, drivers: d, ways: map[routeKey]way{}, managed: map[neighbourKey]bool{}, idle: map[neighbourKey]bool{},
 	}, nil
 }
 
@@ -208,6 +209,7 @@ func (r *router) cannotSend(d device) string {
 
 // manage has the kernel keep a neighbour's link address known (NTF_EXT_MANAGED).
 func (r *router) manage(key neighbourKey) {
+	delete(r.idle, key)
 	if r.managed[key] {
 		return
 	}
@@ -219,16 +221,25 @@ func (r *router) manage(key neighbourKey) {
 	}
 }
 
-// release lets the kernel age a neighbour that no flow goes to any more.
+// release takes in that no flow goes to a neighbour any more. The kernel is told later: the next call often goes
+// there again.
 func (r *router) release(h hop) {
-	key := neighbourKey{h.ifindex, h.via}
-	if !r.managed[key] {
-		return
+	if key := (neighbourKey{h.ifindex, h.via}); r.managed[key] {
+		r.idle[key] = true
 	}
-	delete(r.managed, key)
-	n := neighbourMessage(key)
-	n.Flags = netlink.NTF_USE
-	_ = r.netlink.NeighSet(n) // the neighbour or its device may be gone
+}
+
+// letGo has the kernel age the neighbours that no flow goes to.
+func (r *router) letGo() {
+	for key := range r.idle {
+		if r.managed[key] {
+			delete(r.managed, key)
+			n := neighbourMessage(key)
+			n.Flags = netlink.NTF_USE
+			_ = r.netlink.NeighSet(n) // the neighbour or its device may be gone
+		}
+	}
+	clear(r.idle)
 }
 
 func neighbourMessage(key neighbourKey) *netlink.Neigh {

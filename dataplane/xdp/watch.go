@@ -114,6 +114,7 @@ func (b *Backend) apply(ctx context.Context, news <-chan announcement) {
 				timer.Reset(settle)
 			}
 		case <-timer.C:
+			b.letGo()
 			if all {
 				b.reload()
 			} else {
@@ -123,6 +124,12 @@ func (b *Backend) apply(ctx context.Context, news <-chan announcement) {
 			timer.Reset(recheck)
 		}
 	}
+}
+
+func (b *Backend) letGo() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.router.letGo()
 }
 
 func (b *Backend) neighbour(n *netlink.NeighUpdate) bool {
