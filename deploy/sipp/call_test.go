@@ -12,11 +12,11 @@ type media struct{ near, far *runner.Media }
 
 func (n *node) media(t *testing.T) media {
 	t.Helper()
-	near, err := runner.CountMedia(t.Context(), n.Client, runner.NodePorts)
+	near, err := runner.CountMedia(t.Context(), n.Lab.Client, runner.NodePorts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, err := runner.CountMedia(t.Context(), n.Peer, runner.NodePorts)
+	far, err := runner.CountMedia(t.Context(), n.Lab.Peer, runner.NodePorts)
 	if err != nil {
 		t.Fatal(err)
 	}

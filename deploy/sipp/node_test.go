@@ -1,26 +1,18 @@
 package sipp_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // Who may register, and the ports of both ends of calls.
@@ -44,37 +36,28 @@ zones: [{name: out, type: neighbour, protocol: sip, peers: ["%s"], monitor: off}
 search_rules: [{name: out, priority: 100, pattern: {type: any}, target: out}, {name: local, priority: 50, pattern: {type: any}, target: local}]
 `
 
-// node is a node with a lab of its own.
-type node struct {
-	*lab.Lab
-	state, program string
-	api            *api.Client
-	cmd            *exec.Cmd
-	gone           chan struct{}
-	said           *os.File
-}
+// node is a node of these tests.
+type node struct{ *nodetest.Node }
 
 // newNode starts a node with the contract's file, or with what another makes of it.
 func newNode(t *testing.T, change func(l *lab.Lab, file string) string) *node {
 	t.Helper()
-	bin := built(t)
+	bin := nodetest.Built(t)
 	l := labtest.New(t, lab.Options{Clients: 4, Peers: 4})
-	dir := t.TempDir()
-	said, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{Lab: l, program: bin, state: filepath.Join(dir, "state"), said: said}
-	n.api = api.NewClient(n.state)
-	t.Cleanup(func() { n.close(t) })
-	file := fmt.Sprintf(contract, l.Name, n.state, n.callee(0), n.caller(0))
+	n := &node{nodetest.New(t, l, bin)}
+	file := fmt.Sprintf(contract, l.Name, n.State, n.callee(0), n.caller(0))
 	if change != nil {
 		file = change(l, file)
 	}
-	if err := os.WriteFile(n.file(), []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	n.start(t)
+	n.Write(t, file)
+	n.Start(t)
+	t.Cleanup(func() {
+		select {
+		case <-n.Gone():
+			t.Errorf("the node ended by itself\n%s", n.Tail())
+		default:
+		}
+	})
 	return n
 }
 
@@ -85,101 +68,32 @@ func withSIP(settings string) func(*lab.Lab, string) string {
 	}
 }
 
-func (n *node) file() string { return filepath.Join(filepath.Dir(n.state), "node.yaml") }
-
-func (n *node) start(t *testing.T) {
-	t.Helper()
-	n.cmd = n.Node.Command(context.Background(), n.program, "serve", "-c", n.file())
-	n.cmd.Stdout, n.cmd.Stderr = n.said, n.said
-	n.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	if err := n.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	n.gone = make(chan struct{})
-	go func() {
-		_ = n.cmd.Wait() // how it ended is in what it said
-		close(n.gone)
-	}()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, errors.New("time is over"))
-	defer cancel()
-	go func() {
-		select {
-		case <-n.gone:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	if _, err := n.api.WaitReady(ctx); err != nil {
-		t.Fatalf("start the node: %v\n%s", err, n.tail())
-	}
-}
-
-func (n *node) close(t *testing.T) {
-	if n.cmd != nil && n.cmd.Process != nil {
-		select {
-		case <-n.gone:
-			t.Errorf("the node ended by itself\n%s", n.tail())
-		default:
-		}
-		_ = n.cmd.Process.Kill() // it may have ended
-		<-n.gone
-	}
-	if t.Failed() {
-		t.Log(n.tail())
-	}
-	n.command(t, "cleanup")
-	if err := n.said.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// tail is the last of what the node said.
-func (n *node) tail() string {
-	text, err := os.ReadFile(n.said.Name())
-	if err != nil {
-		return err.Error()
-	}
-	return string(text[max(0, len(text)-4000):])
-}
-
-// command runs a command of the program against the node.
-func (n *node) command(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(n.program, append(args, "--state", n.state)...)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		t.Errorf("turnpike %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), said.String())
-	}
-	return out.String()
-}
-
 // Addresses of the ends: callers are clients, callees peers, by their number in the lab.
 func (n *node) caller(i int) netip.AddrPort {
-	return netip.AddrPortFrom(n.ClientAddrs.V4[i], callerPort)
+	return netip.AddrPortFrom(n.Lab.ClientAddrs.V4[i], callerPort)
 }
 
 func (n *node) callee(i int) netip.AddrPort {
-	return netip.AddrPortFrom(n.PeerAddrs.V4[i], calleePort)
+	return netip.AddrPortFrom(n.Lab.PeerAddrs.V4[i], calleePort)
 }
 
 // near and far are where the node listens towards callers and callees.
 func (n *node) near() netip.AddrPort {
-	return netip.AddrPortFrom(n.Node.Link("s0").Prefixes[0].Addr(), sipPort)
+	return netip.AddrPortFrom(n.Lab.Node.Link("s0").Prefixes[0].Addr(), sipPort)
 }
 
 func (n *node) far() netip.AddrPort {
-	return netip.AddrPortFrom(n.Node.Link("s1").Prefixes[0].Addr(), sipPort)
+	return netip.AddrPortFrom(n.Lab.Node.Link("s1").Prefixes[0].Addr(), sipPort)
 }
 
 // calling is a SIPp that calls somebody through the node.
 func (n *node) calling(scenario, whom string, number int) runner.Config {
-	return runner.Config{Host: n.Client, Scenario: scenario, Local: n.caller(0), Target: n.near(), Service: whom, Calls: number}
+	return runner.Config{Host: n.Lab.Client, Scenario: scenario, Local: n.caller(0), Target: n.near(), Service: whom, Calls: number}
 }
 
 // called is a SIPp that is called.
 func (n *node) called(scenario string, number int) runner.Config {
-	return runner.Config{Host: n.Peer, Scenario: scenario, Local: n.callee(0), MediaPort: 6000, Calls: number}
+	return runner.Config{Host: n.Lab.Peer, Scenario: scenario, Local: n.callee(0), MediaPort: 6000, Calls: number}
 }
 
 // begin starts an answering side that ends with the test.
@@ -211,9 +125,9 @@ func all(t *testing.T, number int) func(runner.Result, error) runner.Result {
 func (n *node) ended(t *testing.T, whom string, number int) []calls.Call {
 	t.Helper()
 	var found []calls.Call
-	eventually(t, 5*time.Second, func() error {
+	nodetest.Eventually(t, 5*time.Second, "calls that ended", func() error {
 		var list []calls.Call
-		if err := json.Unmarshal([]byte(n.command(t, "call", "list", "--ended", "-o", "json")), &list); err != nil {
+		if err := json.Unmarshal([]byte(n.Command(t, 0, "call", "list", "--ended", "-o", "json")), &list); err != nil {
 			return err
 		}
 		found = nil
@@ -256,20 +170,4 @@ func onXDP(t *testing.T, list []calls.Call, streams int) (sum carried) {
 		}
 	}
 	return sum
-}
-
-// eventually polls until check has no complaint.
-func eventually(t *testing.T, patience time.Duration, check func() error) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("after %s: %v", patience, err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"turnpike.dev/turnpike/deploy/sipp/agent"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // TestOperatorEndsACall: a call stands, is shown, is ended by hand, and leaves a record, its
@@ -29,8 +30,8 @@ func TestOperatorEndsACall(t *testing.T) {
 	c.Hold = 300 * time.Millisecond // then it waits for the BYE
 	calling := begin(t, c)
 	var standing calls.Call
-	eventually(t, 10*time.Second, func() error {
-		list, err := n.api.Calls(t.Context(), false)
+	nodetest.Eventually(t, 10*time.Second, "a call that stands", func() error {
+		list, err := n.API.Calls(t.Context(), false)
 		if err != nil || len(list) != 1 || list[0].State != calls.Connected || len(list[0].Streams) != 1 || list[0].Seconds < 1 {
 			return fmt.Errorf("no call with media stands: %+v: %w", list, err)
 		}
@@ -40,16 +41,16 @@ func TestOperatorEndsACall(t *testing.T) {
 	if !standing.Media.Traversal || standing.Caller.Zone != "in" || standing.Callee.Zone != "out" || standing.Route.Rule != "out" {
 		t.Errorf("it is shown as %+v", standing)
 	}
-	if st, err := n.api.Status(t.Context()); err != nil || st.Calls.Used != 1 || st.Calls.Limit == 0 {
+	if st, err := n.API.Status(t.Context()); err != nil || st.Calls.Used != 1 || st.Calls.Limit == 0 {
 		t.Errorf("status: %+v, %v", st.Calls, err)
 	}
-	if out := n.command(t, "zone", "status", "in", "-o", "json"); !strings.Contains(out, `"calls": 1`) {
+	if out := n.Command(t, 0, "zone", "status", "in", "-o", "json"); !strings.Contains(out, `"calls": 1`) {
 		t.Errorf("zone status:\n%s", out)
 	}
-	if out := n.command(t, "xstatus", "Calls"); !strings.Contains(out, standing.Serial) {
+	if out := n.Command(t, 0, "xstatus", "Calls"); !strings.Contains(out, standing.Serial) {
 		t.Errorf("xStatus Calls:\n%s", out)
 	}
-	n.command(t, "xcommand", "DisconnectCall", "CallSerialNumber:", standing.Serial)
+	n.Command(t, 0, "xcommand", "DisconnectCall", "CallSerialNumber:", standing.Serial)
 	all(t, 1)(calling.Wait(t.Context()))
 	all(t, 1)(answering.Wait(t.Context()))
 	over := n.ended(t, "standing", 1)[0]
@@ -64,8 +65,8 @@ func TestOperatorEndsACall(t *testing.T) {
 // checkRecord wants the call in the file of records, as it is shown.
 func (n *node) checkRecord(t *testing.T, want calls.Call) {
 	t.Helper()
-	eventually(t, 5*time.Second, func() error {
-		data, err := os.ReadFile(filepath.Join(n.state, "calls.jsonl"))
+	nodetest.Eventually(t, 5*time.Second, "calls that ended", func() error {
+		data, err := os.ReadFile(filepath.Join(n.State, "calls.jsonl"))
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (n *node) checkRecord(t *testing.T, want calls.Call) {
 // checkEvents wants the events of a call in the log, in this order (AL-02).
 func (n *node) checkEvents(t *testing.T, c calls.Call, want ...string) {
 	t.Helper()
-	log, err := os.ReadFile(filepath.Join(n.state, "event.log"))
+	log, err := os.ReadFile(filepath.Join(n.State, "event.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,9 +110,9 @@ func (n *node) checkEvents(t *testing.T, c calls.Call, want ...string) {
 // checkTrace wants methods in the ladder, and has tshark read the exported messages.
 func (n *node) checkTrace(t *testing.T, c calls.Call, methods ...string) {
 	t.Helper()
-	picture := n.command(t, "call", "trace", c.Serial)
+	picture := n.Command(t, 0, "call", "trace", c.Serial)
 	file := filepath.Join(t.TempDir(), "call.pcapng")
-	n.command(t, "call", "trace", c.Serial, "--pcap", file)
+	n.Command(t, 0, "call", "trace", c.Serial, "--pcap", file)
 	out, err := exec.Command("tshark", "-r", file, "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-d", "udp.port==1-65535,sip",
 		"-T", "fields", "-e", "sip.Method", "-e", "ip.checksum.status", "-e", "udp.checksum.status", "-e", "_ws.malformed").Output()
 	if err != nil {
@@ -135,8 +136,8 @@ func TestTraceHidesDigests(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, withSIP("digest: sha256_first"))
 	ctx := t.Context()
-	bob := n.agent(ctx, t, n.Peer, agent.Options{Name: "bob", Transport: "tls", Local: netip.AddrPortFrom(n.PeerAddrs.V4[1], 5066), Server: n.far()})
-	alice := n.agent(ctx, t, n.Client, agent.Options{Name: "alice", Transport: "tls", Local: netip.AddrPortFrom(n.ClientAddrs.V4[1], 5066), Server: n.near(), Call: "bob"})
+	bob := n.agent(ctx, t, n.Lab.Peer, agent.Options{Name: "bob", Transport: "tls", Local: netip.AddrPortFrom(n.Lab.PeerAddrs.V4[1], 5066), Server: n.far()})
+	alice := n.agent(ctx, t, n.Lab.Client, agent.Options{Name: "alice", Transport: "tls", Local: netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], 5066), Server: n.near(), Call: "bob"})
 	for _, a := range []*agent.Process{alice, bob} {
 		if _, err := a.Next(ctx); err != nil {
 			t.Fatal(err)
@@ -144,11 +145,11 @@ func TestTraceHidesDigests(t *testing.T) {
 	}
 	c := n.ended(t, "bob", 1)[0]
 	const digest = `response="`
-	shown := n.command(t, "call", "trace", c.Serial, "--messages") + n.command(t, "call", "trace", c.Serial, "-o", "json")
+	shown := n.Command(t, 0, "call", "trace", c.Serial, "--messages") + n.Command(t, 0, "call", "trace", c.Serial, "-o", "json")
 	if strings.Contains(shown, digest) {
 		t.Errorf("a digest is shown:\n%s", shown)
 	}
-	if all := n.command(t, "call", "trace", c.Serial, "--messages", "--with-secrets"); strings.Contains(all, "uthorization:") && !strings.Contains(all, digest) {
+	if all := n.Command(t, 0, "call", "trace", c.Serial, "--messages", "--with-secrets"); strings.Contains(all, "uthorization:") && !strings.Contains(all, digest) {
 		t.Errorf("root does not see the digest:\n%s", all)
 	}
 	if c.Caller.Transport != "tls" || !c.Caller.Authenticated {
@@ -160,20 +161,20 @@ func TestTraceHidesDigests(t *testing.T) {
 func TestOperatorRemovesARegistration(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil)
-	at := netip.AddrPortFrom(n.ClientAddrs.V4[1], 6002)
+	at := netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], 6002)
 	all(t, 1)(runner.Run(t.Context(), n.registering("register", "alice", password, at)))
-	if out := n.command(t, "xcommand", "FindRegistration", "Alias:", "alice@"+domain); !strings.Contains(out, at.String()) {
+	if out := n.Command(t, 0, "xcommand", "FindRegistration", "Alias:", "alice@"+domain); !strings.Contains(out, at.String()) {
 		t.Errorf("FindRegistration:\n%s", out)
 	}
-	n.command(t, "registration", "remove", "alice@"+domain)
+	n.Command(t, 0, "registration", "remove", "alice@"+domain)
 	if got := n.contacts(t); len(got) != 0 {
 		t.Errorf("still registered: %s", got)
 	}
-	log, err := os.ReadFile(filepath.Join(n.state, "event.log"))
+	log, err := os.ReadFile(filepath.Join(n.State, "event.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`Event="Registration Accepted"`, `Event="Registration Removed" Detail="" Node="` + n.Name + `" Reason="removed by the operator"`} {
+	for _, want := range []string{`Event="Registration Accepted"`, `Event="Registration Removed" Detail="" Node="` + n.Lab.Name + `" Reason="removed by the operator"`} {
 		if !bytes.Contains(log, []byte(want)) {
 			t.Errorf("no %s in the log:\n%s", want, log)
 		}
@@ -190,8 +191,8 @@ func TestCallLimit(t *testing.T) {
 	standing := n.calling("caller", "first", 1)
 	standing.Hold = 3 * time.Second
 	call := begin(t, standing)
-	eventually(t, 10*time.Second, func() error {
-		if list, err := n.api.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].State != calls.Connected {
+	nodetest.Eventually(t, 10*time.Second, "a call that stands", func() error {
+		if list, err := n.API.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].State != calls.Connected {
 			return fmt.Errorf("no call stands: %+v: %w", list, err)
 		}
 		return nil

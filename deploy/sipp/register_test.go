@@ -17,7 +17,7 @@ import (
 // registering is a SIPp that registers an account's contact at its own address.
 func (n *node) registering(scenario, name, secret string, from netip.AddrPort) runner.Config {
 	return runner.Config{
-		Host: n.Client, Scenario: scenario, Local: from, Target: n.near(), Calls: 1,
+		Host: n.Lab.Client, Scenario: scenario, Local: from, Target: n.near(), Calls: 1,
 		Users: []string{runner.User(name, domain, secret)},
 	}
 }
@@ -28,7 +28,7 @@ func (n *node) contacts(t *testing.T) []string {
 	var list []struct {
 		Contact string `json:"contact"`
 	}
-	if err := json.Unmarshal([]byte(n.command(t, "registration", "list", "-o", "json")), &list); err != nil {
+	if err := json.Unmarshal([]byte(n.Command(t, 0, "registration", "list", "-o", "json")), &list); err != nil {
 		t.Fatal(err)
 	}
 	var all []string
@@ -43,7 +43,7 @@ func (n *node) contacts(t *testing.T) []string {
 func TestRegister(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil)
-	at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(n.ClientAddrs.V4[1], port) }
+	at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], port) }
 	all(t, 1)(runner.Run(t.Context(), n.registering("register-wrong", "alice", "wrong", at(6001))))
 	all(t, 1)(runner.Run(t.Context(), n.registering("register-wrong", "mallory", password, at(6001))))
 	if got := n.contacts(t); len(got) != 0 {
@@ -65,12 +65,12 @@ func TestForkToTwoContacts(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil)
 	const number = 3
-	answers, rings := netip.AddrPortFrom(n.ClientAddrs.V4[1], 6010), netip.AddrPortFrom(n.ClientAddrs.V4[2], 6020)
+	answers, rings := netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], 6010), netip.AddrPortFrom(n.Lab.ClientAddrs.V4[2], 6020)
 	for _, at := range []netip.AddrPort{answers, rings} {
 		all(t, 1)(runner.Run(t.Context(), n.registering("register", "bob", password, at)))
 	}
-	ringing := begin(t, runner.Config{Host: n.Client, Scenario: "cancelled-callee", Local: rings, Calls: number})
-	answering := begin(t, runner.Config{Host: n.Client, Scenario: "callee", Local: answers, MediaPort: 6100, Calls: number})
+	ringing := begin(t, runner.Config{Host: n.Lab.Client, Scenario: "cancelled-callee", Local: rings, Calls: number})
+	answering := begin(t, runner.Config{Host: n.Lab.Client, Scenario: "callee", Local: answers, MediaPort: 6100, Calls: number})
 	c := n.calling("caller", "bob", number)
 	c.Domain, c.Hold, c.Rate = domain, 500*time.Millisecond, 2
 	all(t, number)(runner.Run(t.Context(), c))
@@ -88,8 +88,8 @@ func TestAgentsOverEveryTransport(t *testing.T) {
 			n := newNode(t, withSIP("digest: sha256_first"))
 			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 			defer cancel()
-			bob := n.agent(ctx, t, n.Peer, agent.Options{Name: "bob", Transport: transport, Local: netip.AddrPortFrom(n.PeerAddrs.V4[1], 5066), Server: n.far()})
-			alice := n.agent(ctx, t, n.Client, agent.Options{Name: "alice", Transport: transport, Local: netip.AddrPortFrom(n.ClientAddrs.V4[1], 5066), Server: n.near(), Call: "bob"})
+			bob := n.agent(ctx, t, n.Lab.Peer, agent.Options{Name: "bob", Transport: transport, Local: netip.AddrPortFrom(n.Lab.PeerAddrs.V4[1], 5066), Server: n.far()})
+			alice := n.agent(ctx, t, n.Lab.Client, agent.Options{Name: "alice", Transport: transport, Local: netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], 5066), Server: n.near(), Call: "bob"})
 			up, err := alice.Next(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -138,8 +138,8 @@ func TestPhonesOverEveryTransport(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 			defer cancel()
 			m := n.media(t)
-			alice := n.phone(ctx, t, baresip.Config{Host: n.Client, Name: "alice", Transport: transport, Local: netip.AddrPortFrom(n.ClientAddrs.V4[1], 5066), Server: n.near()})
-			bob := n.phone(ctx, t, baresip.Config{Host: n.Peer, Name: "bob", Transport: transport, Local: netip.AddrPortFrom(n.PeerAddrs.V4[1], 5066), Server: n.far()})
+			alice := n.phone(ctx, t, baresip.Config{Host: n.Lab.Client, Name: "alice", Transport: transport, Local: netip.AddrPortFrom(n.Lab.ClientAddrs.V4[1], 5066), Server: n.near()})
+			bob := n.phone(ctx, t, baresip.Config{Host: n.Lab.Peer, Name: "bob", Transport: transport, Local: netip.AddrPortFrom(n.Lab.PeerAddrs.V4[1], 5066), Server: n.far()})
 			if err := baresip.Call(ctx, alice, bob, "sip:bob@"+domain); err != nil {
 				t.Fatal(err)
 			}

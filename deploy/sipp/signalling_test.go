@@ -8,6 +8,7 @@ import (
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // What happens to calls besides media: each scenario says which section it is for.
@@ -68,17 +69,17 @@ func TestCallsThatAreRefused(t *testing.T) {
 		standing := n.calling("caller", "stays", 1)
 		standing.Hold = 3 * time.Second
 		call := begin(t, standing)
-		eventually(t, 5*time.Second, func() error {
-			if list, err := n.api.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].Answered.IsZero() {
+		nodetest.Eventually(t, 5*time.Second, "calls that ended", func() error {
+			if list, err := n.API.Calls(t.Context(), false); err != nil || len(list) != 1 || list[0].Answered.IsZero() {
 				return fmt.Errorf("no call stands: %+v: %w", list, err)
 			}
 			return nil
 		})
-		n.command(t, "maintenance", "on")
+		n.Command(t, 0, "maintenance", "on")
 		refused(t, netip.AddrPortFrom(n.caller(0).Addr(), callerPort+2), 503)
 		all(t, 1)(call.Wait(t.Context()))
 		all(t, 1)(callee.Wait(t.Context()))
-		n.command(t, "maintenance", "off")
+		n.Command(t, 0, "maintenance", "off")
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // ME-02, ME-05: a thousand calls at 50 a second with RTP both ways: none fails, every
@@ -41,7 +42,7 @@ func TestCallFromIPv4ToIPv6(t *testing.T) {
 	const number = 5
 	m := n.media(t)
 	callee := n.called("callee", number)
-	callee.Local = netip.AddrPortFrom(n.PeerAddrs.V6[0], calleePort)
+	callee.Local = netip.AddrPortFrom(n.Lab.PeerAddrs.V6[0], calleePort)
 	answering := begin(t, callee)
 	c := n.calling("caller", "bob", number)
 	c.Hold = 2 * time.Second
@@ -61,13 +62,13 @@ func TestThirdPartyGetsAndInjectsNothing(t *testing.T) {
 	c := n.calling("caller", "bob", number)
 	c.Hold = 4 * time.Second
 	caller := begin(t, c)
-	eventually(t, 5*time.Second, func() error { return n.talking(t.Context(), number) })
+	nodetest.Eventually(t, 5*time.Second, "calls that ended", func() error { return n.talking(t.Context(), number) })
 	for _, side := range []struct {
 		host     *lab.Host
 		from, to netip.Addr
 	}{
-		{n.Client, n.ClientAddrs.V4[3], n.near().Addr()},
-		{n.Peer, n.PeerAddrs.V4[3], n.far().Addr()},
+		{n.Lab.Client, n.Lab.ClientAddrs.V4[3], n.near().Addr()},
+		{n.Lab.Peer, n.Lab.PeerAddrs.V4[3], n.far().Addr()},
 	} {
 		if got, err := spray(side.host, side.from, side.to, time.Second); err != nil || got != 0 {
 			t.Errorf("a third party at %s received %d packets, %v", side.from, got, err)
@@ -89,7 +90,7 @@ func TestThirdPartyGetsAndInjectsNothing(t *testing.T) {
 
 // talking reports whether so many calls run whose streams have carried something.
 func (n *node) talking(ctx context.Context, number int) error {
-	list, err := n.api.Calls(ctx, false)
+	list, err := n.API.Calls(ctx, false)
 	if err != nil {
 		return err
 	}

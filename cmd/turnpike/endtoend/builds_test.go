@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // The programs of an upgrade: they are what the next version might be.
@@ -42,7 +44,7 @@ var otherSchema = sync.OnceValues(func() (string, error) {
 
 // otherObject compiles the BPF program with another idea of when an owner is stale.
 var otherObject = sync.OnceValues(func() (string, error) {
-	dir, err := builds()
+	dir, err := nodetest.Folder()
 	if err != nil {
 		return "", err
 	}
@@ -63,7 +65,7 @@ var otherObject = sync.OnceValues(func() (string, error) {
 
 // edited copies a source with one place changed, and returns where it is.
 func edited(source, pattern, replacement string) (string, error) {
-	dir, err := builds()
+	dir, err := nodetest.Folder()
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +92,7 @@ func copyFiles(to, pattern string) error {
 
 // buildWith builds the program with some files of the module replaced.
 func buildWith(name string, replaced map[string]string) (string, error) {
-	dir, err := builds()
+	dir, err := nodetest.Folder()
 	if err != nil {
 		return "", err
 	}
@@ -110,7 +112,7 @@ func buildWith(name string, replaced map[string]string) (string, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return "", err
 	}
-	return build(name, file)
+	return nodetest.Build(name, file)
 }
 
 func run(program string, args ...string) error {

@@ -23,6 +23,7 @@ import (
 	"turnpike.dev/turnpike/dataplane/capture"
 	"turnpike.dev/turnpike/dataplane/capture/capturetest"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // recorder is a `turnpike dataplane capture` that runs.
@@ -43,8 +44,8 @@ func (n *node) record(t *testing.T, args ...string) *recorder {
 func (n *node) startRecord(t *testing.T, args ...string) *recorder {
 	t.Helper()
 	r := &recorder{path: filepath.Join(t.TempDir(), "capture.pcapng")}
-	args = append([]string{"dataplane", "capture", "-w", r.path, "--state", n.state, "-o", "json"}, args...)
-	r.cmd = exec.Command(n.program, args...)
+	args = append([]string{"dataplane", "capture", "-w", r.path, "--state", n.State, "-o", "json"}, args...)
+	r.cmd = exec.Command(n.Program, args...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.talk
 	r.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	if err := r.cmd.Start(); err != nil {
@@ -62,8 +63,8 @@ func (n *node) startRecord(t *testing.T, args ...string) *recorder {
 // awaitProgram waits until a program of that name is on the interfaces.
 func (n *node) awaitProgram(t *testing.T, name string) {
 	t.Helper()
-	eventually(t, 10*time.Second, "program "+name, func() error {
-		d, err := n.api.Dataplane(t.Context())
+	nodetest.Eventually(t, 10*time.Second, "program "+name, func() error {
+		d, err := n.API.Dataplane(t.Context())
 		if err == nil && d.Program.Name != name {
 			err = fmt.Errorf("it is %s", d.Program.Name)
 		}
@@ -106,12 +107,12 @@ func (n *node) stream(t *testing.T) *tryout.Stream {
 	t.Helper()
 	n.echo(t)
 	var stream *tryout.Stream
-	err := n.lab.Client.Do(func() error {
-		conn, err := tryout.Listen(netip.AddrPortFrom(n.lab.ClientAddrs.V4[0], 0))
+	err := n.Lab.Client.Do(func() error {
+		conn, err := tryout.Listen(netip.AddrPortFrom(n.Lab.ClientAddrs.V4[0], 0))
 		if err != nil {
 			return err
 		}
-		stream, err = tryout.Open(conn, n.server(), netip.AddrPortFrom(n.lab.PeerAddrs.V4[0], echoPort), tryout.Credentials{User: user, Password: password, Realm: realm})
+		stream, err = tryout.Open(conn, n.server(), netip.AddrPortFrom(n.Lab.PeerAddrs.V4[0], echoPort), tryout.Credentials{User: user, Password: password, Realm: realm})
 		return err
 	})
 	if err != nil {
@@ -130,7 +131,7 @@ func (n *node) stream(t *testing.T) *tryout.Stream {
 func (n *node) awaitChannel(t *testing.T, stream *tryout.Stream) {
 	t.Helper()
 	carried := func() (up, down uint64) { return n.list(t)[0].Packets() }
-	eventually(t, 10*time.Second, "the kernel carries the stream", func() error {
+	nodetest.Eventually(t, 10*time.Second, "the kernel carries the stream", func() error {
 		const some = 20
 		up, down := carried()
 		r, err := stream.Talk(t.Context(), some, 0)
@@ -150,12 +151,12 @@ func isRTP(payload []byte) bool { return len(payload) == 172 && payload[0] == 0x
 
 // The frames of a capture are those that client and peer sent and received, byte by byte.
 func TestCaptureIsWhatWentOverTheWires(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{}, file{})
 	stream := n.stream(t)
 	rec := n.record(t, "--user", user, "--snaplen", "1514")
-	atClient, atPeer := newTap(t, n.lab.Client), newTap(t, n.lab.Peer)
+	atClient, atPeer := newTap(t, n.Lab.Client), newTap(t, n.Lab.Peer)
 	const packets = 300
 	if r, err := stream.Talk(t.Context(), packets, time.Millisecond); err != nil || r.Lost() > 0 {
 		t.Fatalf("%d lost, %v", r.Lost(), err)
@@ -195,7 +196,7 @@ func (r *recorder) sides(t *testing.T) map[string][][]byte {
 // the file has is what coturn's client and its peer sent and received.
 // ME-04
 func TestCaptureOfRelaysThatCome(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	for _, run := range []coturnRun{
 		{name: "IPv6", args: []string{"-c", "-x"}, peer6: true, node6: true},
 		{name: "IPv6 client, IPv4 relays", args: []string{"-c", "-X"}, node6: true},
@@ -206,8 +207,8 @@ func TestCaptureOfRelaysThatCome(t *testing.T) {
 			n := newNode(t, lab.Options{}, file{})
 			n.echo(t)
 			rec := n.record(t, "--user", user, "--snaplen", "1514")
-			atClient, atPeer := newTap(t, n.lab.Client), newTap(t, n.lab.Peer)
-			said, err := n.lab.Client.Command(t.Context(), "turnutils_uclient", run.arguments(n)...).CombinedOutput()
+			atClient, atPeer := newTap(t, n.Lab.Client), newTap(t, n.Lab.Peer)
+			said, err := n.Lab.Client.Command(t.Context(), "turnutils_uclient", run.arguments(n)...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, last(said))
 			}
@@ -254,13 +255,13 @@ func notAmong(frames, wire [][]byte) int {
 // the file or counted as missing.
 // ME-01
 func TestCaptureUnderLoad(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	const rate, relays = 110_000, 50 // some less with pauses
 	s := newSite(t, newNode(t, lab.Options{}, file{}), relays)
 	rec := s.record(t, "--user", user, "--rate", "1000000", "--bytes", "1000000000")
 	traffic := startTraffic(t, rate, s)
 	s.flowing(t)
-	eventually(t, time.Minute, "traffic", func() error {
+	nodetest.Eventually(t, time.Minute, "traffic", func() error {
 		if traffic.sent.Load() < 2*rate {
 			return errors.New("not enough yet")
 		}
@@ -312,7 +313,7 @@ func sameRTP(in, out []byte) bool {
 
 // However a capture ends, the relay's own program comes back.
 func TestCaptureEnds(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{}, file{})
 	stream := n.stream(t)
@@ -339,8 +340,8 @@ func TestCaptureEnds(t *testing.T) {
 	})
 	t.Run("by another", func(t *testing.T) {
 		rec := n.record(t, "--relay", id)
-		n.command(t, 1, "dataplane", "capture", "--relay", id, "-w", "-") // one at a time
-		n.command(t, 0, "dataplane", "capture", "--stop")
+		n.Command(t, 1, "dataplane", "capture", "--relay", id, "-w", "-") // one at a time
+		n.Command(t, 0, "dataplane", "capture", "--stop")
 		if s := rec.wait(t); s.Ended != capture.EndedByRequest {
 			t.Errorf("%s", s)
 		}
@@ -356,16 +357,16 @@ func TestCaptureEnds(t *testing.T) {
 		talk(t)
 	})
 	t.Run("no such relay", func(t *testing.T) {
-		n.command(t, 1, "dataplane", "capture", "--relay", "99", "-w", "-")
+		n.Command(t, 1, "dataplane", "capture", "--relay", "99", "-w", "-")
 	})
 	t.Run("the node is killed", func(t *testing.T) {
 		rec := n.record(t, "--relay", id)
-		n.end(t, unix.SIGKILL)
+		n.End(t, unix.SIGKILL)
 		talk(t) // media goes on
 		if err := rec.cmd.Wait(); err == nil {
 			t.Error("the capture says that all is well")
 		}
-		n.start(t)
+		n.Start(t)
 		n.awaitProgram(t, "turnpike")
 		talk(t)
 	})
@@ -373,7 +374,7 @@ func TestCaptureEnds(t *testing.T) {
 
 // Where there is no fast path, nothing is captured and the reason is said.
 func TestCaptureNeedsTheFastPath(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{}, file{more: "dataplane: {mode: userspace}"})
 	rec := n.startRecord(t, "--user", user)

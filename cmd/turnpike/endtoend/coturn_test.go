@@ -18,6 +18,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // Where the peer sends everything back: RTP, and RTCP beside it.
@@ -73,7 +74,7 @@ var coturnRuns = []coturnRun{
 // ME-01, ME-03, ME-04: coturn's client in all its ways. Nothing is lost, and the list says
 // who relays, and why not XDP.
 func TestCoturnClient(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	atATime := make(chan struct{}, 6)
 	for _, r := range coturnRuns {
@@ -95,7 +96,7 @@ func (r coturnRun) do(t *testing.T) {
 	n := newNode(t, lab.Options{Shape: r.shape}, f)
 	n.echo(t)
 	watch := n.watch(t)
-	said, err := n.lab.Client.Command(t.Context(), "turnutils_uclient", r.arguments(n)...).CombinedOutput()
+	said, err := n.Lab.Client.Command(t.Context(), "turnutils_uclient", r.arguments(n)...).CombinedOutput()
 	relays := watch()
 	if err != nil {
 		t.Fatalf("turnutils_uclient %v: %v\n%s", r.arguments(n), err, last(said))
@@ -131,13 +132,13 @@ func (r coturnRun) arguments(n *node) []string {
 	if !strings.Contains(strings.Join(r.args, " "), "-W") {
 		args = append(args, "-w", password)
 	}
-	peers := n.lab.PeerAddrs.V4
+	peers := n.Lab.PeerAddrs.V4
 	if r.peer6 {
-		peers = n.lab.PeerAddrs.V6
+		peers = n.Lab.PeerAddrs.V6
 	}
-	server := n.lab.Node.Links[0].Prefixes[0].Addr()
+	server := n.Lab.Node.Links[0].Prefixes[0].Addr()
 	if r.node6 {
-		server = n.lab.Node.Links[0].Prefixes[1].Addr()
+		server = n.Lab.Node.Links[0].Prefixes[1].Addr()
 	}
 	return append(args, "-e", peers[0].String(), "-r", strconv.Itoa(echoPort), server.String())
 }
@@ -147,10 +148,10 @@ func (n *node) echo(t *testing.T) {
 	t.Helper()
 	var running sync.WaitGroup
 	t.Cleanup(running.Wait) // after the sockets are closed
-	for _, a := range []netip.Addr{n.lab.PeerAddrs.V4[0], n.lab.PeerAddrs.V6[0]} {
+	for _, a := range []netip.Addr{n.Lab.PeerAddrs.V4[0], n.Lab.PeerAddrs.V6[0]} {
 		for _, p := range []uint16{echoPort, echoPort + 1} {
 			var conn net.PacketConn
-			err := n.lab.Peer.Do(func() (err error) {
+			err := n.Lab.Peer.Do(func() (err error) {
 				conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, p)))
 				return err
 			})
@@ -171,7 +172,7 @@ func (n *node) watch(t *testing.T) func() map[uint64]api.Relay {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			relays, _ := n.api.Relays(ctx) // the next look brings it
+			relays, _ := n.API.Relays(ctx) // the next look brings it
 			// Who talks to a client that has gone does so by the process.
 			if channels := channelsOf(relays); channels >= most {
 				most = channels

@@ -10,26 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
 // ME-06: a process may be killed at any moment of its start. What it has not taken over
 // yet goes on, and the next one takes it over.
 func TestKilledWhileStarting(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 50)
 	before := s.list(t)
 	traffic := startTraffic(t, 20_000, s)
 	s.flowing(t)
-	s.end(t, unix.SIGKILL)
+	s.End(t, unix.SIGKILL)
 	const longest = 400 * time.Millisecond // a start is over by then, or nearly
 	for range 30 {
-		s.launch(t)
+		s.Launch(t)
 		wait(t, rand.N(longest))
-		s.end(t, []unix.Signal{unix.SIGKILL, unix.SIGTERM}[rand.N(2)])
+		s.End(t, []unix.Signal{unix.SIGKILL, unix.SIGTERM}[rand.N(2)])
 	}
-	s.start(t)
+	s.Start(t)
 	s.flowing(t)
 	s.noLoss(t, traffic.end(t)[0])
 	s.checkSame(t, before, s.list(t), true)
@@ -38,34 +39,34 @@ func TestKilledWhileStarting(t *testing.T) {
 
 // ME-06: a start that fails leaves media as it was.
 func TestStartFails(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 50)
 	before := s.list(t)
 	traffic := startTraffic(t, 20_000, s)
 	s.flowing(t)
-	s.end(t, unix.SIGTERM)
+	s.End(t, unix.SIGTERM)
 	var other net.Listener
-	if err := s.lab.Node.Do(func() (err error) {
+	if err := s.Lab.Node.Do(func() (err error) {
 		other, err = net.Listen("tcp", s.server().String())
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.launch(t)
+	s.Launch(t)
 	select {
-	case <-s.gone:
+	case <-s.Gone():
 	case <-time.After(20 * time.Second):
-		t.Errorf("the node runs without its port\n%s", s.tail())
+		t.Errorf("the node runs without its port\n%s", s.Tail())
 	}
-	if !strings.Contains(s.tail(), "listen on tcp "+s.server().String()) {
-		t.Errorf("the node does not say why it ended\n%s", s.tail())
+	if !strings.Contains(s.Tail(), "listen on tcp "+s.server().String()) {
+		t.Errorf("the node does not say why it ended\n%s", s.Tail())
 	}
 	s.flowing(t)
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.start(t)
+	s.Start(t)
 	s.flowing(t)
 	s.noLoss(t, traffic.end(t)[0])
 	s.checkSame(t, before, s.list(t), true)
@@ -75,15 +76,15 @@ func TestStartFails(t *testing.T) {
 // ME-03, ME-06: without XDP nothing is relayed while no process lives; what was granted
 // is there again after it.
 func TestRestartInTheProcess(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{more: "dataplane: {mode: userspace}"}), 20)
 	before := s.list(t)
 	startTraffic(t, 2000, s)
 	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
 		s.flowing(t)
-		s.end(t, signal)
-		s.start(t)
+		s.End(t, signal)
+		s.Start(t)
 	}
 	s.flowing(t)
 	checkTimeLeft(t, before, s.list(t))
@@ -94,7 +95,7 @@ func TestRestartInTheProcess(t *testing.T) {
 // journal is written before the answer leaves. A request that got no answer is
 // repeated and ends well.
 func TestKilledWhileGranting(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	const relays = 1000
 	n := newNode(t, lab.Options{}, file{})
@@ -137,8 +138,8 @@ func whileKilled(t *testing.T, n *node, moments time.Duration, work func() (load
 	}()
 	for range 5 {
 		wait(t, rand.N(moments))
-		n.end(t, unix.SIGKILL)
-		n.start(t)
+		n.End(t, unix.SIGKILL)
+		n.Start(t)
 	}
 	err := <-done
 	t.Logf("%d clients, %d requests repeated, %v", report.Done, report.Repeated, err)

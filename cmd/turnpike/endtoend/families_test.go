@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // ME-01, ME-04: between IPv4 and IPv6, with two interfaces and with one.
 func TestFamilies(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	for name, shape := range map[string]lab.Shape{"two interfaces": lab.ThreeNodes, "one interface": lab.SingleInterface} {
 		t.Run(name, func(t *testing.T) {
@@ -18,15 +19,15 @@ func TestFamilies(t *testing.T) {
 			n := newNode(t, lab.Options{Shape: shape}, file{})
 			s := emptySite(t, n)
 			const each = 5
-			for _, client := range []lab.Addrs{{V4: n.lab.ClientAddrs.V4}, {V6: n.lab.ClientAddrs.V6}} {
-				for _, peer := range [][]netip.Addr{n.lab.PeerAddrs.V4, n.lab.PeerAddrs.V6} {
+			for _, client := range []lab.Addrs{{V4: n.Lab.ClientAddrs.V4}, {V6: n.Lab.ClientAddrs.V6}} {
+				for _, peer := range [][]netip.Addr{n.Lab.PeerAddrs.V4, n.Lab.PeerAddrs.V6} {
 					from, server := client.V4, 0
 					if from == nil {
 						from, server = client.V6, 1
 					}
 					s.add(t, clients{
 						number: each, from: from, to: peer,
-						servers: []netip.AddrPort{netip.AddrPortFrom(n.lab.Node.Links[0].Prefixes[server].Addr(), port)},
+						servers: []netip.AddrPort{netip.AddrPortFrom(n.Lab.Node.Links[0].Prefixes[server].Addr(), port)},
 					})
 				}
 			}
@@ -50,13 +51,13 @@ func TestFamilies(t *testing.T) {
 // ME-04: the peer is on the clients' side of a node whose relays are on the other, and
 // the other way round.
 func TestClientsAndPeersOnOneSide(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{Clients: 2}, file{})
-	s := &site{node: n, toUser: attach(t, n.lab.Client, "c0")}
+	s := &site{node: n, toUser: attach(t, n.Lab.Client, "c0")}
 	s.toPeer = s.toUser
-	s.add(t, clients{number: 5, to: n.lab.ClientAddrs.V4[1:]})
-	s.add(t, clients{number: 5, to: n.lab.ClientAddrs.V6[1:]})
+	s.add(t, clients{number: 5, to: n.Lab.ClientAddrs.V4[1:]})
+	s.add(t, clients{number: 5, to: n.Lab.ClientAddrs.V6[1:]})
 	s.peersBeside = true
 	traffic := startTraffic(t, 8000, s)
 	s.flowing(t)

@@ -11,6 +11,7 @@ import (
 
 	"turnpike.dev/turnpike/perf/flood"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // What is sent of each kind of rubbish, by its unit: much, but so that a busy machine
@@ -25,15 +26,15 @@ var tried = []string{"strangers", "greedy", "garbage", "401-many", "password", "
 // ME-01, CA-03
 func TestFloods(t *testing.T) {
 	const innocents = 500
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{Clients: 6}, file{platform: "custom", turn: "max_relays: 4000, rate_kbps: 128"})
-	if err := flood.RouteForged(n.lab); err != nil {
+	if err := flood.RouteForged(n.Lab); err != nil {
 		t.Fatal(err)
 	}
 	s := newSite(t, n, innocents+1)
 	target := flood.Target{
-		Lab: n.lab, Server: n.server(), Attackers: n.lab.ClientAddrs.V4[2:], User: user, Password: password, Relays: s.relays,
+		Lab: n.Lab, Server: n.server(), Attackers: n.Lab.ClientAddrs.V4[2:], User: user, Password: password, Relays: s.relays,
 	}
 	s.relays = s.relays[:innocents] // the last one is the greedy user's
 	before := n.metrics(t)
@@ -63,7 +64,7 @@ func (n *node) flooded(t *testing.T, k flood.Kind, target flood.Target) {
 		done <- err
 	}()
 	n.grants(t, clients{})
-	eventually(t, 20*time.Second, "counted as "+strings.Join(k.Reasons, " or "), func() error {
+	nodetest.Eventually(t, 20*time.Second, "counted as "+strings.Join(k.Reasons, " or "), func() error {
 		if grown := n.metrics(t).named(k.Reasons) - before; grown < floodRates[k.Unit]/10 {
 			return fmt.Errorf("%.0f", grown)
 		}
@@ -80,7 +81,7 @@ type metrics map[string]float64
 
 func (n *node) metrics(t *testing.T) metrics {
 	t.Helper()
-	text, err := n.api.Fetch(t.Context(), "/metrics")
+	text, err := n.API.Fetch(t.Context(), "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func (m metrics) named(names []string) (sum float64) {
 func (s *site) fewLost(t *testing.T, sent []uint64) {
 	t.Helper()
 	total := sum(sent)
-	eventually(t, 2*time.Second, "media under floods", func() error {
+	nodetest.Eventually(t, 2*time.Second, "media under floods", func() error {
 		if lost := total - sum(s.arrived(t)); lost > total/1000+s.overflow(t) {
 			return fmt.Errorf("%d of %d packets lost\n%s", lost, total, s.whereabouts(t))
 		}
@@ -129,7 +130,7 @@ func (n *node) asLargeAs(t *testing.T, before metrics) {
 		if _, there := before[name]; !there {
 			t.Errorf("no metric %s", name)
 		}
-		eventually(t, 40*time.Second, name, func() error {
+		nodetest.Eventually(t, 40*time.Second, name, func() error {
 			if now := n.metrics(t)[name]; now > before[name]+more {
 				return fmt.Errorf("%.0f, before the floods %.0f", now, before[name])
 			}

@@ -16,12 +16,13 @@ import (
 	"github.com/pion/turn/v4"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // ME-01, ME-04: two clients whose relays are on one node talk by XDP from one to the
 // other, without a turn through the node's sockets.
 func TestHairpin(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	const nat = "203.0.113.7"
 	for _, tt := range []struct {
@@ -75,8 +76,8 @@ type caller struct {
 func (n *node) call(t *testing.T) *caller {
 	t.Helper()
 	var conn net.PacketConn
-	err := n.lab.Client.Do(func() (err error) {
-		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.lab.ClientAddrs.V4[0], 0)))
+	err := n.Lab.Client.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.Lab.ClientAddrs.V4[0], 0)))
 		return err
 	})
 	if err != nil {
@@ -107,7 +108,7 @@ func (n *node) call(t *testing.T) *caller {
 // meet sends until channels are bound both ways; pion binds them beside the sending.
 func meet(t *testing.T, a, b *caller) {
 	t.Helper()
-	eventually(t, 10*time.Second, "channels", func() error {
+	nodetest.Eventually(t, 10*time.Second, "channels", func() error {
 		there, back := talk(t, a, b, 5), talk(t, b, a, 5)
 		if there+back < 10 {
 			return fmt.Errorf("%d of 5 packets arrived there, %d back", there, back)
@@ -152,7 +153,7 @@ func hear(c *caller, packets int) int {
 // carried is how many packets the process relayed.
 func (n *node) carried(t *testing.T) uint64 {
 	t.Helper()
-	reasons, err := n.api.Reasons(t.Context())
+	reasons, err := n.API.Reasons(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
@@ -32,7 +33,7 @@ type restart struct {
 // ME-06. Not at the same time as the other tests: they would take the processors from
 // what sends 100,000 packets/s through each of the nodes.
 func TestNoPacketIsLostInARestart(t *testing.T) {
-	bin := built(t)
+	bin := nodetest.Built(t)
 	restarts := []restart{
 		{name: "killed", signal: unix.SIGKILL, keeps: true},
 		{name: "terminated", signal: unix.SIGTERM, keeps: true},
@@ -75,15 +76,15 @@ func (r restart) do(t *testing.T, s *site, program string) {
 	s.flowing(t)
 	before := s.list(t)
 	tag := s.programTag(t)
-	s.end(t, r.signal)
+	s.End(t, r.signal)
 	left := time.Now()
 	renewed := s.renewMeanwhile(t)
 	s.flowing(t)
 	wait(t, time.Until(left.Add(absence)))
 	s.flowing(t)
-	s.program = program
+	s.Program = program
 	came := time.Now()
-	s.start(t)
+	s.Start(t)
 	t.Logf("gone for %s, ready after another %s", came.Sub(left), time.Since(came))
 	s.checkNewRelays(t)
 	s.flowing(t)
@@ -156,7 +157,7 @@ func (s *site) checkSame(t *testing.T, before, after []api.Relay, counted bool) 
 			t.Errorf("relay %d: %d and %d packets counted, %d and %d before", was.ID, up, down, wasUp, wasDown)
 		}
 	}
-	if d, err := s.api.Dataplane(t.Context()); err != nil || d.Flows.Strays != 0 {
+	if d, err := s.API.Dataplane(t.Context()); err != nil || d.Flows.Strays != 0 {
 		t.Errorf("%d strays, %v", d.Flows.Strays, err)
 	}
 }
@@ -172,7 +173,7 @@ func identity(r api.Relay) []string {
 
 func (n *node) programTag(t *testing.T) string {
 	t.Helper()
-	d, err := n.api.Dataplane(t.Context())
+	d, err := n.API.Dataplane(t.Context())
 	if err != nil || d.Program == nil {
 		t.Fatalf("no program: %v", err)
 	}

@@ -51,7 +51,7 @@ func (s *site) age(t *testing.T, change func(relay int, r *aged)) {
 	for i, r := range s.relays {
 		number[r.Client] = i
 	}
-	file := filepath.Join(s.state, "turn.journal")
+	file := filepath.Join(s.State, "turn.journal")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

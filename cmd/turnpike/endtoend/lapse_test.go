@@ -11,18 +11,19 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // ME-06: nobody renews the leases any more, and the kernel ends by itself what it was
 // not told to go on with.
 func TestKernelStopsByItself(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 20)
 	traffic := startTraffic(t, 4000, s)
 	s.flowing(t)
 	before := s.list(t)
-	s.end(t, unix.SIGKILL)
+	s.End(t, unix.SIGKILL)
 	left := time.Now()
 
 	wait(t, time.Until(left.Add(absence)))
@@ -33,7 +34,7 @@ func TestKernelStopsByItself(t *testing.T) {
 	if now := s.arrived(t); !slices.Equal(now, s.arrived(t)) {
 		t.Error("something is relayed again")
 	}
-	s.start(t)
+	s.Start(t)
 	s.flowing(t)
 	s.checkSame(t, before, s.list(t), true)
 	checkTimeLeft(t, before, s.list(t))
@@ -45,16 +46,16 @@ func TestKernelStopsByItself(t *testing.T) {
 
 // A process that is held up is as good as gone; it goes on when it is let.
 func TestKernelStopsForAHungProcess(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 20)
 	traffic := startTraffic(t, 4000, s)
 	s.flowing(t)
 	before := s.list(t)
-	s.signal(t, unix.SIGSTOP)
+	s.Signal(t, unix.SIGSTOP)
 	held := time.Now()
 	s.stops(t, traffic, held)
-	s.signal(t, unix.SIGCONT)
+	s.Signal(t, unix.SIGCONT)
 	s.flowing(t)
 	s.checkSame(t, before, s.list(t), true)
 	checkTimeLeft(t, before, s.list(t))
@@ -87,7 +88,7 @@ func (s *site) stops(t *testing.T, traffic *traffic, left time.Time) {
 // left is how many packets left the kernel's relay for a reason.
 func (n *node) left(t *testing.T, reason string) uint64 {
 	t.Helper()
-	reasons, err := n.api.Reasons(t.Context())
+	reasons, err := n.API.Reasons(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
 // CA-01, CA-03, CA-04: six request ports with 1000 relays each. One that is full
 // refuses, the others do not care, and what runs goes on.
 func TestSixPortsOfAThousand(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	const ports, each = 6, 1000
 	n := newNode(t, lab.Options{}, file{turn: "multiplexing: off"})
@@ -36,7 +37,7 @@ func TestSixPortsOfAThousand(t *testing.T) {
 			n.grants(t, on(i+1))
 		}
 	}
-	st, err := n.api.Status(t.Context())
+	st, err := n.API.Status(t.Context())
 	if err != nil || st.Relays.Used != ports*each || st.Relays.Limit != ports*each {
 		t.Errorf("%+v used, %v", st.Relays, err)
 	}
@@ -45,9 +46,9 @@ func TestSixPortsOfAThousand(t *testing.T) {
 			t.Errorf("port %d: renewed %d, %v", port+i, report.Done, err)
 		}
 	}
-	n.end(t, unix.SIGKILL)
+	n.End(t, unix.SIGKILL)
 	began := time.Now()
-	n.start(t)
+	n.Start(t)
 	t.Logf("ready with %d relays after %s", ports*each, time.Since(began))
 	for i, f := range fleets {
 		if report, err := f.Renew(t.Context()); err != nil || report.Done != each {
@@ -63,7 +64,7 @@ func TestSixPortsOfAThousand(t *testing.T) {
 
 // CA-01, CA-04: each limit with the answer that RFC 8656 section 7.2 has for it.
 func TestLimits(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -98,7 +99,7 @@ func TestLimits(t *testing.T) {
 			if _, err := f.Renew(t.Context()); err != nil {
 				t.Errorf("relays that are there: %v", err)
 			}
-			if raised := strings.Count(n.log(t), `Event="`+tt.event+`"`); tt.event != "" && raised != 1 {
+			if raised := strings.Count(n.Log(t), `Event="`+tt.event+`"`); tt.event != "" && raised != 1 {
 				t.Errorf("the event log has %q %d times", tt.event, raised)
 			}
 			if _, err := f.Release(t.Context()); err != nil {

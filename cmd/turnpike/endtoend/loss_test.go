@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // noLoss checks that everything sent arrived, flow by flow.
@@ -60,16 +61,16 @@ func (s *site) overflow(t *testing.T) (frames uint64) {
 
 // hosts are the lab's, each once.
 func (n *node) hosts() []*lab.Host {
-	if n.lab.Client == n.lab.Peer {
-		return []*lab.Host{n.lab.Client, n.lab.Node}
+	if n.Lab.Client == n.Lab.Peer {
+		return []*lab.Host{n.Lab.Client, n.Lab.Node}
 	}
-	return []*lab.Host{n.lab.Client, n.lab.Node, n.lab.Peer}
+	return []*lab.Host{n.Lab.Client, n.Lab.Node, n.Lab.Peer}
 }
 
 // whereabouts tells what may have become of packets.
 func (n *node) whereabouts(t *testing.T) string {
 	var text strings.Builder
-	reasons, err := n.api.Reasons(t.Context())
+	reasons, err := n.API.Reasons(t.Context())
 	if err != nil {
 		return err.Error()
 	}
@@ -103,7 +104,7 @@ func (s *site) flowing(t *testing.T) {
 func (s *site) flowingIn(t *testing.T, p part) {
 	t.Helper()
 	before := s.arrived(t)
-	eventually(t, 10*time.Second, "media", func() error {
+	nodetest.Eventually(t, 10*time.Second, "media", func() error {
 		for i, n := range s.arrived(t) {
 			if p.has(i) && n == before[i] {
 				return fmt.Errorf("nothing arrives of flow %d", i)

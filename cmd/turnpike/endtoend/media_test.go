@@ -15,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // between has calls from the client's side go to the peer's, at that address, and back.
@@ -39,7 +40,7 @@ const (
 func callEach(t *testing.T, n *node, called string, count int, hold time.Duration) []calls.Call {
 	t.Helper()
 	answering, err := runner.Start(t.Context(), runner.Config{
-		Host: n.lab.Peer, Scenario: "callee", Local: netip.MustParseAddrPort(called), MediaPort: 30000, Calls: count,
+		Host: n.Lab.Peer, Scenario: "callee", Local: netip.MustParseAddrPort(called), MediaPort: 30000, Calls: count,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -47,15 +48,15 @@ func callEach(t *testing.T, n *node, called string, count int, hold time.Duratio
 	defer answering.Close() //nolint:errcheck // a folder of its own
 	before := len(n.ended(t))
 	_, err = runner.Run(t.Context(), runner.Config{
-		Host: n.lab.Client, Scenario: "caller", Local: netip.MustParseAddrPort(callingSIP),
-		Target: netip.AddrPortFrom(n.lab.Node.Links[0].Prefixes[0].Addr(), 5060),
+		Host: n.Lab.Client, Scenario: "caller", Local: netip.MustParseAddrPort(callingSIP),
+		Target: netip.AddrPortFrom(n.Lab.Node.Links[0].Prefixes[0].Addr(), 5060),
 		Calls:  count, Rate: 20, Hold: hold, Service: "bob",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []calls.Call
-	eventually(t, 5*time.Second, "the calls are recorded", func() error {
+	nodetest.Eventually(t, 5*time.Second, "the calls are recorded", func() error {
 		all = n.ended(t)
 		if len(all)-before != count {
 			return fmt.Errorf("%d of %d", len(all)-before, count)
@@ -69,7 +70,7 @@ func callEach(t *testing.T, n *node, called string, count int, hold time.Duratio
 func (n *node) ended(t *testing.T) []calls.Call {
 	t.Helper()
 	var all []calls.Call
-	if err := json.Unmarshal([]byte(n.command(t, 0, "call", "list", "--ended", "-o", "json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(n.Command(t, 0, "call", "list", "--ended", "-o", "json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -88,7 +89,7 @@ func TestMediaOfCalls(t *testing.T) {
 		}
 		return m
 	}
-	atCaller, atCallee := count(n.lab.Client), count(n.lab.Peer)
+	atCaller, atCallee := count(n.Lab.Client), count(n.Lab.Peer)
 	recorded := callEach(t, n, calledSIP, 10, time.Second)
 	sent, back, err := atCaller.Totals(t.Context())
 	if err != nil {
@@ -155,7 +156,7 @@ type sprayer struct {
 func (n *node) spray(t *testing.T) *sprayer {
 	t.Helper()
 	s := &sprayer{}
-	err := n.lab.Client.Do(func() (err error) {
+	err := n.Lab.Client.Do(func() (err error) {
 		s.conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(thiefAddr+":5004")))
 		return err
 	})
@@ -165,7 +166,7 @@ func (n *node) spray(t *testing.T) *sprayer {
 	ctx, cancel := context.WithCancel(t.Context())
 	s.end = cancel
 	t.Cleanup(func() { cancel(); s.done.Wait(); _ = s.conn.Close() })
-	node := n.lab.Node.Links[0].Prefixes[0].Addr()
+	node := n.Lab.Node.Links[0].Prefixes[0].Addr()
 	packet := append([]byte{0x80, 0, 0, 1, 0, 0, 0, 1, 6, 6, 6, 6}, make([]byte, 160)...)
 	s.done.Go(func() {
 		// What the link has no room for would be lost to the calls as well.

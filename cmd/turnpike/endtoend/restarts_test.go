@@ -15,13 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
 // ME-06: a hundred processes, one after the other, some of them killed; relays that
 // stay, and others that come and go. Nothing may pile up.
 func TestHundredRestartsLeaveNothing(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	const stay, restarts = 30, 100
 	s := newSite(t, newNode(t, lab.Options{}, file{}), stay)
@@ -37,8 +38,8 @@ func TestHundredRestartsLeaveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.end(t, []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGKILL}[i%3])
-		s.start(t)
+		s.End(t, []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGKILL}[i%3])
+		s.Start(t)
 		if i%10 == 6 {
 			if _, err := guests.Release(t.Context()); err != nil {
 				t.Fatal(err)
@@ -63,13 +64,13 @@ type holdings struct {
 
 func (s *site) holdings(t *testing.T) holdings {
 	t.Helper()
-	d, err := s.api.Dataplane(t.Context())
+	d, err := s.API.Dataplane(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := holdings{relays: len(s.list(t)), strays: d.Flows.Strays, programs: s.programs(t)}
 	h.flows, h.permissions = s.entries(t, "flows"), s.entries(t, "permissions")
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid()))
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func (s *site) holdings(t *testing.T) holdings {
 func (s *site) holds(t *testing.T, want holdings, when string) {
 	t.Helper()
 	const files = 3 // of the runtime, and questions that are being answered
-	eventually(t, 5*time.Second, when, func() error {
+	nodetest.Eventually(t, 5*time.Second, when, func() error {
 		got := s.holdings(t)
 		if d := got.files - want.files; d >= -files && d <= files {
 			got.files = want.files
@@ -181,7 +182,7 @@ func uses(program ebpf.ProgramID, m ebpf.MapID) bool {
 // udpPorts counts the open UDP sockets on the node.
 func (n *node) udpPorts(t *testing.T) (count int) {
 	t.Helper()
-	err := n.lab.Node.Do(func() error {
+	err := n.Lab.Node.Do(func() error {
 		for _, file := range []string{"udp", "udp6"} {
 			text, err := os.ReadFile("/proc/thread-self/net/" + file)
 			if err != nil {
@@ -201,11 +202,11 @@ func (n *node) udpPorts(t *testing.T) (count int) {
 func (s *site) checkCleanup(t *testing.T) {
 	t.Helper()
 	flows := s.mapID(t, "flows")
-	s.end(t, unix.SIGKILL)
-	s.command(t, 0, "cleanup")
+	s.End(t, unix.SIGKILL)
+	s.Command(t, 0, "cleanup")
 	s.noTrace(t)
-	for _, l := range s.lab.Node.Links {
-		link, err := s.lab.Node.Netlink().LinkByName(l.Name)
+	for _, l := range s.Lab.Node.Links {
+		link, err := s.Lab.Node.Netlink().LinkByName(l.Name)
 		if err != nil || link.Attrs().Xdp != nil && link.Attrs().Xdp.Attached {
 			t.Errorf("a program is left on %s, %v", l.Name, err)
 		}
@@ -216,7 +217,7 @@ func (s *site) checkCleanup(t *testing.T) {
 	if n := s.udpPorts(t); n != 0 {
 		t.Errorf("%d UDP ports are left", n)
 	}
-	eventually(t, 5*time.Second, "the kernel's memory", func() error {
+	nodetest.Eventually(t, 5*time.Second, "the kernel's memory", func() error {
 		m, err := ebpf.NewMapFromID(flows)
 		if err != nil {
 			return nil
@@ -238,7 +239,7 @@ func (n *node) processes(t *testing.T) (left []string) {
 			continue
 		}
 		line, _ := os.ReadFile("/proc/" + p.Name() + "/cmdline") // it may have gone
-		if strings.Contains(string(line), n.file()) {
+		if strings.Contains(string(line), n.File()) {
 			left = append(left, p.Name())
 		}
 	}

@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // ME-06: what arrives for a process that is not there gets no ICMP error, by which
 // clients and peers would take the relay for dead.
 func TestSilenceWithoutProcess(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	for name, signal := range map[string]unix.Signal{"killed": unix.SIGKILL, "terminated": unix.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
@@ -25,23 +26,23 @@ func TestSilenceWithoutProcess(t *testing.T) {
 			n := newNode(t, lab.Options{Peers: 2}, file{})
 			s := newSite(t, n, 1)
 			probes := []probe{
-				n.probe(t, "request", n.lab.Client, n.lab.ClientAddrs.V4[0], n.server()),
-				n.probe(t, "request on IPv6", n.lab.Client, n.lab.ClientAddrs.V6[0], netip.AddrPortFrom(n.lab.Node.Link("s0").Prefixes[1].Addr(), port)),
-				n.probe(t, "permitted peer from another port", n.lab.Peer, n.lab.PeerAddrs.V4[0], s.relays[0].Relayed),
-				n.probe(t, "stranger", n.lab.Peer, n.lab.PeerAddrs.V4[1], s.relays[0].Relayed),
+				n.probe(t, "request", n.Lab.Client, n.Lab.ClientAddrs.V4[0], n.server()),
+				n.probe(t, "request on IPv6", n.Lab.Client, n.Lab.ClientAddrs.V6[0], netip.AddrPortFrom(n.Lab.Node.Link("s0").Prefixes[1].Addr(), port)),
+				n.probe(t, "permitted peer from another port", n.Lab.Peer, n.Lab.PeerAddrs.V4[0], s.relays[0].Relayed),
+				n.probe(t, "stranger", n.Lab.Peer, n.Lab.PeerAddrs.V4[1], s.relays[0].Relayed),
 			}
-			n.end(t, signal)
+			n.End(t, signal)
 			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); wait(t, 20*time.Millisecond) {
 				for _, p := range probes {
 					p.send(t)
 				}
 			}
-			for _, h := range []*lab.Host{n.lab.Client, n.lab.Peer} {
+			for _, h := range []*lab.Host{n.Lab.Client, n.Lab.Peer} {
 				if got := unreachables(t, h); got != 0 {
 					t.Errorf("%s got %d ICMP errors", h.Name, got)
 				}
 			}
-			n.start(t)
+			n.Start(t)
 			probes[0].answered(t)
 		})
 	}
@@ -80,7 +81,7 @@ func (p probe) send(t *testing.T) {
 func (p probe) answered(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 1500)
-	eventually(t, 5*time.Second, p.name, func() error {
+	nodetest.Eventually(t, 5*time.Second, p.name, func() error {
 		p.send(t)
 		_ = p.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		_, err := p.conn.Read(buf)

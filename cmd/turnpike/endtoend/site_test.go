@@ -10,6 +10,7 @@ import (
 	"turnpike.dev/turnpike/perf/count"
 	"turnpike.dev/turnpike/perf/gen"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
@@ -35,9 +36,9 @@ func newSite(t *testing.T, n *node, relays int) *site {
 
 func emptySite(t *testing.T, n *node) *site {
 	t.Helper()
-	s := &site{node: n, toUser: attach(t, n.lab.Client, "c0")}
-	if s.toPeer = s.toUser; n.lab.Peer != n.lab.Client {
-		s.toPeer = attach(t, n.lab.Peer, "p0")
+	s := &site{node: n, toUser: attach(t, n.Lab.Client, "c0")}
+	if s.toPeer = s.toUser; n.Lab.Peer != n.Lab.Client {
+		s.toPeer = attach(t, n.Lab.Peer, "p0")
 	}
 	return s
 }
@@ -69,7 +70,7 @@ func (s *site) add(t *testing.T, c clients) *load.Fleet {
 // address of a first peer is known the process does, and a restart loses what it carries.
 func (s *site) awaitKernel(t *testing.T) {
 	t.Helper()
-	if st, err := s.api.Status(t.Context()); err != nil || st.Path != "xdp" {
+	if st, err := s.API.Status(t.Context()); err != nil || st.Path != "xdp" {
 		return
 	}
 	s.awaitPath(t, "xdp", "")
@@ -78,7 +79,7 @@ func (s *site) awaitKernel(t *testing.T) {
 // awaitPath waits until all relays have a path, with a reason that has some words.
 func (s *site) awaitPath(t *testing.T, path, words string) {
 	t.Helper()
-	eventually(t, 20*time.Second, "path="+path, func() error {
+	nodetest.Eventually(t, 20*time.Second, "path="+path, func() error {
 		for _, r := range s.list(t) {
 			if r.Path != path && !(path == "userspace" && r.Path == "mixed") || !strings.Contains(r.Reason, words) {
 				return fmt.Errorf("relay %d: path=%s (%s)", r.ID, r.Path, r.Reason)
@@ -107,7 +108,7 @@ type clients struct {
 func (n *node) newFleet(t *testing.T, c clients) *load.Fleet {
 	t.Helper()
 	cfg := load.Config{
-		Host: n.lab.Client, Clients: c.from, Servers: c.servers, User: c.user, Password: c.password,
+		Host: n.Lab.Client, Clients: c.from, Servers: c.servers, User: c.user, Password: c.password,
 		Peers: func(relay int) []netip.AddrPort {
 			return []netip.AddrPort{netip.AddrPortFrom(c.to[relay%len(c.to)], c.firstPeer+uint16(relay))}
 		},
@@ -120,10 +121,10 @@ func (n *node) newFleet(t *testing.T, c clients) *load.Fleet {
 		cfg.Servers = []netip.AddrPort{n.server()}
 	}
 	if cfg.Clients == nil {
-		cfg.Clients = n.lab.ClientAddrs.V4[:1]
+		cfg.Clients = n.Lab.ClientAddrs.V4[:1]
 	}
 	if c.to == nil {
-		c.to = n.lab.PeerAddrs.V4[:1]
+		c.to = n.Lab.PeerAddrs.V4[:1]
 	}
 	if cfg.Tries == 0 {
 		cfg.Tries = 100
@@ -153,15 +154,15 @@ func (s *site) flows() []gen.Flow {
 }
 
 func (s *site) fromClient(src, dst netip.AddrPort, channel uint16, id int) gen.Flow {
-	f := flowBy(s.lab.Client, s.lab.Client.Links[0], s.lab.Node.Links[0])
+	f := flowBy(s.Lab.Client, s.Lab.Client.Links[0], s.Lab.Node.Links[0])
 	f.Src, f.Dst, f.Channel, f.ID = src, dst, channel, uint32(id)
 	return f
 }
 
 func (s *site) fromPeer(src, dst netip.AddrPort, id int) gen.Flow {
-	f := flowBy(s.lab.Peer, s.lab.Peer.Links[0], s.lab.Node.Links[len(s.lab.Node.Links)-1])
+	f := flowBy(s.Lab.Peer, s.Lab.Peer.Links[0], s.Lab.Node.Links[len(s.Lab.Node.Links)-1])
 	if s.peersBeside {
-		f = flowBy(s.lab.Client, s.lab.Client.Links[0], s.lab.Node.Links[0])
+		f = flowBy(s.Lab.Client, s.Lab.Client.Links[0], s.Lab.Node.Links[0])
 	}
 	f.Src, f.Dst, f.ID = src, dst, uint32(id)
 	return f

@@ -11,6 +11,7 @@ import (
 
 	"turnpike.dev/turnpike/perf/gen"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 	"turnpike.dev/turnpike/perf/load"
 )
 
@@ -22,10 +23,10 @@ func (p part) has(flow int) bool { return flow/2 >= p.from && flow/2 < p.to }
 // Times end in the kernel: also when nobody says so, because the process is held up.
 // ME-06, ME-07
 func TestTimesEndInTheKernel(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	s := newSite(t, newNode(t, lab.Options{}, file{}), 40)
-	s.end(t, unix.SIGKILL)
+	s.End(t, unix.SIGKILL)
 	end := time.Now().Add(15 * time.Second)
 	at := monotonic(t) + int64(time.Until(end))
 	ends := map[string]part{"permissions": {0, 10}, "channels": {10, 20}, "allocations": {20, 30}}
@@ -39,11 +40,11 @@ func TestTimesEndInTheKernel(t *testing.T) {
 			x.Expires = at
 		}
 	})
-	s.start(t)
+	s.Start(t)
 	startTraffic(t, 8000, s)
 	s.flowing(t)
-	s.signal(t, unix.SIGSTOP)
-	defer s.signal(t, unix.SIGCONT)
+	s.Signal(t, unix.SIGSTOP)
+	defer s.Signal(t, unix.SIGCONT)
 
 	wait(t, time.Until(end.Add(-2*time.Second)))
 	s.flowing(t)
@@ -66,7 +67,7 @@ func TestTimesEndInTheKernel(t *testing.T) {
 
 // What is ended ends at once, in the kernel as well, and nothing else does.
 func TestEndedRelaysStopAtOnce(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
 	s := emptySite(t, newNode(t, lab.Options{Peers: 2}, file{users: both}))
@@ -75,7 +76,7 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 	released := s.add(t, clients{number: each})
 	s.add(t, clients{number: each, user: "other", password: "other"})
 	s.add(t, clients{number: each})
-	s.add(t, clients{number: each, to: s.lab.PeerAddrs.V4[1:]})
+	s.add(t, clients{number: each, to: s.Lab.PeerAddrs.V4[1:]})
 	traffic := startTraffic(t, 8000, s)
 	s.flowing(t)
 
@@ -91,14 +92,14 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 		}},
 		{"of a revoked user", part{2 * each, 3 * each}, func() {
 			s.configure(t, file{})
-			s.command(t, 0, "reload")
+			s.Command(t, 0, "reload")
 		}},
 		{"killed by the operator", part{3 * each, 4 * each}, func() {
-			s.command(t, 0, append([]string{"relay", "kill"}, s.ids(t, s.relays[3*each:4*each])...)...)
+			s.Command(t, 0, append([]string{"relay", "kill"}, s.ids(t, s.relays[3*each:4*each])...)...)
 		}},
 		{"to a peer that is denied", part{4 * each, 5 * each}, func() {
-			s.configure(t, file{turn: fmt.Sprintf("deny: [%s]", s.lab.PeerAddrs.V4[1])})
-			s.command(t, 0, "reload")
+			s.configure(t, file{turn: fmt.Sprintf("deny: [%s]", s.Lab.PeerAddrs.V4[1])})
+			s.Command(t, 0, "reload")
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,7 +124,7 @@ func TestEndedRelaysStopAtOnce(t *testing.T) {
 
 // What the next process does not take over ends with its start.
 func TestUserIsRevokedWhileNobodyLooks(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	both := fmt.Sprintf("{name: %s, password: %s}, {name: other, password: other}", user, password)
 	s := emptySite(t, newNode(t, lab.Options{}, file{users: both}))
@@ -132,10 +133,10 @@ func TestUserIsRevokedWhileNobodyLooks(t *testing.T) {
 	s.add(t, clients{number: each, user: "other", password: "other"})
 	traffic := startTraffic(t, 8000, s)
 	s.flowing(t)
-	s.end(t, unix.SIGTERM)
+	s.End(t, unix.SIGTERM)
 	s.flowing(t)
 	s.configure(t, file{})
-	s.start(t)
+	s.Start(t)
 	before := s.arrived(t)
 	for range 3 {
 		s.flowingIn(t, part{0, each})
@@ -167,7 +168,7 @@ func (n *node) ids(t *testing.T, relays []load.Relay) []string {
 
 // ME-07: knowing addresses, ports and channel of a relay is not enough to use it.
 func TestThirdPartiesDoNotPass(t *testing.T) {
-	built(t)
+	nodetest.Built(t)
 	t.Parallel()
 	n := newNode(t, lab.Options{Clients: 2, Peers: 2}, file{})
 	s := newSite(t, n, 4)
@@ -178,10 +179,10 @@ func TestThirdPartiesDoNotPass(t *testing.T) {
 	const first = 100
 	for i, f := range []gen.Flow{
 		s.fromClient(port(r.Client, 1111), r.Server, channel, 0),
-		s.fromClient(addr(r.Client, n.lab.ClientAddrs.V4[1]), r.Server, channel, 0),
+		s.fromClient(addr(r.Client, n.Lab.ClientAddrs.V4[1]), r.Server, channel, 0),
 		s.fromClient(r.Client, r.Server, channel+1, 0),
 		s.fromClient(r.Client, r.Relayed, 0, 0),
-		s.fromPeer(addr(peer, n.lab.PeerAddrs.V4[1]), r.Relayed, 0),
+		s.fromPeer(addr(peer, n.Lab.PeerAddrs.V4[1]), r.Relayed, 0),
 		s.fromPeer(peer, port(r.Relayed, r.Relayed.Port()^1), 0),
 		s.fromPeer(r.Client, r.Relayed, 0),
 	} {

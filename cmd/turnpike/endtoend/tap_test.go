@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // tap sees what a host's sockets send and receive on a link, as tcpdump would.
@@ -106,7 +107,7 @@ func udpPayload(frame []byte) []byte {
 func (tp *tap) settled(t *testing.T, want int, out bool, keep func([]byte) bool) [][]byte {
 	t.Helper()
 	var got [][]byte
-	eventually(t, 5*time.Second, "the tap", func() error {
+	nodetest.Eventually(t, 5*time.Second, "the tap", func() error {
 		if got = tp.media(out, keep); len(got) < want {
 			return errors.New("frames are missing")
 		}

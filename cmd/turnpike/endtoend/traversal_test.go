@@ -13,6 +13,7 @@ import (
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // Two nodes with a traversal zone between them: inner opens the connection, and calls go
@@ -43,26 +44,26 @@ search_rules:
 // it keeps open; and so does one from inside the other way. When the server comes back
 // after a restart, the client does too.
 func TestCallsThroughATraversalZone(t *testing.T) {
-	bin := built(t)
+	bin := nodetest.Built(t)
 	t.Parallel()
 	l := labtest.New(t, lab.Options{})
 	inner, outer := nodeIn(t, l, bin), nodeIn(t, l, bin)
 	inner.configure(t, file{name: "inner", interfaces: "external: {name: s0}", more: innerNode})
 	outer.configure(t, file{name: "outer", interfaces: "external: {name: s1}", more: outerNode})
-	outer.start(t)
-	inner.start(t)
+	outer.Start(t)
+	inner.Start(t)
 	connected := func() error {
 		if got := outer.zoneIs(t, "inner") + ", " + inner.zoneIs(t, "outer"); got != "Active (1 of 6), Active (1 of 1)" {
 			return errors.New(got)
 		}
 		return nil
 	}
-	eventually(t, 20*time.Second, "inner logs in", connected)
+	nodetest.Eventually(t, 20*time.Second, "inner logs in", connected)
 	through(t, l.Peer, "198.18.1.2", "198.18.1.1:5060", l.Client, "198.18.0.2")
 	through(t, l.Client, "198.18.0.2", "198.18.0.1:5060", l.Peer, "198.18.1.2")
-	outer.end(t, unix.SIGTERM)
-	outer.start(t)
-	eventually(t, 60*time.Second, "inner logs in again", connected)
+	outer.End(t, unix.SIGTERM)
+	outer.Start(t)
+	nodetest.Eventually(t, 60*time.Second, "inner logs in again", connected)
 	through(t, l.Peer, "198.18.1.2", "198.18.1.1:5060", l.Client, "198.18.0.2")
 }
 
@@ -91,7 +92,7 @@ func through(t *testing.T, from *lab.Host, caller, to string, at *lab.Host, call
 func (n *node) zoneIs(t *testing.T, zone string) string {
 	t.Helper()
 	var all []routing.ZoneSummary
-	if err := json.Unmarshal([]byte(n.command(t, 0, "zone", "list", "-o", "json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(n.Command(t, 0, "zone", "list", "-o", "json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	for _, z := range all {

@@ -14,6 +14,7 @@ import (
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
 	"turnpike.dev/turnpike/perf/lab"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // toPeers has calls from the client's side go to a zone of four peers.
@@ -34,24 +35,24 @@ func TestCallsGoToThePeerWithMostRoom(t *testing.T) {
 	var list []string
 	var far []*runner.Process
 	for i, load := range loads {
-		at := netip.AddrPortFrom(n.lab.PeerAddrs.V4[i], 5070)
+		at := netip.AddrPortFrom(n.Lab.PeerAddrs.V4[i], 5070)
 		list = append(list, fmt.Sprintf("%q", at))
 		if load == "" {
 			continue
 		}
-		p, err := runner.Start(t.Context(), runner.Config{Host: n.lab.Peer, Scenario: "peer", Local: at, Calls: 1000, Replace: map[string]string{"LOAD": load}})
+		p, err := runner.Start(t.Context(), runner.Config{Host: n.Lab.Peer, Scenario: "peer", Local: at, Calls: 1000, Replace: map[string]string{"LOAD": load}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { p.Stop(); _ = p.Close() })
 		far = append(far, p)
 	}
-	n.end(t, unix.SIGTERM)
+	n.End(t, unix.SIGTERM)
 	n.configure(t, file{more: fmt.Sprintf(toPeers, strings.Join(list, ", "))})
-	n.start(t)
+	n.Start(t)
 
 	want := []string{"active 60", "maintenance 500", "active 90", "silent"}
-	eventually(t, 40*time.Second, "the peers are known", func() error {
+	nodetest.Eventually(t, 40*time.Second, "the peers are known", func() error {
 		if got := n.peersOf(t, "far"); !slices.Equal(got, want) {
 			return fmt.Errorf("%v, want %v", got, want)
 		}
@@ -59,8 +60,8 @@ func TestCallsGoToThePeerWithMostRoom(t *testing.T) {
 	})
 	const calls = 10
 	_, err := runner.Run(t.Context(), runner.Config{
-		Host: n.lab.Client, Scenario: "signalling-caller", Local: netip.MustParseAddrPort(callingSIP),
-		Target: netip.AddrPortFrom(n.lab.Node.Links[0].Prefixes[0].Addr(), 5060), Calls: calls, Rate: 20, Service: "bob",
+		Host: n.Lab.Client, Scenario: "signalling-caller", Local: netip.MustParseAddrPort(callingSIP),
+		Target: netip.AddrPortFrom(n.Lab.Node.Links[0].Prefixes[0].Addr(), 5060), Calls: calls, Rate: 20, Service: "bob",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestCallsGoToThePeerWithMostRoom(t *testing.T) {
 func (n *node) peersOf(t *testing.T, zone string) (out []string) {
 	t.Helper()
 	var all []routing.ZoneSummary
-	if err := json.Unmarshal([]byte(n.command(t, 0, "zone", "status", zone, "-o", "json")), &all); err != nil {
+	if err := json.Unmarshal([]byte(n.Command(t, 0, "zone", "status", zone, "-o", "json")), &all); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range all[0].Peers {
