@@ -60,7 +60,7 @@ func (c *configured) write(turn string) {
 interfaces: {external: {name: lo}}
 dataplane: {mode: userspace}
 admin: {metrics: off}
-turn: {mode: on, port: %d, media_ports: {start: 41000, end: 41099}, users: [{name: u, password: planted-1}], %s}
+turn: {mode: on, port: %d, media_ports: {start: 21000, end: 21099}, users: [{name: u, password: planted-1}], %s}
 `, c.state, c.port, turn)
 	if err := os.WriteFile(c.file, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)

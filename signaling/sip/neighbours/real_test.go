@@ -161,7 +161,7 @@ func TestRealPeers(t *testing.T) {
 	near.until(t, "SIPp has gone", func() bool { return zones.Status(near.zone("sipp"), near) == "Failed" })
 }
 
-// begin starts a program that ends with the test.
+// begin starts a program that ends with the test, and all that it has started with it.
 func begin(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -170,10 +170,11 @@ func begin(t *testing.T, name string, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = t.TempDir()
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Signal(unix.SIGKILL); _ = cmd.Wait() })
+	t.Cleanup(func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL); _ = cmd.Wait() })
 	return cmd
 }
 
