@@ -122,9 +122,10 @@ func (m *Message) del(k kind) { m.remove(field{kind: k}) }
 // replace sets the first field of that name and removes the others.
 func (m *Message) replace(f field, values ...string) {
 	at := slices.IndexFunc(m.headers, f.is)
-	m.remove(f)
 	if at < 0 {
 		at = len(m.headers)
+	} else {
+		m.remove(f)
 	}
 	m.insert(at, f, values)
 }
