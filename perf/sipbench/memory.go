@@ -16,8 +16,8 @@ const (
 	ofAccount    = 2
 	registerRate = 1000
 	// transactionsEnd is when the last transaction of a registration is forgotten (timer J,
-	// RFC 3261 17.2.2), and a little more.
-	transactionsEnd = 36 * time.Second
+	// RFC 3261 17.2.2), and time to give back what it took.
+	transactionsEnd = 40 * time.Second
 
 	calls    = 950
 	callRate = 100
