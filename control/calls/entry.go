@@ -82,15 +82,20 @@ func (e *Entry) End(cause Cause, final ...Stream) {
 	e.book.finished(c)
 }
 
+// Keeps reports whether messages are kept now: whoever has to write them first need not
+// where they are not.
+func (e *Entry) Keeps() bool {
+	return e.book.trace.Load() && e.book.ladders.Load() <= 2*keepLadders
+}
+
 // Message keeps a message of the call for its ladder. data is copied.
 func (e *Entry) Message(at time.Time, local, remote netip.AddrPort, transport string, sent bool, data []byte) {
-	b := e.book
-	if !b.trace.Load() || b.ladders.Load() > 2*keepLadders {
+	if !e.Keeps() {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b.ladders.Add(e.ladder.add(Message{At: at, Local: local, Remote: remote, Transport: transport, Sent: sent, Data: data}))
+	e.book.ladders.Add(e.ladder.add(Message{At: at, Local: local, Remote: remote, Transport: transport, Sent: sent, Data: data}))
 }
 
 // Call returns the call as it stands.

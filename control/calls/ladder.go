@@ -66,7 +66,7 @@ func (l *ladder) add(m Message) int64 {
 func (l *ladder) len() int { return len(l.first) + len(l.last) }
 
 // settle gives back what the slices have to spare.
-func (l *ladder) settle() { l.first, l.last = slices.Clip(l.first), slices.Clip(l.last) }
+func (l *ladder) settle() { l.first, l.last = slices.Clone(l.first), slices.Clone(l.last) }
 
 // drop forgets everything and returns how many bytes that were.
 func (l *ladder) drop() int64 {

@@ -99,34 +99,37 @@ func (b *B2BUA) calleeEnd(p *places.Place, local netip.Addr) end {
 }
 
 // record keeps a message that came, for the call's ladder.
-func (c *call) record(src loop.Source, m *message.Message) {
-	if c.entry != nil {
-		c.entry.Message(c.shard.Now(), src.Local, src.Remote, src.Transport.String(), false, m.Append(nil))
-	}
-}
+func (c *call) record(src loop.Source, m *message.Message) { c.keep(src.Local, hopOf(src), false, m) }
 
 func (l *leg) record(src loop.Source, m *message.Message) { l.call.record(src, m) }
 
-// recordAt keeps a response that came from where a request went.
-func (c *call) recordAt(h transport.Hop, m *message.Message) { c.note(h, m, false) }
-
-// recordSent keeps a request of ours.
-func (c *call) recordSent(h transport.Hop, m *message.Message) { c.note(h, m, true) }
-
-func (c *call) note(h transport.Hop, m *message.Message, sent bool) {
-	if c.entry == nil {
-		return
-	}
-	local, _ := c.b.cfg.Local(h) // none: it is not shown
-	c.entry.Message(c.shard.Now(), local, h.Remote, h.Transport.String(), sent, m.Append(nil))
-}
-
 // recordAnswer keeps a response of ours.
 func (c *call) recordAnswer(s *transaction.Server, m *message.Message) {
-	if c.entry != nil {
-		src := s.Source()
-		c.entry.Message(c.shard.Now(), src.Local, src.Remote, src.Transport.String(), true, m.Append(nil))
+	src := s.Source()
+	c.keep(src.Local, hopOf(src), true, m)
+}
+
+// recordAt keeps a response that came from where a request went.
+func (c *call) recordAt(h transport.Hop, m *message.Message) { c.keep(netip.AddrPort{}, h, false, m) }
+
+// recordSent keeps a request of ours.
+func (c *call) recordSent(h transport.Hop, m *message.Message) { c.keep(netip.AddrPort{}, h, true, m) }
+
+func hopOf(src loop.Source) transport.Hop {
+	return transport.Hop{Transport: src.Transport, Remote: src.Remote}
+}
+
+// keep writes a message into the call's ladder, if it has one. Without local it is at the
+// address that the hop is reached from.
+func (c *call) keep(local netip.AddrPort, h transport.Hop, sent bool, m *message.Message) {
+	if c.entry == nil || !c.entry.Keeps() {
+		return
 	}
+	if !local.IsValid() {
+		local, _ = c.b.cfg.Local(h) // none: it is not shown
+	}
+	c.table.wire = m.Append(c.table.wire[:0]) // the entry copies it
+	c.entry.Message(c.shard.Now(), local, h.Remote, h.Transport.String(), sent, c.table.wire)
 }
 
 // reply answers the caller's INVITE, and keeps the answer.

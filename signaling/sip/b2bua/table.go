@@ -10,6 +10,7 @@ import (
 type table struct {
 	calls map[*call]struct{}
 	legs  map[dialog.ID]*leg
+	wire  []byte // a message on its way to a ladder; used again and again
 }
 
 func newTable() *table {
