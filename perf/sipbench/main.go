@@ -111,8 +111,15 @@ func parse(args []string) (options, error) {
 	if o.targets, err = choose("target", targets, allTargets); err != nil {
 		return o, err
 	}
-	o.parts, err = choose("part", parts, allParts)
-	return o, err
+	if o.parts, err = choose("part", parts, allParts); err != nil {
+		return o, err
+	}
+	if slices.Contains(o.targets, turnpike) {
+		if _, err := os.Stat(o.binary); err != nil {
+			return o, fmt.Errorf("no Turnpike: build it with make build, or name it with -bin: %w", err)
+		}
+	}
+	return o, nil
 }
 
 // choose splits a list and checks its words.

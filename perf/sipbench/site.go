@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"time"
@@ -49,9 +48,6 @@ func (b *bench) open(ctx context.Context, target string, o setup) (*site, error)
 }
 
 func (s *site) startTurnpike(ctx context.Context, b *bench, o setup) error {
-	if _, err := os.Stat(b.binary); err != nil {
-		return fmt.Errorf("no Turnpike: build it with make build, or name it with -bin: %w", err)
-	}
 	server, err := peers.TurnpikeSIP(ctx, s.lab, b.binary, peers.Options{
 		Mode: peers.XDP, Relays: 4000, CPUs: b.server, SIP: &peers.SIPOptions{Accounts: o.accounts, Registrations: registrations + 1000, TLS: o.tls},
 	})
