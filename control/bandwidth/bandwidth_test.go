@@ -109,6 +109,44 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// crossings names what a plan crosses: forward and backward.
+func crossings(m *bandwidth.Map, p *bandwidth.Plan) map[string][2]int {
+	out := map[string][2]int{}
+	for _, c := range p.Crossings {
+		out[m.Objects()[c.ID].Name] = [2]int{c.Forward, c.Backward}
+	}
+	return out
+}
+
+// BW-06: in which direction of its pipes a caller's media goes.
+func TestCrossings(t *testing.T) {
+	c := site()
+	// Lisbon's second link is written from its other end, and is the same line.
+	c.Links[2].A, c.Links[2].B = c.Links[2].B, c.Links[2].A
+	m := compile(t, c)
+	for name, tc := range map[string]struct {
+		from, to  string
+		traversal bool
+		want      map[string][2]int
+	}{
+		"out of one site, into another": {from: "Lisbon", to: "Porto", want: map[string][2]int{"L": {1, 0}, "P": {0, 1}}},
+		"the other way":                 {from: "Porto", to: "Lisbon", want: map[string][2]int{"L": {0, 1}, "P": {1, 0}}},
+		"through the node":              {from: "Lisbon", to: "Porto", traversal: true, want: map[string][2]int{"L": {1, 0}, "P": {0, 1}}},
+		"to the node and back":          {from: "Lisbon", to: "Lisbon", traversal: true, want: map[string][2]int{"L": {1, 1}}},
+		"without a pipe":                {from: "Lisbon", to: "Lisbon", want: map[string][2]int{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := m.Plan(tc.from, tc.to, tc.traversal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, crossings(m, p)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestNoWay(t *testing.T) {
 	m := compile(t, site())
 	for name, tc := range map[string]struct {

@@ -55,9 +55,10 @@ type node struct {
 type link struct {
 	a, b  int
 	id    ID
-	pipes []int // of Config.Pipes
-	ids   []ID  // of them
-	limit Limit // per call, the lowest of its pipes
+	pipes []int  // of Config.Pipes
+	ids   []ID   // of them
+	along []bool // whether from a to b is the forward direction of each
+	limit Limit  // per call, the lowest of its pipes
 }
 
 func (l *link) other(n int) int { return l.a + l.b - n }
@@ -106,6 +107,7 @@ func (m *Map) addLinks(c Config) error {
 		pipes[p.Name] = i
 	}
 	first := len(m.objects)
+	around := make([]sides, len(c.Pipes))
 	for _, l := range c.Links {
 		added, err := m.newLink(l, c.Pipes, pipes, first+len(c.Links))
 		if err != nil {
@@ -113,6 +115,9 @@ func (m *Map) addLinks(c Config) error {
 			continue
 		}
 		added.id = ID(len(m.objects))
+		for _, pipe := range added.pipes {
+			added.along = append(added.along, around[pipe].along(added.a, added.b))
+		}
 		for _, end := range []int{added.a, added.b} {
 			m.nodes[end].links = append(m.nodes[end].links, len(m.links))
 		}

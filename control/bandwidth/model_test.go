@@ -90,6 +90,62 @@ func compare(t *rapid.T, c bandwidth.Config, m *bandwidth.Map, want []int, got *
 	if got.PerCall != lowest {
 		t.Fatalf("per call %+v, want %+v", got.PerCall, lowest)
 	}
+	compareCrossings(t, c, m, want, got)
+}
+
+// BW-06: compareCrossings counts who leaves and who enters the node at which all links of a pipe meet.
+// Of a pipe whose links do not meet only the sum is certain.
+func compareCrossings(t *rapid.T, c bandwidth.Config, m *bandwidth.Map, way []int, got *bandwidth.Plan) {
+	for _, cross := range got.Crossings {
+		pipe := m.Objects()[cross.ID].Name
+		if times := charges(m, got)["pipe "+pipe]; cross.Forward+cross.Backward != times {
+			t.Fatalf("pipe %s is crossed %+v, and charged %d times", pipe, cross, times)
+		}
+		meet, first := meeting(c, pipe)
+		if meet == "" {
+			continue
+		}
+		leaving, entering := 0, 0
+		for i, l := range way {
+			on := 0
+			for _, name := range []string{c.Links[l].Pipe1, c.Links[l].Pipe2} {
+				if name == pipe {
+					on++
+				}
+			}
+			if got.Nodes[i] == meet {
+				leaving += on
+			} else {
+				entering += on
+			}
+		}
+		if c.Links[first].A != meet {
+			leaving, entering = entering, leaving
+		}
+		if cross.Forward != leaving || cross.Backward != entering {
+			t.Fatalf("pipe %s, whose links meet at %s, is crossed %+v, want %d and %d", pipe, meet, cross, leaving, entering)
+		}
+	}
+}
+
+// meeting returns a node that is on all links of a pipe, and the first of the links.
+func meeting(c bandwidth.Config, pipe string) (node string, first int) {
+	first = -1
+	var common []string
+	for i, l := range c.Links {
+		if l.Pipe1 != pipe && l.Pipe2 != pipe {
+			continue
+		}
+		if first < 0 {
+			first, common = i, []string{l.A, l.B}
+			continue
+		}
+		common = slices.DeleteFunc(common, func(n string) bool { return n != l.A && n != l.B })
+	}
+	if len(common) == 0 {
+		return "", first
+	}
+	return common[0], first
 }
 
 // everyWay tries all ways, and returns the links of the best; nil when there is none.

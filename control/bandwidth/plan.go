@@ -15,6 +15,8 @@ type Plan struct {
 	Links   []string // between them
 	Charges []Charge // by ID, each object once
 	PerCall Limit    // the lowest limit of one call on the way
+	// Crossings are of the pipes among them, in the order of the way.
+	Crossings []Crossing
 }
 
 // Charge says that a call's bandwidth counts Times on an object.
@@ -64,8 +66,9 @@ func (m *Map) plan(from, to int, traversal bool) (*Plan, error) {
 		p.charge(ID(n))
 		p.PerCall = p.PerCall.lower(m.perCall(n, from, to))
 	}
-	for _, i := range links {
+	for at, i := range links {
 		l := &m.links[i]
+		p.cross(l, nodes[at])
 		p.Links = append(p.Links, m.objects[l.id].Name)
 		p.charge(l.id)
 		for _, pipe := range l.ids {

@@ -88,10 +88,10 @@ const maxKbps = 100_000_000
 
 // limitItems declares a limit; the values are those of the sources' command line.
 func limitItems(path, x, kbps, text string) []Item {
-	return awaits(awaitsBandwidth, live(
+	return live(
 		Item{Path: path + ".mode", X: x + " Mode", Kind: words("unlimited", "limited", "none=NoBandwidth"), Default: "unlimited", Text: text},
 		Item{Path: path + ".kbps", X: x + " Limit", Kind: integer(1, maxKbps), Default: kbps, Text: "The limit in kbit/s, when the mode is limited."},
-	))
+	)
 }
 
 const (
