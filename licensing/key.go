@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,16 +19,19 @@ const (
 
 // Key is what an option key says. As text it is legible but for the signature:
 //
-//	TPK1.rms.100.4f1c9e….2027-12-31.SIGNATURE
+//	TPK1.rms.100.4f1c9e….2027-12-31.7k2m9x.SIGNATURE
 //
-// that is version, feature, count, node, last day (UTC) or "perpetual", and the Ed25519
-// signature (RFC 8032) of all that stands before its dot, in unpadded base64url.
+// that is version, feature, count, node, last day (UTC) or "perpetual", serial, and the
+// Ed25519 signature (RFC 8032) of all that stands before its dot, in unpadded base64url.
 type Key struct {
 	Feature Feature
 	Count   int    // of a counted feature; otherwise 1
 	Node    string // id of the only node that it counts on
 	// Until is the end of its last day; zero: perpetual.
 	Until time.Time
+	// Serial tells keys apart that give the same, so that both count: up to 32 small
+	// letters, digits and hyphens.
+	Serial string
 }
 
 // Errors of a key. They say what to do next.
@@ -45,6 +49,8 @@ const (
 	maxCount   = 1_000_000
 )
 
+var serial = regexp.MustCompile(`^[0-9a-z-]{1,32}$`)
+
 // Sign makes a key's text.
 func (k Key) Sign(issuer ed25519.PrivateKey) (string, error) {
 	text := k.text()
@@ -59,7 +65,7 @@ func (k Key) text() string {
 	if !k.Until.IsZero() {
 		until = k.Until.Add(-time.Nanosecond).UTC().Format(dayFormat)
 	}
-	return strings.Join([]string{keyVersion, string(k.Feature), strconv.Itoa(k.Count), k.Node, until}, ".")
+	return strings.Join([]string{keyVersion, string(k.Feature), strconv.Itoa(k.Count), k.Node, until, k.Serial}, ".")
 }
 
 // LastDay returns the day of an expiry in the way that Key.Until wants it: its end, in UTC.
@@ -96,10 +102,10 @@ func ParseKey(text string, issuers ...ed25519.PublicKey) (Key, error) {
 // parse reads what is signed. There is one way only to write a key.
 func parse(text string) (Key, error) {
 	parts := strings.Split(text, ".")
-	if len(parts) != 5 || parts[0] != keyVersion {
+	if len(parts) != 6 || parts[0] != keyVersion {
 		return Key{}, ErrMalformed
 	}
-	k := Key{Feature: Feature(parts[1]), Node: parts[3]}
+	k := Key{Feature: Feature(parts[1]), Node: parts[3], Serial: parts[5]}
 	count, err := strconv.Atoi(parts[2])
 	if err != nil || count < 1 || count > maxCount || !k.Feature.Known() || !k.Feature.Counted() && count != 1 {
 		return Key{}, ErrMalformed
@@ -112,7 +118,7 @@ func parse(text string) (Key, error) {
 		}
 		k.Until = day.AddDate(0, 0, 1)
 	}
-	if k.Node == "" || len(k.Node) > 64 || k.text() != text {
+	if k.Node == "" || len(k.Node) > 64 || !serial.MatchString(k.Serial) || k.text() != text {
 		return Key{}, ErrMalformed
 	}
 	return k, nil

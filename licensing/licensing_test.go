@@ -32,9 +32,9 @@ func sign(t testing.TB, k licensing.Key) string {
 func TestKeys(t *testing.T) {
 	until := licensing.LastDay(2027, time.December, 31)
 	for name, k := range map[string]licensing.Key{
-		"counted":   {Feature: licensing.RichMediaSession, Count: 100, Node: "4f1c-9e", Until: until},
-		"perpetual": {Feature: licensing.DesktopSystem, Count: 250, Node: "4f1c-9e"},
-		"feature":   {Feature: licensing.HSM, Count: 1, Node: "4f1c-9e"},
+		"counted":   {Feature: licensing.RichMediaSession, Count: 100, Node: "4f1c-9e", Serial: "s1", Until: until},
+		"perpetual": {Feature: licensing.DesktopSystem, Count: 250, Node: "4f1c-9e", Serial: "s1"},
+		"feature":   {Feature: licensing.HSM, Count: 1, Node: "4f1c-9e", Serial: "s1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := licensing.ParseKey(sign(t, k), public(issuer('b')), public(issuer('a')))
@@ -49,7 +49,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestKeysThatDoNotCount(t *testing.T) {
-	good := sign(t, licensing.Key{Feature: licensing.RoomSystem, Count: 5, Node: "n"})
+	good := sign(t, licensing.Key{Feature: licensing.RoomSystem, Count: 5, Node: "n", Serial: "s1"})
 	cut := strings.LastIndexByte(good, '.')
 	for name, tc := range map[string]struct {
 		text string
@@ -83,10 +83,12 @@ func TestKeysThatDoNotCount(t *testing.T) {
 
 func TestSignRefuses(t *testing.T) {
 	for name, k := range map[string]licensing.Key{
-		"no node":               {Feature: licensing.HSM, Count: 1},
-		"a node with a dot":     {Feature: licensing.HSM, Count: 1, Node: "a.b"},
-		"a time within the day": {Feature: licensing.HSM, Count: 1, Node: "a", Until: time.Date(2027, 1, 1, 5, 0, 0, 0, time.UTC)},
-		"too many":              {Feature: licensing.RoomSystem, Count: 2_000_000, Node: "a"},
+		"no node":               {Feature: licensing.HSM, Count: 1, Serial: "s1"},
+		"no serial":             {Feature: licensing.HSM, Count: 1, Node: "a"},
+		"a serial with a dot":   {Feature: licensing.HSM, Count: 1, Node: "a", Serial: "s.1"},
+		"a node with a dot":     {Feature: licensing.HSM, Count: 1, Node: "a.b", Serial: "s1"},
+		"a time within the day": {Feature: licensing.HSM, Count: 1, Node: "a", Serial: "s1", Until: time.Date(2027, 1, 1, 5, 0, 0, 0, time.UTC)},
+		"too many":              {Feature: licensing.RoomSystem, Count: 2_000_000, Node: "a", Serial: "s1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if text, err := k.Sign(issuer('a')); !errors.Is(err, licensing.ErrMalformed) {
@@ -238,8 +240,8 @@ func TestRegistrationOf(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	f.Add(sign(f, licensing.Key{Feature: licensing.RoomSystem, Count: 5, Node: "n"}))
-	f.Add(sign(f, licensing.Key{Feature: licensing.HSM, Count: 1, Node: "n", Until: licensing.LastDay(2027, 2, 28)}))
+	f.Add(sign(f, licensing.Key{Feature: licensing.RoomSystem, Count: 5, Node: "n", Serial: "s1"}))
+	f.Add(sign(f, licensing.Key{Feature: licensing.HSM, Count: 1, Node: "n", Serial: "s1", Until: licensing.LastDay(2027, 2, 28)}))
 	by := issuer('a')
 	f.Fuzz(func(t *testing.T, text string) {
 		k, err := licensing.ParseKey(text, public(by))

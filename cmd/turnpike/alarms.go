@@ -51,15 +51,18 @@ func (n *node) alarmCounts() []metrics.Alarms {
 const (
 	alarmRelaysNear = 30005
 	alarmRelaysFull = 30024
-	// warnAt is how full, in percent, a limit is when an operator should know (facts A3).
-	warnAt = 90
 )
 
 // tellCapacity raises and lowers the alarms about how many relays are in use (CA-04).
 func (n *node) tellCapacity(u api.Usage) {
 	detail := fmt.Sprintf("%d of %d relays are in use", u.Used, u.Limit)
-	n.tell(alarmRelaysNear, u.Limit > 0 && u.Used*100 >= u.Limit*warnAt, detail)
+	n.tell(alarmRelaysNear, nearLimit(u.Used, u.Limit, n.running().Licensing.WarnAt), detail)
 	n.tell(alarmRelaysFull, u.Limit > 0 && u.Used >= u.Limit, detail)
+}
+
+// nearLimit says whether a limit is so full, in percent, that an operator should know.
+func nearLimit(used, limit, warnAt int) bool {
+	return warnAt > 0 && limit > 0 && used*100 >= limit*warnAt
 }
 
 const (

@@ -91,7 +91,7 @@ func TestWhatHasNoEffectSaysSo(t *testing.T) {
 			t.Errorf("%s is not marked", at)
 		}
 	}
-	for _, at := range []string{"sip.udp", "zones[].peers", "accounts[].password", "search_rules[].target", "dns.servers", "media.ports.start", "registrations.allow[].name", "turn.mode", "pipes[].name", "subzones[].bandwidth.total.kbps"} {
+	for _, at := range []string{"sip.udp", "zones[].peers", "accounts[].password", "search_rules[].target", "dns.servers", "media.ports.start", "registrations.allow[].name", "turn.mode", "option_keys", "pipes[].name", "subzones[].bandwidth.total.kbps"} {
 		if item, ok := Lookup(at); !ok || item.Awaits != "" {
 			t.Errorf("%s is marked", at)
 		}

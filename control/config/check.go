@@ -37,6 +37,7 @@ func check(b *binder, n *Node) {
 	c.zones()
 	c.traversal()
 	c.bandwidth()
+	c.licensing()
 	c.rules()
 }
 

@@ -44,12 +44,6 @@ type AddressMap struct {
 	Address netip.Addr `yaml:"address"`
 }
 
-// OptionKey is an installed licence or feature (LI-01).
-type OptionKey struct {
-	Index int    `yaml:"-"`
-	Name  string `yaml:"name"` // the key itself
-}
-
 func clusterItems() []Item {
 	own := peer(
 		Item{Path: "cluster.name", X: "Alternates Cluster Name", Kind: text(0, 128).shown("FQDN"), Text: "Name of the cluster, the same on all peers."},
@@ -64,9 +58,5 @@ func clusterItems() []Item {
 		{Path: "cluster_mapping.entries[].name", X: "Alternates AddressMapping Entry [] Fqdn", Kind: text(1, 128).shown("FQDN"), Required: true, Restart: RestartNone, Text: "Name of the peer."},
 		{Path: "cluster_mapping.entries[].address", X: "Alternates AddressMapping Entry [] IpAddress", Kind: one(TypeAddress), Required: true, Restart: RestartNone, Text: "Its address."},
 	}
-	keys := peer(
-		Item{Path: "option_keys", X: "Option", Kind: entries("option key", 64), Kept: true, Restart: RestartNone, Text: "Licences and features that are installed on this node."},
-		Item{Path: "option_keys[].name", X: "Option [] Key", Kind: text(1, 90), Required: true, Kept: true, Restart: RestartNone, Text: "The key."},
-	)
-	return append(awaits(awaitsCluster, append(own, shared...)), awaits(awaitsLicences, keys)...)
+	return awaits(awaitsCluster, append(own, shared...))
 }

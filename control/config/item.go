@@ -66,12 +66,11 @@ func (i Item) DefaultText() string {
 
 // What items wait for that have no effect yet.
 const (
-	awaitsLicences = "comes with licences (issue 6)"
-	awaitsAccess   = "comes with administration over HTTPS (issue 6)"
-	awaitsCluster  = "comes with the cluster (issue 7)"
-	awaitsH323     = "comes with H.323 (a later issue)"
-	awaitsOptimal  = "the node stays in the signalling of every call; leaving it comes with a later issue"
-	awaitsNobody   = "the machine's own time service keeps the clock (design/0021)"
+	awaitsAccess  = "comes with administration over HTTPS (issue 6)"
+	awaitsCluster = "comes with the cluster (issue 7)"
+	awaitsH323    = "comes with H.323 (a later issue)"
+	awaitsOptimal = "the node stays in the signalling of every call; leaving it comes with a later issue"
+	awaitsNobody  = "the machine's own time service keeps the clock (design/0021)"
 )
 
 // awaits marks those of the items that are at or below one of the paths as being without

@@ -24,6 +24,7 @@ type Node struct {
 	ClusterTLS   ClusterTLS   `yaml:"cluster_tls"`
 	Mapping      Mapping      `yaml:"cluster_mapping"`
 	OptionKeys   []OptionKey  `yaml:"option_keys"`
+	Licensing    Licensing    `yaml:"licensing"`
 	Certificates Certificates `yaml:"certificates"`
 
 	TURN      TURN      `yaml:"turn"`

@@ -16,7 +16,7 @@ type schema struct {
 var declared = sync.OnceValue(func() *schema {
 	s := &schema{byPath: map[string]*Item{}}
 	for _, area := range [][]Item{
-		systemItems(), interfaceItems(), networkItems(), clusterItems(), certificateItems(),
+		systemItems(), interfaceItems(), networkItems(), clusterItems(), licensingItems(), certificateItems(),
 		turnItems(), mediaItems(), dataplaneItems(),
 		sipItems(), h323Items(), accountItems(), registrationItems(),
 		zoneItems(), subzoneItems(), bandwidthItems(),
