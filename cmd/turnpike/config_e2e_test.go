@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 // configured is a node on loopback whose configuration is tried out.
@@ -35,22 +35,11 @@ func newConfigured(t *testing.T) *configured {
 	t.Helper()
 	needRoot(t) // the golden file has root as author
 	dir := t.TempDir()
-	c := &configured{t: t, bin: binary(t), file: filepath.Join(dir, "node.yaml"), state: filepath.Join(dir, "state"), port: freePort(t)}
+	c := &configured{t: t, bin: binary(t), file: filepath.Join(dir, "node.yaml"), state: filepath.Join(dir, "state"), port: int(labtest.FreePort(t, "127.0.0.1").Port())}
 	c.write("realm: first")
 	c.start()
 	t.Cleanup(c.stop)
 	return c
-}
-
-// freePort returns a port that nobody had a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // write writes the node file with some keys of turn.

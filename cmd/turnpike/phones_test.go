@@ -12,6 +12,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/dataplane/userspace"
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
@@ -20,7 +21,7 @@ import (
 func phonesOn(t *testing.T, timers transaction.Timers, text string) (*phones, netip.AddrPort) {
 	t.Helper()
 	dir := t.TempDir()
-	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freeUDPPort(t))
+	at := labtest.FreePort(t, "127.0.0.1")
 	file := filepath.Join(dir, "node.yaml")
 	text = "system: {name: tp1, state: " + dir + "}\ninterfaces: {external: {name: lo}}\nsip: {mode: on, udp: " + portText(at) + ", tcp: off, tls: off}\n" +
 		"media: {ports: {start: 20000, end: 23999}}\n" + text // below the ports that the system gives away
@@ -88,13 +89,6 @@ func newPhonesFor(ctx context.Context, t *testing.T, n *config.Node, file string
 }
 
 func portText(at netip.AddrPort) string { return at.String()[len(at.Addr().String())+1:] }
-
-func freeUDPPort(t *testing.T) uint16 {
-	t.Helper()
-	c := listenUDP(t, "127.0.0.1:0")
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-}
 
 func listenUDP(t *testing.T, at string) *net.UDPConn {
 	t.Helper()

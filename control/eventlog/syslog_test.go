@@ -24,6 +24,8 @@ import (
 
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 func newSyslog(t *testing.T, servers ...Server) *Syslog {
@@ -188,7 +190,7 @@ func TestServersAreReplacedAsAWhole(t *testing.T) {
 func TestRsyslogTakesRecordsOfEachTransport(t *testing.T) {
 	dir := t.TempDir()
 	ca := writeCertificate(t, dir)
-	udp, tcp, secure := freePort(t), freePort(t), freePort(t)
+	udp, tcp, secure := int(labtest.FreePort(t, "127.0.0.1").Port()), int(labtest.FreePort(t, "127.0.0.1").Port()), int(labtest.FreePort(t, "127.0.0.1").Port())
 	lines := startRsyslog(t, dir, udp, tcp, secure)
 	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	s := newSyslog(t)
@@ -265,26 +267,6 @@ func next(t *testing.T, lines <-chan string) string {
 		t.Fatal("no record came")
 		return ""
 	}
-}
-
-// freePort returns a port of loopback that is free for TCP and UDP.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		p, err := net.ListenPacket("udp", l.Addr().String())
-		_ = l.Close()
-		if err == nil {
-			_ = p.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // writeCertificate makes a certificate for localhost, and returns who trusts it.

@@ -21,16 +21,17 @@ import (
 
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/userspace"
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 // realConfig is for a server on real sockets of the loopback interface.
 func realConfig(t *testing.T, host string) Config {
 	t.Helper()
-	local, free := netip.MustParseAddr(host), freePorts(t, host)
+	local := netip.MustParseAddr(host)
 	return Config{
 		Realm: "test", Software: "turnpike",
-		Listen:    []netip.AddrPort{netip.AddrPortFrom(local, free[0])},
-		TLSListen: []netip.AddrPort{netip.AddrPortFrom(local, free[1])},
+		Listen:    []netip.AddrPort{labtest.FreePort(t, host)},
+		TLSListen: []netip.AddrPort{labtest.FreePort(t, host)},
 		TCP:       true, TLS: serverTLS(t),
 		RelayAddrs: []RelayAddr{{Local: local}}, PortMin: 24000, PortMax: 24999,
 		Users: map[string]string{"u": "p"}, AllowLoopback: true, OwnAddrs: []netip.Addr{local},
@@ -69,21 +70,6 @@ func realServer(t *testing.T, cfg Config) (s *Server, stop func()) {
 		t.Fatal("does not listen")
 	}
 	return s, stop
-}
-
-// freePorts returns two ports that are free for UDP and TCP, most likely still when they
-// are used.
-func freePorts(t *testing.T, host string) (free [2]uint16) {
-	t.Helper()
-	for i := range free {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }() // not before the other is chosen, or it is the same
-		free[i] = uint16(l.Addr().(*net.TCPAddr).Port)
-	}
-	return free
 }
 
 func serverTLS(t *testing.T) *tls.Config {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 func TestMessagesOfEachTransport(t *testing.T) {
@@ -116,7 +118,7 @@ func TestDialFails(t *testing.T) {
 	_, stranger := certificate(t)
 	far, _ := start(t, Limits{}, func(c *Config) { c.ServerTLS = server })
 	near, _ := start(t, Limits{}, nil)
-	if _, err := near.Dial(context.Background(), Target{Remote: freePort(t)}); err == nil {
+	if _, err := near.Dial(context.Background(), Target{Remote: labtest.FreePort(t, "127.0.0.1")}); err == nil {
 		t.Error("a closed port was reached")
 	}
 	if _, err := near.Dial(context.Background(), Target{Remote: far.cfg.TLS[0], TLS: stranger}); !errors.Is(err, errHandshake) {
@@ -205,7 +207,7 @@ func TestAddressesThatCannotBeHad(t *testing.T) {
 	}{
 		"taken":          {func(c *Config) { c.TCP = []netip.AddrPort{addrPort(taken.Addr())} }, "address already in use"},
 		"unspecified":    {func(c *Config) { c.UDP = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5060")} }, "one of the node's addresses"},
-		"no certificate": {func(c *Config) { c.TLS, c.ServerTLS = []netip.AddrPort{freePort(t)}, nil }, "no certificate"},
+		"no certificate": {func(c *Config) { c.TLS, c.ServerTLS = []netip.AddrPort{labtest.FreePort(t, "127.0.0.1")}, nil }, "no certificate"},
 	} {
 		cfg := Config{ServerTLS: server, NewFramer: func() Framer { return lines{} }}
 		c.change(&cfg)

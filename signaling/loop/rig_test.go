@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 func TestMain(m *testing.M) {
@@ -82,7 +84,7 @@ func start(t testing.TB, limits Limits, change func(*Config)) (*Loop, *sink) {
 	h := &sink{echo: true, came: make(chan message, 10_000), closed: make(chan *Conn, 10_000)}
 	server, _ := certificate(t)
 	cfg := Config{
-		UDP: []netip.AddrPort{freePort(t)}, TCP: []netip.AddrPort{freePort(t)}, TLS: []netip.AddrPort{freePort(t)},
+		UDP: []netip.AddrPort{labtest.FreePort(t, "127.0.0.1")}, TCP: []netip.AddrPort{labtest.FreePort(t, "127.0.0.1")}, TLS: []netip.AddrPort{labtest.FreePort(t, "127.0.0.1")},
 		ServerTLS: server, NewFramer: func() Framer { return lines{} }, Handler: h, Limits: limits, Loops: 2,
 	}
 	if change != nil {
@@ -114,26 +116,6 @@ func run(t testing.TB, l *Loop) {
 		ended <- nil
 		t.Fatal(err)
 	}
-}
-
-// freePort returns an address of loopback whose port is free for UDP and TCP.
-func freePort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := addrPort(l.Addr())
-		p, err := net.ListenPacket("udp", at.String())
-		_ = l.Close()
-		if err == nil {
-			_ = p.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free")
-	return netip.AddrPort{}
 }
 
 // certificate makes one for localhost: how to serve with it, and how to trust it.

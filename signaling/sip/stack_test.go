@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
@@ -59,12 +60,7 @@ func newRig(t *testing.T, use Parts) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	free, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, at: free.LocalAddr().(*net.UDPAddr).AddrPort(), conn: conn}
-	_ = free.Close()
+	r := &rig{t: t, at: labtest.FreePort(t, "127.0.0.1"), conn: conn}
 	r.Stack, err = New(Config{
 		Transport: transport.Config{UDP: []netip.AddrPort{r.at}}, Shards: 1,
 		Own:      func(u message.URI) bool { return u.Host == "node.test" },

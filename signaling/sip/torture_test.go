@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -32,12 +33,7 @@ func (p taker) Ack(loop.Source, *message.Message) {}
 // tortured starts a stack whose parts say who they are, and returns a socket to it.
 func tortured(t *testing.T) net.Conn {
 	t.Helper()
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := netip.MustParseAddrPort(free.LocalAddr().String())
-	_ = free.Close()
+	at := labtest.FreePort(t, "127.0.0.1")
 	s, err := sip.New(sip.Config{
 		Transport: transport.Config{UDP: []netip.AddrPort{at}}, Own: func(message.URI) bool { return false },
 		Panicked: func(reason any) { t.Errorf("panic: %v", reason) },

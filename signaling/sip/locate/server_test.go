@@ -9,6 +9,8 @@ import (
 
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
+
+	"turnpike.dev/turnpike/perf/lab/labtest"
 )
 
 // TestMain looks for goroutines that are left over; those of gnet's worker pool live as
@@ -34,15 +36,16 @@ type server struct {
 
 func newServer(t testing.TB, lines ...string) *server {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	at := labtest.FreePort(t, "127.0.0.1")
+	pc, err := net.ListenPacket("udp", at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
+	l, err := net.Listen("tcp", at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{at: pc.LocalAddr().(*net.UDPAddr).AddrPort(), rrs: map[question][]dns.RR{}, asked: map[question]int{}}
+	s := &server{at: at, rrs: map[question][]dns.RR{}, asked: map[question]int{}}
 	for _, line := range lines {
 		s.add(t, line)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/trace"
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip"
 	"turnpike.dev/turnpike/signaling/sip/access"
@@ -41,7 +42,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, at: freePort(t)}
+	r := &rig{t: t, at: labtest.FreePort(t, "127.0.0.1")}
 	stack, err := sip.New(sip.Config{
 		Transport: transport.Config{UDP: []netip.AddrPort{r.at}}, Shards: 2,
 		Own:      func(u message.URI) bool { return u.Host == r.at.Addr().String() && u.Port == r.at.Port() },
@@ -77,16 +78,6 @@ func (r *rig) search() dialplan.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.asked
-}
-
-// freePort is an address that nobody listens on.
-func freePort(t *testing.T) netip.AddrPort {
-	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
 // anybody lets everybody in.

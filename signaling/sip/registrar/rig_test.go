@@ -18,6 +18,7 @@ import (
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/control/zones"
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip"
 	"turnpike.dev/turnpike/signaling/sip/access"
@@ -88,7 +89,7 @@ func newRigFile(t testing.TB, text string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, node: n, log: &notes{}, at: freePort(t)}
+	r := &rig{t: t, node: n, log: &notes{}, at: labtest.FreePort(t, "127.0.0.1")}
 	if r.router, err = routing.New(n, routing.Surroundings{Own: []netip.Addr{r.at.Addr()}}); err != nil {
 		t.Fatal(err)
 	}
@@ -134,26 +135,6 @@ func newRigFile(t testing.TB, text string) *rig {
 		}
 	})
 	return r
-}
-
-// freePort finds a port that nobody listens on.
-func freePort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := l.Addr().(*net.TCPAddr).AddrPort()
-		u, err := net.ListenPacket("udp", at.String())
-		_ = l.Close()
-		if err == nil {
-			_ = u.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return netip.AddrPort{}
 }
 
 // phone is an endpoint: one socket, and what it remembers.

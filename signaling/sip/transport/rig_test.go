@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -18,8 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
@@ -46,31 +45,25 @@ type node struct {
 func start(t testing.TB, change func(*Config)) *node {
 	t.Helper()
 	own := authority(t).certificate(t, "localhost")
-	err := error(unix.EADDRINUSE)
-	for tries := 0; errors.Is(err, unix.EADDRINUSE) && tries < 10; tries++ { // a free port is anybody's
-		n := &node{came: make(chan received, 10_000), closed: make(chan *loop.Conn, 10_000)}
-		at, secure := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")
-		if at == secure {
-			continue
-		}
-		cfg := Config{
-			UDP: []netip.AddrPort{at}, TCP: []netip.AddrPort{at}, TLS: []netip.AddrPort{secure}, Product: "Turnpike",
-			Certificate: func() (*tls.Certificate, error) { return own, nil },
-			Receive:     func(src loop.Source, m *message.Message) { n.came <- received{src, m} },
-			Closed:      func(c *loop.Conn) { n.closed <- c },
-		}
-		if change != nil {
-			change(&cfg)
-		}
-		if n.Transport, err = New(cfg); err == nil {
-			err = run(t, n.Transport)
-		}
-		if err == nil {
-			return n
-		}
+	n := &node{came: make(chan received, 10_000), closed: make(chan *loop.Conn, 10_000)}
+	at, secure := labtest.FreePort(t, "127.0.0.1"), labtest.FreePort(t, "127.0.0.1")
+	cfg := Config{
+		UDP: []netip.AddrPort{at}, TCP: []netip.AddrPort{at}, TLS: []netip.AddrPort{secure}, Product: "Turnpike",
+		Certificate: func() (*tls.Certificate, error) { return own, nil },
+		Receive:     func(src loop.Source, m *message.Message) { n.came <- received{src, m} },
+		Closed:      func(c *loop.Conn) { n.closed <- c },
 	}
-	t.Fatal(err)
-	return nil
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	if n.Transport, err = New(cfg); err == nil {
+		err = run(t, n.Transport)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // run lets a transport work until the test ends.
@@ -120,25 +113,6 @@ func wait[T any](t testing.TB, from <-chan T, what string) T {
 		t.Fatalf("waited for %s", what)
 		panic("not reached")
 	}
-}
-
-func freePort(t testing.TB, addr string) netip.AddrPort {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", addr+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := netip.MustParseAddrPort(l.Addr().String())
-		p, err := net.ListenPacket("udp", at.String())
-		_ = l.Close()
-		if err == nil {
-			_ = p.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free")
-	return netip.AddrPort{}
 }
 
 // options is a request with our Via for a hop.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"turnpike.dev/turnpike/perf/lab/labtest"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
@@ -48,9 +49,9 @@ func TestThereAndBack(t *testing.T) {
 
 // ME-04: the same over IPv6.
 func TestThereAndBackOverIPv6(t *testing.T) {
-	at := freePort(t, "[::1]")
+	at := labtest.FreePort(t, "::1")
 	a := start(t, func(c *Config) { c.UDP, c.TCP = append(c.UDP, at), append(c.TCP, at) })
-	far := freePort(t, "[::1]")
+	far := labtest.FreePort(t, "::1")
 	b := start(t, func(c *Config) { c.UDP, c.TCP, c.TLS = []netip.AddrPort{far}, []netip.AddrPort{far}, nil })
 	for _, by := range []loop.Transport{loop.UDP, loop.TCP} {
 		t.Run(by.String(), func(t *testing.T) {
@@ -89,7 +90,7 @@ func TestManyWaitForOneConnection(t *testing.T) {
 
 func TestFailureIsToldOnce(t *testing.T) {
 	a := start(t, func(c *Config) { c.TLS, c.UDP = nil, nil })
-	nobody := freePort(t, "127.0.0.1")
+	nobody := labtest.FreePort(t, "127.0.0.1")
 	for _, c := range []struct {
 		name string
 		hop  Hop
@@ -259,7 +260,7 @@ func sendResponse(t *testing.T, a, b *node) <-chan received {
 }
 
 func TestLocal(t *testing.T) {
-	first, second := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.2")
+	first, second := labtest.FreePort(t, "127.0.0.1"), labtest.FreePort(t, "127.0.0.2")
 	n := start(t, func(c *Config) {
 		c.UDP, c.TCP, c.TLS = []netip.AddrPort{second, first}, []netip.AddrPort{second}, nil
 	})
