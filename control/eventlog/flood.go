@@ -29,9 +29,13 @@ type flood struct {
 
 type floodState struct {
 	mu   sync.Mutex
-	seen map[string]*window
+	seen map[kind]*window
 	held atomic.Uint64
 }
+
+// kind is what counts as the same event. The zero value is all that are too many to be
+// counted apart.
+type kind struct{ module, event string }
 
 // window is one event's current second.
 type window struct {
@@ -40,7 +44,7 @@ type window struct {
 }
 
 func newFlood(next *core) *flood {
-	return &flood{Core: next, levels: next.levels, state: &floodState{seen: map[string]*window{}}}
+	return &flood{Core: next, levels: next.levels, state: &floodState{seen: map[kind]*window{}}}
 }
 
 // With implements zapcore.Core.
@@ -48,20 +52,12 @@ func (f *flood) With(fields []zapcore.Field) zapcore.Core {
 	return &flood{Core: f.Core.With(fields), levels: f.levels, state: f.state}
 }
 
-// Check implements zapcore.Core.
+// Check implements zapcore.Core. What is held back is so before its fields are made.
 func (f *flood) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if f.levels.of(e.LoggerName, e.Level) {
-		return ce.AddCore(e, f)
+	if f.levels.of(e.LoggerName, e.Level) && f.admit(e) {
+		return ce.AddCore(e, f.Core)
 	}
 	return ce
-}
-
-// Write implements zapcore.Core.
-func (f *flood) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if !f.admit(e) {
-		return nil
-	}
-	return f.Core.Write(e, fields)
 }
 
 // admit reports whether the event is to be written, and counts it.
@@ -69,10 +65,10 @@ func (f *flood) admit(e zapcore.Entry) bool {
 	s := f.state
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := e.LoggerName + "\x00" + e.Message
+	key := kind{e.LoggerName, e.Message}
 	w := s.seen[key]
 	if w == nil && len(s.seen) >= kinds {
-		key = ""
+		key = kind{}
 		w = s.seen[key]
 	}
 	if w == nil {
@@ -90,7 +86,7 @@ func (f *flood) admit(e zapcore.Entry) bool {
 }
 
 // endOf closes an event's second and tells what was held back in it.
-func (f *flood) endOf(key string, e zapcore.Entry) {
+func (f *flood) endOf(key kind, e zapcore.Entry) {
 	f.state.mu.Lock()
 	held := f.state.seen[key].held
 	delete(f.state.seen, key)
