@@ -81,7 +81,8 @@ func control(l string) bool {
 func (s *Session) describe() error {
 	outer := scope{send: true, receive: true}
 	outer.read(s.head)
-	s.kbps = outer.kbps
+	s.total = outer.figure
+	s.figures = make([]figure, len(s.media))
 	slides := map[string]bool{} // labels that BFCP speaks of
 	s.streams = make([]Stream, len(s.media))
 	for i, section := range s.media {
@@ -90,9 +91,9 @@ func (s *Session) describe() error {
 			return fmt.Errorf("%w: m=%s is no media line", ErrSyntax, clip(section[0].value))
 		}
 		inner := outer
-		inner.ssrcs, inner.floors, inner.kbps, inner.tias = nil, nil, 0, false
+		inner.ssrcs, inner.floors, inner.figure = nil, nil, figure{}
 		inner.read(section[1:])
-		s.streams[i] = inner.stream(m)
+		s.streams[i], s.figures[i] = inner.stream(m), inner.figure
 		for _, label := range inner.floors {
 			slides[label] = true
 		}

@@ -56,7 +56,7 @@ type Stream struct {
 	// Remote is where the party that wrote the description is: nowhere for a stream that is
 	// rejected or not supported, 0.0.0.0 for one that is on hold by the old way (RFC 2543).
 	Remote rtp.Remote
-	// Kbps is what that party wants to receive at most (b=TIAS or b=AS); 0: it does not say.
+	// Kbps is what that party wants to receive at most (b=TIAS, AS or CT); 0: it does not say.
 	Kbps uint32
 	// Rejected: its port is 0. That also is what becomes of a stream that could only share
 	// the port of another one (a=bundle-only, RFC 9143).
@@ -90,12 +90,9 @@ type Session struct {
 	head    []line   // up to the first m-line
 	media   [][]line // each begins with its m-line
 	streams []Stream
-	kbps    uint32
+	figures []figure // of the streams
+	total   figure   // of the session
 }
-
-// Kbps is what the party wants to receive at most in all streams together; 0: it does not
-// say.
-func (s *Session) Kbps() uint32 { return s.kbps }
 
 // Streams returns the streams in the order of their m-lines.
 func (s *Session) Streams() []Stream { return s.streams }

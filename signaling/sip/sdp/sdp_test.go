@@ -205,8 +205,8 @@ func TestUsable(t *testing.T) {
 
 func TestBandwidth(t *testing.T) {
 	s := parse(t, strings.Replace(audioOnly, "t=0 0", "b=CT:1000\r\nb=AS:512\r\nt=0 0", 1)+"b=TIAS:64001\r\nb=AS:80\r\nb=RS:0\r\n")
-	if s.Kbps() != 512 || s.Streams()[0].Kbps != 65 {
-		t.Errorf("session %d, stream %d kbps", s.Kbps(), s.Streams()[0].Kbps)
+	if kbps, _ := s.Asked(); kbps != 65 || s.Streams()[0].Kbps != 65 || !s.Over(511) || s.Over(512) {
+		t.Errorf("session %d, stream %d kbps", kbps, s.Streams()[0].Kbps)
 	}
 }
 

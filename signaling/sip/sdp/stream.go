@@ -36,8 +36,7 @@ type scope struct {
 	crypto, finger bool
 	rtcp           string
 	label, content string
-	kbps           uint32
-	tias           bool
+	figure         figure
 	ssrcs          []uint32
 	floors         []string // labels that a=floorid names
 	clocks         []string // values of a=rtpmap
@@ -53,23 +52,10 @@ func (c *scope) read(lines []line) {
 				c.host = l.value
 			}
 		case 'b':
-			c.bandwidth(l.value)
+			c.figure.read(l.value)
 		case 'a':
 			c.attribute(l.attribute())
 		}
-	}
-}
-
-// bandwidth reads b=: TIAS is without the headers below, and counts more (RFC 3890).
-func (c *scope) bandwidth(value string) {
-	kind, figure, _ := strings.Cut(value, ":")
-	n, err := strconv.ParseUint(figure, 10, 32)
-	switch {
-	case err != nil:
-	case kind == "TIAS":
-		c.kbps, c.tias = uint32((n+999)/1000), true
-	case kind == "AS" && !c.tias:
-		c.kbps = uint32(n)
 	}
 }
 
@@ -134,7 +120,7 @@ func (c *scope) floor(value string) {
 // stream puts together what is known of one m-line.
 func (c *scope) stream(m mediaLine) Stream {
 	s := Stream{
-		Media: m.media, Proto: m.proto, Label: c.label, Content: c.content, Kbps: c.kbps,
+		Media: m.media, Proto: m.proto, Label: c.label, Content: c.content, Kbps: c.figure.kbps,
 		Rejected: m.port == 0, ICE: c.ice,
 		Secure: strings.Contains(strings.ToUpper(m.proto), "SAVP") && (c.crypto || c.finger),
 	}
