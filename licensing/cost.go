@@ -56,21 +56,3 @@ func Cost(c Call) (half int, kind Kind) {
 	}
 	return video, RichMediaCall
 }
-
-// Device is what kind of licence a registration takes.
-type Device uint8
-
-// Devices.
-const (
-	Room Device = iota
-	Desktop
-)
-
-// RegistrationOf returns the licence that a registration of one alias takes: H.323 always
-// that of a room system, SIP that of a desktop where the device says it is one.
-func RegistrationOf(sip, desktop bool) Device {
-	if sip && desktop {
-		return Desktop
-	}
-	return Room
-}

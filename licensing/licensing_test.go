@@ -221,24 +221,6 @@ func TestCostIsFair(t *testing.T) {
 	})
 }
 
-func TestRegistrationOf(t *testing.T) {
-	for name, tc := range map[string]struct {
-		sip, desktop bool
-		want         licensing.Device
-	}{
-		"a SIP desktop":           {true, true, licensing.Desktop},
-		"a SIP room system":       {true, false, licensing.Room},
-		"H.323, whatever it says": {false, true, licensing.Room},
-		"an H.323 room system":    {false, false, licensing.Room},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := licensing.RegistrationOf(tc.sip, tc.desktop); got != tc.want {
-				t.Errorf("got %d, want %d", got, tc.want)
-			}
-		})
-	}
-}
-
 func FuzzParseKey(f *testing.F) {
 	f.Add(sign(f, licensing.Key{Feature: licensing.RoomSystem, Count: 5, Node: "n", Serial: "s1"}))
 	f.Add(sign(f, licensing.Key{Feature: licensing.HSM, Count: 1, Node: "n", Serial: "s1", Until: licensing.LastDay(2027, 2, 28)}))

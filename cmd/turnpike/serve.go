@@ -185,7 +185,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		if node.phones, err = newPhones(ctx, n, all, node, process, state.nonce, transaction.Timers{}, log); err != nil {
 			return err
 		}
-		stored.Subscribe(node.phones.change, "sip", "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns")
+		stored.Subscribe(node.phones.change, "sip", "zones", "accounts", "domains", "subzones", "default_subzone", "default_zone", "dns", "licensing")
 		node.phones.run(ctx, run)
 	}
 

@@ -94,6 +94,9 @@ type Binding struct {
 
 	UserAgent string `json:"user_agent,omitempty"`
 	Subzone   string `json:"subzone,omitempty"`
+	// Desktop: it takes a desktop licence, not that of a room system. A binding keeps the
+	// kind that it came with for as long as it is refreshed.
+	Desktop bool `json:"desktop,omitempty"`
 	// Account is whose password was checked; empty: none was.
 	Account string `json:"account,omitempty"`
 	// Proxied: another registrar holds the registration, in Zone (RG-10).

@@ -117,7 +117,7 @@ func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 	stored := *b
 	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
-		stored.Serial, stored.Since = e.Serial, e.Since
+		stored.Serial, stored.Since, stored.Desktop = e.Serial, e.Since, e.Desktop
 		if e.origin() == stored.origin() { // a refresh, of which the origin may have thousands
 			e.Binding = &stored
 		} else {

@@ -21,6 +21,7 @@ import (
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/control/trace"
 	"turnpike.dev/turnpike/control/zones"
+	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
@@ -81,8 +82,9 @@ type Deps struct {
 
 // settings are what of a configuration counts here.
 type settings struct {
-	longest time.Duration
-	forward config.Forward
+	longest  time.Duration
+	forward  config.Forward
+	desktops *licensing.Desktops
 }
 
 // Registrar answers REGISTER requests. Its methods run on any shard.
@@ -101,8 +103,9 @@ func New(n *config.Node, d Deps) *Registrar {
 // Change puts a configuration in force. Bindings that are there keep their time.
 func (r *Registrar) Change(n *config.Node) {
 	r.settings.Store(&settings{
-		longest: time.Duration(n.SIP.ExpireDelta) * time.Second,
-		forward: n.SIP.Forward,
+		longest:  time.Duration(n.SIP.ExpireDelta) * time.Second,
+		forward:  n.SIP.Forward,
+		desktops: licensing.NewDesktops(n.Licensing.Desktops()),
 	})
 }
 
@@ -138,8 +141,9 @@ func (r *Registrar) register(t server) {
 	if done {
 		return
 	}
-	q := request{m: m, src: t.Source(), aor: aor.Name, subzone: admission.Subzone, account: account}
-	if err := q.read(r.settings.Load().longest); err != nil {
+	now := r.settings.Load()
+	q := request{m: m, src: t.Source(), aor: aor.Name, subzone: admission.Subzone, account: account, desktops: now.desktops}
+	if err := q.read(now.longest); err != nil {
 		r.refuse(t, err)
 		return
 	}

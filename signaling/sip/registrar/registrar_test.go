@@ -55,6 +55,30 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// LI-01: a device keeps the licence that it came with for as long as it refreshes.
+func TestDesktopDevices(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "licensing: {desktop_devices: [DeskPhone]}")
+	p := r.phone("udp", "alice")
+	is := func() bool {
+		t.Helper()
+		return r.table.Of("alice@example.test")[0].Desktop
+	}
+	p.must(200, "Contact: "+p.contact(), "User-Agent: deskphone/2")
+	if !is() {
+		t.Error("a desktop device is taken for a room system")
+	}
+	p.must(200, "Contact: "+p.contact(), "User-Agent: Room Kit")
+	if !is() {
+		t.Error("a refresh changes the licence")
+	}
+	p.must(200, "Contact: "+p.contact()+";expires=0")
+	p.must(200, "Contact: "+p.contact(), "User-Agent: Room Kit")
+	if is() {
+		t.Error("a room system is taken for a desktop device")
+	}
+}
+
 func TestManyContacts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

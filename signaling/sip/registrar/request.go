@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
@@ -28,6 +29,7 @@ type request struct {
 	m                     *message.Message
 	src                   loop.Source
 	aor, subzone, account string
+	desktops              *licensing.Desktops // nil where the licence is another registrar's
 
 	wishes   []wish
 	all      bool // "*": everything is removed

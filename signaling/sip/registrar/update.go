@@ -118,6 +118,10 @@ func (q *request) binding(w *wish, was *registrations.Binding, now time.Time, fl
 		Expires:   now.Add(w.expires),
 		UserAgent: agent(q.m), Subzone: q.subzone, Account: q.account,
 	}
+	b.Desktop = was.Desktop
+	if was.ID == 0 {
+		b.Desktop = q.desktops.Is(b.UserAgent)
+	}
 	if !slices.Equal(was.Path, q.path) {
 		b.Path = nil
 		for _, p := range q.path {
