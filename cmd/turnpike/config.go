@@ -37,6 +37,8 @@ func configCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what is wrong with a node file, or that nothing is",
+		Long: `Say what is wrong with a node file, or that nothing is. Notes tell of what is allowed
+and probably not meant: a subzone that no link leads to, a pipe that is on no link.`,
 		Example: `  turnpike config check node.yaml
   turnpike config check /etc/turnpike/node.yaml && systemctl reload turnpike`,
 		Args: cobra.ExactArgs(1),
@@ -48,8 +50,25 @@ func configCheck(a *app) *cobra.Command {
 			if _, err := loadCertificate(n.TURN.TLS); err != nil {
 				return err
 			}
-			return a.done(fmt.Sprintf("%s: node %s, %d relays", args[0], n.System.Name, n.MaxRelays()))
+			return a.checked(fmt.Sprintf("%s: node %s, %d relays", args[0], n.System.Name, n.MaxRelays()), config.Remarks(n))
 		},
+	}
+}
+
+// checked ends a check of a file that is right, with what of it is probably not meant.
+func (a *app) checked(text string, remarks []config.Remark) error {
+	return a.show(struct {
+		Done    string          `json:"done"`
+		Remarks []config.Remark `json:"remarks,omitempty"`
+	}{text, remarks}, func(w *tabwriter.Writer) {
+		_, _ = fmt.Fprintln(w, text)
+		writeRemarks(w, remarks)
+	})
+}
+
+func writeRemarks(w *tabwriter.Writer, remarks []config.Remark) {
+	for _, r := range remarks {
+		_, _ = fmt.Fprintf(w, "note: %s\n", printableText(r.String()))
 	}
 }
 

@@ -62,12 +62,3 @@ func bandwidthItems() []Item {
 		Item{Path: "bandwidth.over_grant", X: "Bandwidth OverGrant Action", Kind: words("log", "disconnect"), Default: "log", Text: "What becomes of a policed call that goes on sending more than it was granted: an event only, or its end."},
 	)...)
 }
-
-// defaultLinks are the links that are shipped (facts A1.3).
-func defaultLinks() []Link {
-	return []Link{
-		{Index: 1, Name: "DefaultSZtoTraversalSZ", Node1: DefaultSubzoneName, Node2: TraversalSubzoneName},
-		{Index: 2, Name: "DefaultSZtoDefaultZ", Node1: DefaultSubzoneName, Node2: DefaultZoneName},
-		{Index: 3, Name: "TraversalSZtoDefaultZ", Node1: TraversalSubzoneName, Node2: DefaultZoneName},
-	}
-}

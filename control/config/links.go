@@ -33,6 +33,11 @@ func addLinks(old, next *Node) {
 		next.link(s.Name, DefaultSubzoneName)
 		next.link(s.Name, TraversalSubzoneName)
 	}
+	if next.Clustered() && !old.Clustered() && !next.joined(clusterLink) {
+		l := clusterLink
+		l.Index = next.freeLinkIndex()
+		next.Links = append(next.Links, l)
+	}
 	dropLinks(next, zones, subzones)
 }
 
@@ -61,28 +66,30 @@ func (n *Node) link(a, b string) {
 		name = strings.ToValidUTF8(name[:most], "")
 	}
 	name += "to" + short
-	index := 1
-	for _, l := range n.Links {
-		if l.Index >= index {
-			index = l.Index + 1
-		}
-	}
-	if slices.ContainsFunc(n.Links, func(l Link) bool { return l.Name == name }) {
+	index := n.freeLinkIndex()
+	if n.linkNamed(name) {
 		name = fmt.Sprintf("link%d", index)
 	}
 	n.Links = append(n.Links, Link{Index: index, Name: name, Node1: a, Node2: b})
 }
 
-// RestoreDefaultLinks returns the operations that bring missing shipped links back
-// (DefaultLinksAdd, facts A1.3).
-func RestoreDefaultLinks(n *Node) []Operation {
-	var ops []Operation
-	for _, l := range defaultLinks() {
-		if slices.ContainsFunc(n.Links, func(have Link) bool { return have.Name == l.Name }) {
-			continue
-		}
-		at := fmt.Sprintf("links[%s].", l.Name)
-		ops = append(ops, Operation{Verb: Set, Path: at + "node1", Text: l.Node1}, Operation{Verb: Set, Path: at + "node2", Text: l.Node2})
+func (n *Node) freeLinkIndex() int {
+	index := 1
+	for _, l := range n.Links {
+		index = max(index, l.Index+1)
 	}
-	return ops
+	return index
+}
+
+func (n *Node) linkNamed(name string) bool {
+	return slices.ContainsFunc(n.Links, func(l Link) bool { return l.Name == name })
+}
+
+// joined reports whether a link joins the same two ends, whatever its name.
+func (n *Node) joined(l Link) bool {
+	return slices.ContainsFunc(n.Links, func(have Link) bool { return have.joins(l.Node1, l.Node2) })
+}
+
+func (l Link) joins(a, b string) bool {
+	return l.Node1 == a && l.Node2 == b || l.Node1 == b && l.Node2 == a
 }
