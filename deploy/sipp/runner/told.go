@@ -10,7 +10,7 @@ import (
 // Told is what one side of a call of the scenarios "asking-…" was told, or how the call
 // was refused.
 type Told struct {
-	// Call is SIPp's number of the call, 1 for the first that the process saw.
+	// Call is the calling SIPp's number of the call, from 1.
 	Call int
 	// Audio and Video are where the side sends RTP to; port 0: that stream is refused.
 	Audio, Video netip.AddrPort
