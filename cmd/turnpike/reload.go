@@ -87,6 +87,9 @@ func (n *node) takeOver(u store.Update) {
 	if err := n.applyLog(now.Log); err != nil {
 		n.log.Error("System Configuration Not Applied", "Detail", err)
 	}
+	if n.engine != nil {
+		n.engine.SetMargin(now.Bandwidth.PolicingMargin)
+	}
 	if n.turn != nil {
 		n.turn.SetUsers(now.TURN.Passwords(), now.TURN.SharedSecrets())
 		n.turn.SetDeny(now.TURN.DenyList())

@@ -136,16 +136,17 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, process.Close()) }()
 	var whyNot string
 	kernel, whyNot = openKernel(n)
 	if kernel != nil {
 		defer func() { err = errors.Join(err, kernel.Close()) }()
 	}
+	defer func() { err = errors.Join(err, process.Close()) }() // first: it takes from the kernel's buckets
 	if whyNot != "" && n.Dataplane.Mode == config.PathXDP {
 		return fmt.Errorf("dataplane.mode is xdp, and XDP cannot run: %s", whyNot)
 	}
 	engine := newEngine(kernel, whyNot, process)
+	engine.SetMargin(n.Bandwidth.PolicingMargin)
 	node.attach(engine, kernel, whyNot, process)
 	node.notify("STATUS=starting: taking over what an earlier process left")
 	for _, ports := range portsToReserve(n) {

@@ -98,7 +98,7 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 func (p *phones) carry(n *config.Node, sockets relay.Sockets) (err error) {
 	node := p.node
 	p.media, err = rtp.New(rtp.Config{
-		Table: node.totals, Gate: node.engine, Sockets: sockets,
+		Table: node.totals, Gate: node.engine, Sockets: sockets, Policer: node.engine,
 		First: n.Media.Ports.Start, Last: n.Media.Ports.End,
 		Own: p.own.addrs, Relays: [2]uint16{n.TURN.MediaPorts.Start, n.TURN.MediaPorts.End},
 		Timeout: time.Duration(n.SIP.MediaTimeout) * time.Second,

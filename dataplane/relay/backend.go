@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync/atomic"
 	"time"
 
 	"turnpike.dev/turnpike/bpf"
@@ -35,7 +36,21 @@ type Kernel interface {
 	Reason(id FlowID) string
 	// Reasons counts the packets by the reason they left the program.
 	Reasons() [bpf.ReasonCount]uint64
+	// OpenGroup makes a bucket, or returns why there is none (ErrFull). full is when the
+	// bucket would be full again, in nanoseconds of CLOCK_MONOTONIC (GCRA, ITU-T I.371),
+	// which the process's relay moves too: both take from one bucket. It is valid until
+	// the back end is closed.
+	OpenGroup(g Group, l Limit) (full *atomic.Uint64, err error)
+	Groups
 	Gate
+}
+
+// Groups is what both back ends do with groups that are open.
+type Groups interface {
+	SetGroup(g Group, l Limit)
+	// CloseGroup: flows that have the group are limited by it no more.
+	CloseGroup(g Group)
+	GroupStats(g Group) GroupStats
 }
 
 // Process is the userspace back end as the table uses it. It always has every
@@ -49,5 +64,8 @@ type Process interface {
 	// Forward relays one datagram of a Stream flow.
 	Forward(k Key, payload []byte) bool
 	Reasons() [bpf.ReasonCount]uint64
+	// OpenGroup makes a bucket, with the kernel's word where that is not nil.
+	OpenGroup(g Group, l Limit, full *atomic.Uint64)
+	Groups
 	Gate
 }

@@ -40,6 +40,9 @@ type Engine struct {
 	byKey     map[tableKey]*half
 	byForward map[forward][]*half
 	last      ID
+	groups    map[Group]*group
+	lastGroup Group
+	margin    int // percent
 }
 
 // tableKey keeps a client on TCP apart from one on UDP with the same address and port.
@@ -86,6 +89,7 @@ func NewEngine(kernel Kernel, whyNot string, process Process) *Engine {
 	return &Engine{
 		kernel: kernel, whyNot: whyNot, process: process,
 		pairs: map[ID]*entry{}, byKey: map[tableKey]*half{}, byForward: map[forward][]*half{},
+		groups: map[Group]*group{}, margin: DefaultMargin,
 	}
 }
 
@@ -217,6 +221,8 @@ func (e *Engine) replace(h *half) error {
 		e.installKernel(h)
 	case h.flow().needsProcess():
 		e.leaveKernel(h, onlyProcess)
+	case e.notInKernel(h.flow()) != "":
+		e.leaveKernel(h, e.notInKernel(h.flow()))
 	default:
 		if err := e.join(h, e.nextOf(h)); err != nil {
 			return fmt.Errorf("change flow in the kernel: %w", err)

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"turnpike.dev/turnpike/bpf"
@@ -99,10 +100,23 @@ type fakeKernel struct {
 	refuseInstall, refuseReplace bool
 	inherited                    map[Key]Counters // of an earlier process
 	strays                       int
+	fakeGroups
+	refuseGroup string // of this name
+}
+
+// fakeGroups keeps what it was told of groups.
+type fakeGroups map[Group]Limit
+
+func (f fakeGroups) SetGroup(g Group, l Limit) { f[g] = l }
+
+func (f fakeGroups) CloseGroup(g Group) { delete(f, g) }
+
+func (f fakeGroups) GroupStats(g Group) GroupStats {
+	return GroupStats{Packets: 1, Bytes: uint64(f[g].Kbps), Policed: 2, PolicedBytes: 3}
 }
 
 func newFakeKernel() *fakeKernel {
-	return &fakeKernel{fakeTable: newFakeTable(), fakeGate: newFakeGate(), inherited: map[Key]Counters{}}
+	return &fakeKernel{fakeTable: newFakeTable(), fakeGate: newFakeGate(), inherited: map[Key]Counters{}, fakeGroups: fakeGroups{}}
 }
 
 func (k *fakeKernel) Install(f Flow, lease time.Time) (FlowID, error) {
@@ -122,6 +136,14 @@ func (k *fakeKernel) Replace(id FlowID, f Flow, lease time.Time) error {
 	return nil
 }
 
+func (k *fakeKernel) OpenGroup(g Group, l Limit) (*atomic.Uint64, error) {
+	if l.Name == k.refuseGroup {
+		return nil, ErrFull
+	}
+	k.fakeGroups[g] = l
+	return new(atomic.Uint64), nil
+}
+
 func (k *fakeKernel) Lease(id FlowID, until time.Time) { k.flows[id].lease = until }
 
 func (k *fakeKernel) Sweep() (int, error) { return k.strays, nil }
@@ -133,10 +155,12 @@ type fakeProcess struct {
 	fakeGate
 	refuseKey     Key
 	refuseReplace bool
+	fakeGroups
+	words map[Group]*atomic.Uint64
 }
 
 func newFakeProcess() *fakeProcess {
-	return &fakeProcess{fakeTable: newFakeTable(), fakeGate: newFakeGate()}
+	return &fakeProcess{fakeTable: newFakeTable(), fakeGate: newFakeGate(), fakeGroups: fakeGroups{}, words: map[Group]*atomic.Uint64{}}
 }
 
 func (p *fakeProcess) Install(f Flow) (FlowID, error) {
@@ -152,6 +176,10 @@ func (p *fakeProcess) Replace(id FlowID, f Flow) error {
 	}
 	p.flows[id].Flow = f
 	return nil
+}
+
+func (p *fakeProcess) OpenGroup(g Group, l Limit, full *atomic.Uint64) {
+	p.fakeGroups[g], p.words[g] = l, full
 }
 
 func (p *fakeProcess) Forward(Key, []byte) bool { return true }

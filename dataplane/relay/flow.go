@@ -42,6 +42,10 @@ type Flow struct {
 	RateKbps uint32
 	// Depth is how much of RateKbps may come at once. Less than a second means a second.
 	Depth time.Duration
+	// Groups are the buckets that the flow shares with others, zeros aside (BW-06): of its
+	// call, and of the pipes that it goes through. One that stands there twice is charged
+	// twice; one that is not open limits nothing.
+	Groups [MaxGroups]Group
 	// ClockHz is the RTP clock of the stream, for its jitter. 0: unknown; the
 	// table estimates it from the stream.
 	ClockHz uint32

@@ -15,7 +15,10 @@ func (e *Engine) nextOf(h *half) *half {
 		return nil
 	}
 	next := e.byKey[tableKey{Key: Key{Local: f.Out.Dst, Remote: f.Out.Src}}]
-	if next == nil || next.flow().needsProcess() {
+	if next == nil || next.flow().needsProcess() || e.notInKernel(next.flow()) != "" {
+		return nil
+	}
+	if f.groupCount()+next.flow().groupCount() > MaxGroups {
 		return nil
 	}
 	return next
@@ -41,6 +44,7 @@ func (h *half) joined() Flow {
 	}
 	then := h.next.flow()
 	f.Out = then.Out
+	f = f.withGroups(then)
 	if f.RateKbps == 0 || then.RateKbps != 0 && then.RateKbps < f.RateKbps {
 		f.RateKbps, f.Depth = then.RateKbps, then.Depth
 	}
@@ -73,6 +77,9 @@ func (e *Engine) installKernel(h *half) {
 		return
 	case h.flow().needsProcess():
 		h.reason = onlyProcess
+		return
+	case e.notInKernel(h.flow()) != "":
+		h.reason = e.notInKernel(h.flow())
 		return
 	}
 	h.next = e.nextOf(h)

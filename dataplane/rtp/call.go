@@ -24,6 +24,8 @@ type Call struct {
 	released bool
 	streams  []*stream // by index; nil: not in use
 	silence  silence
+	grant    grant
+	rate     rate
 }
 
 // canonical has no IPv4-mapped addresses, and a public address in any case.
@@ -141,6 +143,7 @@ func (c *Call) Release() []Stream {
 			left = slices.Concat(left, s.end())
 		}
 	}
+	c.endGrant()
 	list := c.figures()
 	c.mu.Unlock()
 	c.media.clear(left)

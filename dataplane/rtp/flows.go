@@ -56,6 +56,7 @@ func (s *stream) flow(l Leg, n lane) relay.Flow {
 		Key: relay.Key{Local: leg.local[n], Remote: leg.latch[n].src},
 		Out: relay.Out{Src: sock.Local(), Dst: dst},
 	}
+	f.Groups = s.call.grant.groups(l)
 	if n == laneRTP {
 		f.RateKbps, f.ClockHz = leg.remote.Kbps, leg.remote.ClockHz
 		f.SplitRTCP = leg.remote.Mux && !other.remote.Mux
@@ -102,7 +103,8 @@ func sameKeys(a, b relay.Pair) bool {
 
 // sameFlow compares what this package sets.
 func sameFlow(a, b relay.Flow) bool {
-	return a.Out == b.Out && a.RateKbps == b.RateKbps && a.ClockHz == b.ClockHz && a.SplitRTCP == b.SplitRTCP
+	return a.Out == b.Out && a.RateKbps == b.RateKbps && a.ClockHz == b.ClockHz && a.SplitRTCP == b.SplitRTCP &&
+		a.Groups == b.Groups
 }
 
 // removePair takes a lane's flows out and keeps what they carried.

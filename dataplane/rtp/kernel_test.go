@@ -2,6 +2,7 @@ package rtp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -68,12 +69,11 @@ func newKernelSite(t *testing.T, a, b Side, edit func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = process.Close() })
 	kernel, err := xdp.Open(xdp.Config{PinDir: pins, Interfaces: []string{"s0", "s1"}, MaxFlows: 256})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = kernel.Close() })
+	t.Cleanup(func() { _ = errors.Join(process.Close(), kernel.Close()) })
 	s := &site{t: t, engine: relay.NewEngine(kernel, "", process), silent: make(chan string, 9)}
 	cfg := Config{Table: s.engine, Gate: s.engine, Sockets: process, Silent: func(owner string) { s.silent <- owner }}
 	if edit != nil {

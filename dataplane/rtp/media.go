@@ -40,6 +40,13 @@ type Config struct {
 	// held. A stream on hold does not count, nor one that never had media while another
 	// one had.
 	Silent func(owner string)
+
+	// Policer has the buckets of calls that are granted something; nil: nothing is policed.
+	Policer relay.Policer
+	// Over is called for a call that goes on sending more than it was granted, with what
+	// was dropped lately of the end that sends too much: once, and again when it did so
+	// after it had stopped. Without a lock held.
+	Over func(owner string, policedKbps uint32)
 }
 
 // Media has the media of all calls. Its lock is taken after a call's; a call's lock is
@@ -57,7 +64,9 @@ type Media struct {
 }
 
 // counts is what a Media counts.
-type counts struct{ relayed, strangers, unflowed, refused, sendErrors, latched atomic.Uint64 }
+type counts struct {
+	relayed, strangers, unflowed, unpoliced, refused, sendErrors, latched atomic.Uint64
+}
 
 // Counts is what a Media counted since its start, and what it has now.
 type Counts struct {
@@ -67,6 +76,7 @@ type Counts struct {
 	Relayed    uint64 `json:"relayed"`     // packets relayed by hand, before there was a flow
 	Strangers  uint64 `json:"strangers"`   // packets that fitted nothing
 	Unflowed   uint64 `json:"unflowed"`    // flows that the table had no room for
+	Unpoliced  uint64 `json:"unpoliced"`   // buckets of calls that there was no room for
 	Refused    uint64 `json:"refused"`     // streams whose address media does not go to
 	SendErrors uint64 `json:"send_errors"` // packets that could not be sent
 	Latched    uint64 `json:"latched"`     // sources learned that were not at the signalled address
@@ -113,6 +123,9 @@ func (m *Media) look(now time.Time) {
 		if c.look(now) && m.cfg.Silent != nil {
 			m.cfg.Silent(c.owner)
 		}
+		if kbps, over := c.measure(now); over && m.cfg.Over != nil {
+			m.cfg.Over(c.owner, kbps)
+		}
 	}
 }
 
@@ -129,7 +142,7 @@ func (m *Media) Counts() Counts {
 	m.mu.Unlock()
 	return Counts{
 		Calls: calls, Ports: 2 * taken,
-		Relayed: m.counts.relayed.Load(), Strangers: m.counts.strangers.Load(), Unflowed: m.counts.unflowed.Load(),
+		Relayed: m.counts.relayed.Load(), Strangers: m.counts.strangers.Load(), Unflowed: m.counts.unflowed.Load(), Unpoliced: m.counts.unpoliced.Load(),
 		Refused: m.counts.refused.Load(), SendErrors: m.counts.sendErrors.Load(), Latched: m.counts.latched.Load(),
 	}
 }

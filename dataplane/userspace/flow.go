@@ -25,6 +25,7 @@ type flow struct {
 	// mu is hardly ever contended: one loop serves the port, and reading counters is rare.
 	mu      sync.Mutex
 	policer policer
+	buckets []*bucket // that it shares; nil: none
 	media   media
 }
 
@@ -48,6 +49,11 @@ func (f *flow) accept(data []byte, now int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.policer.conforms(granted, now) {
+		f.media.policed++
+		return false
+	}
+	if f.buckets != nil && !takeAll(f.buckets, granted, now) {
+		f.policer.giveBack(granted)
 		f.media.policed++
 		return false
 	}

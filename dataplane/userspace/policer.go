@@ -22,11 +22,19 @@ func (p *policer) conforms(bytes int, now int64) bool {
 	if p.kbps == 0 {
 		return true
 	}
-	cost := int64(bytes) * 8 * int64(time.Millisecond) / p.kbps
-	full := max(p.full, now) + cost
+	full := max(p.full, now) + p.cost(bytes)
 	if full > now+p.depth {
 		return false
 	}
 	p.full = full
 	return true
+}
+
+func (p *policer) cost(bytes int) int64 { return int64(bytes) * 8 * int64(time.Millisecond) / p.kbps }
+
+// giveBack undoes what conforms did for a datagram that conformed.
+func (p *policer) giveBack(bytes int) {
+	if p.kbps != 0 {
+		p.full -= p.cost(bytes)
+	}
 }

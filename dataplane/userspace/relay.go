@@ -17,7 +17,7 @@
 // may call them. A Sink is called inside: it must not call Remove or Replace, nor
 // wait for a lock whose holder does.
 //
-// The locks, in the order in which they are taken: Relay.mu, port.mu, flow.mu. None
+// The locks, in the order in which they are taken: Relay.mu, port.mu, groups.mu, flow.mu. None
 // is held while a handler or a sink runs, except socket.handling, which only Close
 // waits for.
 //
@@ -64,6 +64,7 @@ type Relay struct {
 	maxFlows int
 	loops    []*loop
 	streams  streams
+	groups   groups
 
 	mu     sync.Mutex
 	closed bool

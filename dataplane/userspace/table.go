@@ -137,8 +137,10 @@ func (r *Relay) aim(f *flow, rf relay.Flow) {
 		a.out = r.port(rf.Out.Src)
 		a.dstSize = a.dst.set(rf.Out.Dst)
 	}
+	buckets := r.groups.of(&rf)
 	f.mu.Lock()
 	f.policer.grant(rf.RateKbps, rf.Depth)
+	f.buckets = buckets
 	f.media.setClock(rf.ClockHz)
 	f.mu.Unlock()
 	f.action.Store(a)

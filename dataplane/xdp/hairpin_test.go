@@ -2,6 +2,7 @@ package xdp
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,10 @@ func (*idle) Reasons() [bpf.ReasonCount]uint64                   { return [bpf.R
 func (*idle) OpenPort(netip.AddrPort, relay.PortKind) error      { return nil }
 func (*idle) ClosePort(netip.AddrPort) error                     { return nil }
 func (*idle) Permit(netip.AddrPort, netip.Addr, time.Time) error { return nil }
+func (*idle) SetGroup(relay.Group, relay.Limit)                  {}
+func (*idle) CloseGroup(relay.Group)                             {}
+func (*idle) GroupStats(relay.Group) relay.GroupStats            { return relay.GroupStats{} }
+func (*idle) OpenGroup(relay.Group, relay.Limit, *atomic.Uint64) {}
 func (*idle) Revoke(netip.AddrPort, netip.Addr) error            { return nil }
 
 // hairpin are two clients, each with a relay and a channel to the other's.

@@ -195,7 +195,7 @@ func (n *node) release(spent time.Duration) closed {
 
 func (n *node) close() error {
 	n.cancel()
-	return errors.Join(<-n.done, <-n.done, n.kernel.Close(), n.process.Close(), xdp.Cleanup(n.pins))
+	return errors.Join(<-n.done, <-n.done, n.process.Close(), n.kernel.Close(), xdp.Cleanup(n.pins))
 }
 
 // cpuTime is what this process has used so far.
