@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -18,10 +19,11 @@ func adminMux(node StatusSource, metrics http.Handler, profiles bool) http.Handl
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		st := node.Status()
+		w.Header().Set("Content-Type", "application/json")
 		if st.State != Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		reply(w, struct {
+		_ = json.NewEncoder(w).Encode(struct { // the asker went away
 			State    State    `json:"state"`
 			Degraded []string `json:"degraded"`
 		}{st.State, st.Degraded})

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 
 	"turnpike.dev/turnpike/control/alarms"
@@ -14,14 +13,17 @@ type Alarms interface {
 	AcknowledgeAlarm(uuid, by string) error
 }
 
-func (s *Server) alarms(w http.ResponseWriter, _ *http.Request) { reply(w, s.node.Alarms()) }
+// alarmID names an alarm.
+type alarmID struct {
+	UUID string `path:"uuid"`
+}
 
-func (s *Server) acknowledge(w http.ResponseWriter, r *http.Request) {
-	if err := s.node.AcknowledgeAlarm(r.PathValue("uuid"), author(r.Context()).User); err != nil {
-		refuse(w, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+func (s *Server) addAlarms() {
+	tellAll(s, operation{id: "list-alarms", route: "GET /v1/alarms", role: RoleRead, area: "Alarms", text: "What is wrong, or was."}, s.node.Alarms)
+	act(s, operation{id: "acknowledge-alarm", route: "PUT /v1/alarms/{uuid}/acknowledged", role: RoleOperate, area: "Alarms", text: "Says that somebody has seen an alarm."},
+		func(ctx context.Context, in *alarmID) error {
+			return s.node.AcknowledgeAlarm(in.UUID, author(ctx).User)
+		})
 }
 
 // Alarms lists the alarms, those that stand first, the worst first.

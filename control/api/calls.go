@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 
 	"turnpike.dev/turnpike/control/calls"
@@ -31,59 +30,44 @@ type Carrier interface {
 // ErrSecrets means that somebody else than root asked for passwords and keys.
 var ErrSecrets = errors.New("passwords and keys are shown to root only")
 
-// Carry adds the routes of calls and registrations.
+type (
+	endedCalls struct {
+		Ended bool `query:"ended" doc:"Those that ended lately, not those that run."`
+	}
+	named struct {
+		Name string `path:"name" maxLength:"256" doc:"Its number in the list, or its serial."`
+	}
+	ladderOf struct {
+		Name    string `path:"name" maxLength:"256" doc:"Its number in the list, or its serial."`
+		Secrets bool   `query:"secrets" doc:"With passwords and keys: for root at the socket only."`
+	}
+	byAlias struct {
+		Name string `query:"name" maxLength:"512" doc:"Only those of this name."`
+	}
+)
+
+// Carry adds the operations of calls and registrations.
 func (s *Server) Carry(c Carrier) *Server {
-	s.mux.HandleFunc("GET /v1/calls", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, c.Calls(r.URL.Query().Get("ended") == "1"))
-	})
-	s.mux.HandleFunc("GET /v1/calls/{name}", func(w http.ResponseWriter, r *http.Request) {
-		found, err := c.Call(r.PathValue("name"))
-		replyOr(w, found, err)
-	})
-	s.mux.HandleFunc("GET /v1/calls/{name}/ladder", func(w http.ResponseWriter, r *http.Request) {
-		secrets := r.URL.Query().Get("secrets") == "1"
-		if secrets && !isRoot(r.Context()) {
-			refuse(w, fmt.Errorf("%w: %w", ErrRefused, ErrSecrets))
-			return
-		}
-		found, err := c.Ladder(r.PathValue("name"), secrets)
-		replyOr(w, found, err)
-	})
-	s.mux.HandleFunc("DELETE /v1/calls/{name}", func(w http.ResponseWriter, r *http.Request) {
-		doneOr(w, c.Disconnect(r.PathValue("name"), author(r.Context()).User))
-	})
-	s.mux.HandleFunc("GET /v1/registrations", func(w http.ResponseWriter, r *http.Request) {
-		found, err := c.Registrations(r.URL.Query().Get("name"))
-		replyOr(w, found, err)
-	})
-	s.mux.HandleFunc("DELETE /v1/registrations/{name}", func(w http.ResponseWriter, r *http.Request) {
-		doneOr(w, c.RemoveRegistration(r.PathValue("name"), author(r.Context()).User))
-	})
+	answer(s, operation{id: "list-calls", route: "GET /v1/calls", role: RoleRead, area: "Calls", text: "The calls that run, or those that ended lately."},
+		func(_ context.Context, in *endedCalls) ([]calls.Call, error) { return c.Calls(in.Ended), nil })
+	answer(s, operation{id: "show-call", route: "GET /v1/calls/{name}", role: RoleRead, area: "Calls", text: "One call, running or ended."},
+		func(_ context.Context, in *named) (calls.Call, error) { return c.Call(in.Name) })
+	answer(s, operation{id: "show-ladder", route: "GET /v1/calls/{name}/ladder", role: RoleRead, area: "Calls", text: "The messages of a call."},
+		func(ctx context.Context, in *ladderOf) (calls.Ladder, error) {
+			if in.Secrets && !isRoot(ctx) {
+				return calls.Ladder{}, fmt.Errorf("%w: %w", ErrRefused, ErrSecrets)
+			}
+			return c.Ladder(in.Name, in.Secrets)
+		})
+	act(s, operation{id: "end-call", route: "DELETE /v1/calls/{name}", role: RoleOperate, area: "Calls", text: "Ends a call."},
+		func(ctx context.Context, in *named) error { return c.Disconnect(in.Name, author(ctx).User) })
+	answer(s, operation{id: "list-registrations", route: "GET /v1/registrations", role: RoleRead, area: "Registrations", text: "Who is registered."},
+		func(_ context.Context, in *byAlias) ([]*registrations.Binding, error) {
+			return c.Registrations(in.Name)
+		})
+	act(s, operation{id: "end-registration", route: "DELETE /v1/registrations/{name}", role: RoleOperate, area: "Registrations", text: "Ends a registration."},
+		func(ctx context.Context, in *named) error { return c.RemoveRegistration(in.Name, author(ctx).User) })
 	return s
-}
-
-// replyOr answers with body, or with err if there is one.
-func replyOr(w http.ResponseWriter, body any, err error) {
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	reply(w, body)
-}
-
-// doneOr answers that it is done, or with err if there is one.
-func doneOr(w http.ResponseWriter, err error) {
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// isRoot reports whether root is at the other end of the socket.
-func isRoot(ctx context.Context) bool {
-	uid, ok := ctx.Value(peerKey{}).(uint32)
-	return ok && uid == 0
 }
 
 // Calls lists the calls that run, or those that ended lately.

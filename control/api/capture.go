@@ -2,14 +2,12 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"turnpike.dev/turnpike/dataplane/capture"
@@ -59,29 +57,28 @@ const (
 	captureSummary = "Turnpike-Capture-Summary"
 )
 
-const (
-	maxCaptureRequest = 64 << 10
-	// stuck is how long an asker may not read before the capture ends.
-	stuck = 10 * time.Second
-)
+// stuck is how long an asker may not read before the capture ends.
+const stuck = 10 * time.Second
 
-func (s *Server) capture(w http.ResponseWriter, r *http.Request) {
-	var req CaptureRequest
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCaptureRequest))
-	body.DisallowUnknownFields()
-	if err := body.Decode(&req); err != nil {
-		refuse(w, fmt.Errorf("%w: read the request: %w", capture.ErrOptions, err))
-		return
-	}
-	// Who asked is only noticed to be gone when the whole request was read.
-	_, _ = io.Copy(io.Discard, r.Body)
+// captureID names a capture.
+type captureID struct {
+	ID uint64 `query:"id" doc:"The capture, or 0 for whichever runs."`
+}
+
+func (s *Server) addCapture() {
+	stream(s, operation{id: "capture", route: "POST /v1/capture", role: RoleAdmin, area: "Data path", text: "Captures relays as a pcapng file, until it is ended."}, "application/x-pcapng", s.capture)
+	act(s, operation{id: "end-capture", route: "DELETE /v1/capture", role: RoleOperate, area: "Data path", text: "Ends the capture that runs."},
+		func(_ context.Context, in *captureID) error { s.node.EndCapture(in.ID); return nil })
+}
+
+func (s *Server) capture(w http.ResponseWriter, r *http.Request, in *bodyOf[CaptureRequest]) {
 	begun := false
-	summary, err := s.node.Capture(r.Context(), req, func(start CaptureStart) io.Writer {
+	summary, err := s.node.Capture(r.Context(), in.Body, func(start CaptureStart) io.Writer {
 		begun = true
 		w.Header().Set("Content-Type", "application/x-pcapng")
 		w.Header().Set("Trailer", captureSummary)
 		w.Header().Set(captureStart, inHeader(start))
-		return &stream{w, http.NewResponseController(w)}
+		return &streamed{w, http.NewResponseController(w)}
 	})
 	switch {
 	case err == nil:
@@ -93,17 +90,6 @@ func (s *Server) capture(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endCapture ends the capture with ?id=, or whichever runs.
-func (s *Server) endCapture(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseUint(cmp.Or(r.URL.Query().Get("id"), "0"), 10, 64)
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: which capture? %w", capture.ErrOptions, err))
-		return
-	}
-	s.node.EndCapture(id)
-	w.WriteHeader(http.StatusNoContent)
-}
-
 func inHeader(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -112,15 +98,15 @@ func inHeader(v any) string {
 	return string(text)
 }
 
-// stream is an answer that is read while it is written. An asker that does not read for
+// streamed is an answer that is read while it is written. An asker that does not read for
 // long makes it fail.
-type stream struct {
+type streamed struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
 // Write writes and flushes.
-func (s *stream) Write(b []byte) (int, error) {
+func (s *streamed) Write(b []byte) (int, error) {
 	if err := s.control.SetWriteDeadline(time.Now().Add(stuck)); err != nil {
 		return 0, err
 	}

@@ -154,25 +154,23 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode == http.StatusForbidden {
-		return nil, fmt.Errorf("the node of %s does not take commands from this user: use root or the node's own user", c.state)
-	}
-	return nil, refusal(resp)
+	return nil, c.refusal(resp)
 }
 
 // refusal is the error that the node answered with.
-func refusal(resp *http.Response) error {
-	var p problem
-	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Error == "" {
+func (c *Client) refusal(resp *http.Response) error {
+	p, ok := readProblem(resp)
+	switch {
+	case !ok && resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("the node of %s does not take commands from this user: use root or the node's own user", c.state)
+	case !ok:
 		return fmt.Errorf("the node answered %s", resp.Status)
-	}
-	if resp.StatusCode == http.StatusNotFound {
+	case p.Status == http.StatusNotFound:
 		return fmt.Errorf("%w: see `turnpike relay list`", ErrNotFound)
+	case p.Status == http.StatusBadRequest:
+		return &Misuse{p.Detail}
 	}
-	if resp.StatusCode == http.StatusBadRequest {
-		return &Misuse{p.Error}
-	}
-	return errors.New(p.Error)
+	return p
 }
 
 // explain says what to do when no node answers.

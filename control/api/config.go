@@ -2,12 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
-	"os/user"
-	"strconv"
 
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
@@ -42,46 +36,63 @@ type Changed struct {
 // maxProposal bounds a request; a document of 4 MiB fits.
 const maxProposal = 6 << 20
 
-// Configure adds the routes of the configuration.
+type (
+	documentQuery struct {
+		Revision int    `query:"revision" minimum:"0" doc:"A revision instead of what is in force."`
+		Scope    string `query:"scope" enum:"all,peer,shared" doc:"All of it, what belongs to this node, or what a cluster shares."`
+		Defaults string `query:"defaults" maxLength:"8" doc:"With a value: also what is at its default."`
+	}
+	itemQuery struct {
+		Revision int    `query:"revision" minimum:"0" doc:"A revision instead of what is in force."`
+		Path     string `query:"path" required:"true" maxLength:"1024" doc:"As in docs/configuration.md: zones[out].hop_count"`
+	}
+	diffQuery struct {
+		From int `query:"from" minimum:"0" doc:"A revision; 0: what is in force."`
+		To   int `query:"to" minimum:"0" doc:"A revision; 0: what is in force."`
+	}
+	historyQuery struct {
+		Limit int `query:"limit" maximum:"10000" doc:"How many revisions; 0: 20."`
+	}
+	rollbackTo struct {
+		Revision int `path:"revision" minimum:"1"`
+	}
+)
+
+// Configure adds the operations of the configuration.
 func (s *Server) Configure(c Configuration) *Server {
 	a := configAPI{c}
-	s.mux.HandleFunc("GET /v1/config", a.show)
-	s.mux.HandleFunc("GET /v1/config/item", a.item)
-	s.mux.HandleFunc("GET /v1/config/diff", a.diff)
-	s.mux.HandleFunc("GET /v1/config/history", a.history)
-	s.mux.HandleFunc("POST /v1/config/propose", a.propose)
-	s.mux.HandleFunc("POST /v1/config/rollback/{revision}", a.rollback)
+	const area = "Configuration"
+	answer(s, operation{id: "show-configuration", route: "GET /v1/config", role: RoleRead, area: area, text: "The configuration as a node file, secrets hidden."}, a.show)
+	answer(s, operation{id: "show-item", route: "GET /v1/config/item", role: RoleRead, area: area, text: "One item with what it is set to."}, a.item)
+	answer(s, operation{id: "diff-configuration", route: "GET /v1/config/diff", role: RoleRead, area: area, text: "What differs between two revisions."}, a.diff)
+	answer(s, operation{id: "list-revisions", route: "GET /v1/config/history", role: RoleRead, area: area, text: "The newest revisions: when, who, from where, what."}, a.history)
+	answer(s, operation{id: "change-configuration", route: "POST /v1/config/propose", role: RoleAdmin, area: area, text: "Makes a change, whole or not at all.", body: maxProposal}, a.propose)
+	answer(s, operation{id: "roll-back", route: "POST /v1/config/rollback/{revision}", role: RoleAdmin, area: area, text: "Makes the configuration of an earlier revision a new one."}, a.rollback)
 	return s
 }
 
 type configAPI struct{ node Configuration }
 
-// at returns the revision that a query names; without one, what is in force.
-func (a configAPI) at(r *http.Request, name string) (*store.Snapshot, error) {
-	word := r.FormValue(name)
-	if word == "" {
-		if cur := a.node.Store().Current(); cur != nil {
-			return cur, nil
-		}
-		return nil, store.ErrEmpty
+// at returns a revision; for 0, what is in force.
+func (a configAPI) at(revision int) (*store.Snapshot, error) {
+	if revision != 0 {
+		return a.node.Store().Revision(revision)
 	}
-	n, err := strconv.Atoi(word)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %q is no number", store.ErrNoRevision, word)
+	if cur := a.node.Store().Current(); cur != nil {
+		return cur, nil
 	}
-	return a.node.Store().Revision(n)
+	return nil, store.ErrEmpty
 }
 
 // show answers with a document, secrets hidden.
-func (a configAPI) show(w http.ResponseWriter, r *http.Request) {
-	snap, err := a.at(r, "revision")
+func (a configAPI) show(_ context.Context, in *documentQuery) (Document, error) {
+	snap, err := a.at(in.Revision)
 	if err != nil {
-		refuse(w, err)
-		return
+		return Document{}, err
 	}
-	reply(w, Document{Revision: snap.Number, Text: string(config.YAML(snap.Node, config.Writing{
-		Scope: config.Scope(r.FormValue("scope")), Defaults: r.FormValue("defaults") != "",
-	}))})
+	return Document{Revision: snap.Number, Text: string(config.YAML(snap.Node, config.Writing{
+		Scope: config.Scope(in.Scope), Defaults: in.Defaults != "",
+	}))}, nil
 }
 
 // Item is one item with what it is set to.
@@ -95,24 +106,17 @@ type Item struct {
 	Text  string `json:"text"`
 }
 
-func (a configAPI) item(w http.ResponseWriter, r *http.Request) {
-	snap, err := a.at(r, "revision")
+func (a configAPI) item(_ context.Context, in *itemQuery) (Item, error) {
+	snap, err := a.at(in.Revision)
 	if err != nil {
-		refuse(w, err)
-		return
+		return Item{}, err
 	}
-	path := r.FormValue("path")
-	value, item, err := config.Get(snap.Node, path)
+	value, item, err := config.Get(snap.Node, in.Path)
 	if err != nil {
-		refuse(w, err)
-		return
+		return Item{}, err
 	}
-	x, err := config.XPath(snap.Node, path)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	reply(w, Item{path, x, value, item.Kind.String(), item.DefaultText(), item.Peer, item.Text})
+	x, err := config.XPath(snap.Node, in.Path)
+	return Item{in.Path, x, value, item.Kind.String(), item.DefaultText(), item.Peer, item.Text}, err
 }
 
 // Document is a configuration as a node file has it.
@@ -121,74 +125,53 @@ type Document struct {
 	Text     string `json:"document"`
 }
 
-func (a configAPI) diff(w http.ResponseWriter, r *http.Request) {
-	from, err := a.at(r, "from")
+func (a configAPI) diff(_ context.Context, in *diffQuery) ([]config.Change, error) {
+	from, err := a.at(in.From)
 	if err != nil {
-		refuse(w, err)
-		return
+		return nil, err
 	}
-	to, err := a.at(r, "to")
+	to, err := a.at(in.To)
 	if err != nil {
-		refuse(w, err)
-		return
+		return nil, err
 	}
-	reply(w, notNil(config.Diff(from.Node, to.Node)))
+	return notNil(config.Diff(from.Node, to.Node)), nil
 }
 
-func (a configAPI) history(w http.ResponseWriter, r *http.Request) {
-	limit, err := strconv.Atoi(r.FormValue("limit"))
-	if err != nil || limit < 1 {
+func (a configAPI) history(_ context.Context, in *historyQuery) ([]store.Info, error) {
+	limit := in.Limit
+	if limit < 1 {
 		limit = 20
 	}
-	infos, err := a.node.Store().History(limit)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	reply(w, infos)
+	return a.node.Store().History(limit)
 }
 
-func (a configAPI) propose(w http.ResponseWriter, r *http.Request) {
-	var in Proposal
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxProposal)).Decode(&in); err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrInvalid, err))
-		return
-	}
-	p := store.Proposal{Author: author(r.Context()), Note: in.Note, Expect: in.Expect, Operations: in.Operations, Scope: in.Scope}
-	if in.Document != "" {
-		n, err := config.Parse(in.File, []byte(in.Document))
+func (a configAPI) propose(ctx context.Context, in *bodyOf[Proposal]) (Changed, error) {
+	b := in.Body
+	p := store.Proposal{Author: author(ctx), Note: b.Note, Expect: b.Expect, Operations: b.Operations, Scope: b.Scope}
+	if b.Document != "" {
+		n, err := config.Parse(b.File, []byte(b.Document))
 		if err != nil {
-			refuse(w, err)
-			return
+			return Changed{}, err
 		}
 		p.Document = n
 		n.System.State = a.node.Store().Current().Node.System.State // where the store is
 	}
-	if in.Try {
+	if b.Try {
 		changes, err := a.node.Store().Check(p)
-		a.answer(w, store.Result{Changes: changes}, err)
-		return
+		return a.changed(store.Result{Changes: changes}, err)
 	}
-	result, err := a.node.Store().Propose(p)
-	a.answer(w, result, err)
+	return a.changed(a.node.Store().Propose(p))
 }
 
-func (a configAPI) rollback(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(r.PathValue("revision"))
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: %q is no number", store.ErrNoRevision, r.PathValue("revision")))
-		return
-	}
-	result, err := a.node.Store().Rollback(n, author(r.Context()))
-	a.answer(w, result, err)
+func (a configAPI) rollback(ctx context.Context, in *rollbackTo) (Changed, error) {
+	return a.changed(a.node.Store().Rollback(in.Revision, author(ctx)))
 }
 
-func (a configAPI) answer(w http.ResponseWriter, result store.Result, err error) {
+func (a configAPI) changed(result store.Result, err error) (Changed, error) {
 	if err != nil {
-		refuse(w, err)
-		return
+		return Changed{}, err
 	}
-	reply(w, Changed{Revision: result.Revision, Changes: notNil(result.Changes), NeedsRestart: a.node.NeedsRestart()})
+	return Changed{Revision: result.Revision, Changes: notNil(result.Changes), NeedsRestart: a.node.NeedsRestart()}, nil
 }
 
 func notNil(changes []config.Change) []config.Change {
@@ -196,35 +179,4 @@ func notNil(changes []config.Change) []config.Change {
 		return []config.Change{}
 	}
 	return changes
-}
-
-// isConfig reports whether an error is the asker's and what the API calls it.
-func isConfig(err error) (int, bool) {
-	var problems config.Problems
-	switch {
-	case isUsage(err):
-		return http.StatusBadRequest, true
-	case errors.As(err, &problems), errors.Is(err, config.ErrPath), errors.Is(err, store.ErrEmpty):
-		return http.StatusUnprocessableEntity, true
-	case errors.Is(err, store.ErrConflict):
-		return http.StatusConflict, true
-	case errors.Is(err, store.ErrNoRevision):
-		return http.StatusUnprocessableEntity, true
-	}
-	return 0, false
-}
-
-type peerKey struct{}
-
-// author names who is at the other end of the socket.
-func author(ctx context.Context) store.Author {
-	uid, ok := ctx.Value(peerKey{}).(uint32)
-	if !ok {
-		return store.Author{User: "unknown", From: SocketName}
-	}
-	name := strconv.Itoa(int(uid))
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	return store.Author{User: name, From: SocketName}
 }

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"turnpike.dev/turnpike/control/backup"
 	"turnpike.dev/turnpike/control/certificates"
@@ -67,125 +65,109 @@ type Restored struct {
 	From backup.Manifest `json:"from"`
 }
 
-// maxKeeping bounds a request: a backup of 48 MiB fits in base64.
-const maxKeeping = 64 << 20
+// SigningRequest is what a certificate shall say.
+type SigningRequest struct {
+	CommonName   string   `json:"common_name"`
+	Names        []string `json:"names,omitempty"` // further names
+	Organization string   `json:"organization,omitempty"`
+	Unit         string   `json:"unit,omitempty"`
+	Locality     string   `json:"locality,omitempty"`
+	Province     string   `json:"province,omitempty"`
+	Country      string   `json:"country,omitempty"` // two letters
+	Key          string   `json:"key,omitempty"`     // ecdsa256, rsa2048 or rsa4096
+}
 
-// Keep adds the routes of certificates and backups.
+const (
+	// maxKeeping bounds a restore: a backup of 48 MiB fits in base64.
+	maxKeeping = 64 << 20
+	// maxUpload bounds certificates, with the quotation that JSON needs.
+	maxUpload = 4 * certificates.MaxPEM
+)
+
+// fingerprinted names an authority.
+type fingerprinted struct {
+	SHA256 string `path:"sha256" maxLength:"64" doc:"Its fingerprint."`
+}
+
+// Keep adds the operations of certificates and backups.
 func (s *Server) Keep(k Keeper) *Server {
 	a := keepAPI{k}
-	s.mux.HandleFunc("GET /v1/certificates", a.show)
-	s.mux.HandleFunc("PUT /v1/certificates/server", a.change(a.upload))
-	s.mux.HandleFunc("PUT /v1/certificates/trust", a.change(a.trust))
-	s.mux.HandleFunc("DELETE /v1/certificates/trust/{sha256}", a.change(a.distrust))
-	s.mux.HandleFunc("PUT /v1/certificates/revoked", a.change(a.revoked))
-	s.mux.HandleFunc("POST /v1/certificates/request", a.request)
-	s.mux.HandleFunc("DELETE /v1/certificates/request", a.change(func(*http.Request) error { return k.Certificates().DropRequest() }))
-	s.mux.HandleFunc("POST /v1/backup", a.backup)
-	s.mux.HandleFunc("POST /v1/restore", a.restore)
+	const area = "Certificates"
+	answer(s, operation{id: "show-certificates", route: "GET /v1/certificates", role: RoleRead, area: area, text: "What the node shows and trusts."},
+		func(context.Context, *none) (Certificates, error) { return a.show() })
+	answer(s, operation{id: "set-certificate", route: "PUT /v1/certificates/server", role: RoleAdmin, area: area, text: "Replaces the server certificate.", body: maxUpload}, changing(a,
+		func(in *bodyOf[Upload]) error {
+			return k.Certificates().SetServer([]byte(in.Body.Chain), []byte(in.Body.Key))
+		}))
+	answer(s, operation{id: "set-trust", route: "PUT /v1/certificates/trust", role: RoleAdmin, area: area, text: "Adds authorities, or replaces those that are trusted.", body: maxUpload}, changing(a, a.trust))
+	answer(s, operation{id: "remove-trust", route: "DELETE /v1/certificates/trust/{sha256}", role: RoleAdmin, area: area, text: "Takes an authority out."}, changing(a,
+		func(in *fingerprinted) error { return k.Certificates().RemoveTrust(in.SHA256) }))
+	answer(s, operation{id: "set-revoked", route: "PUT /v1/certificates/revoked", role: RoleAdmin, area: area, text: "Replaces the revocation lists.", body: maxUpload}, changing(a,
+		func(in *bodyOf[PEM]) error { return k.Certificates().SetRevoked([]byte(in.Body.Text)) }))
+	answer(s, operation{id: "request-certificate", route: "POST /v1/certificates/request", role: RoleAdmin, area: area, text: "Makes a key and a signing request for it."}, a.request)
+	answer(s, operation{id: "drop-request", route: "DELETE /v1/certificates/request", role: RoleAdmin, area: area, text: "Forgets the open signing request."}, changing(a,
+		func(*none) error { return k.Certificates().DropRequest() }))
+	answer(s, operation{id: "backup", route: "POST /v1/backup", role: RoleAdmin, area: "Node", text: "Makes a backup, encrypted with a password."}, a.backup)
+	answer(s, operation{id: "restore", route: "POST /v1/restore", role: RoleAdmin, area: "Node", text: "Puts a backup in force, or nothing of it.", body: maxKeeping}, a.restore)
 	return s
 }
 
 type keepAPI struct{ node Keeper }
 
-func (a keepAPI) show(w http.ResponseWriter, _ *http.Request) {
+func (a keepAPI) show() (Certificates, error) {
 	c := a.node.Certificates()
 	open, err := c.Requested()
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	reply(w, Certificates{Server: c.ServerInfo(), Request: open, Trust: c.TrustInfo()})
+	return Certificates{Server: c.ServerInfo(), Request: open, Trust: c.TrustInfo()}, err
 }
 
-// change answers with what is there afterwards.
-func (a keepAPI) change(do func(*http.Request) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := do(r); err != nil {
-			refuse(w, fmt.Errorf("%w: %w", ErrRefused, err))
-			return
+// changing answers with what is there afterwards.
+func changing[I any](a keepAPI, do func(*I) error) func(context.Context, *I) (Certificates, error) {
+	return func(_ context.Context, in *I) (Certificates, error) {
+		if err := do(in); err != nil {
+			return Certificates{}, refused(err)
 		}
 		a.node.CertificatesChanged()
-		a.show(w, r)
+		return a.show()
 	}
 }
 
-func (a keepAPI) upload(r *http.Request) error {
-	in, err := read[Upload](r)
-	if err != nil {
-		return err
+func (a keepAPI) trust(in *bodyOf[PEM]) error {
+	if in.Body.Replace {
+		return a.node.Certificates().SetTrust([]byte(in.Body.Text))
 	}
-	return a.node.Certificates().SetServer([]byte(in.Chain), []byte(in.Key))
+	return a.node.Certificates().AddTrust([]byte(in.Body.Text))
 }
 
-func (a keepAPI) trust(r *http.Request) error {
-	in, err := read[PEM](r)
-	switch {
-	case err != nil:
-		return err
-	case in.Replace:
-		return a.node.Certificates().SetTrust([]byte(in.Text))
-	}
-	return a.node.Certificates().AddTrust([]byte(in.Text))
+func (a keepAPI) request(_ context.Context, in *bodyOf[SigningRequest]) (PEM, error) {
+	b := in.Body
+	text, err := a.node.Certificates().NewRequest(certificates.Request{
+		CommonName: b.CommonName, Names: b.Names, Organization: b.Organization, Unit: b.Unit,
+		Locality: b.Locality, Province: b.Province, Country: b.Country, Key: certificates.KeyType(b.Key),
+	})
+	return PEM{Text: string(text)}, refused(err)
 }
 
-func (a keepAPI) distrust(r *http.Request) error {
-	return a.node.Certificates().RemoveTrust(r.PathValue("sha256"))
+// BackupFile is a backup, encrypted.
+type BackupFile struct {
+	File []byte `json:"file"`
 }
 
-func (a keepAPI) revoked(r *http.Request) error {
-	in, err := read[PEM](r)
-	if err != nil {
-		return err
-	}
-	return a.node.Certificates().SetRevoked([]byte(in.Text))
+func (a keepAPI) backup(_ context.Context, in *bodyOf[Password]) (BackupFile, error) {
+	file, err := a.node.Backup(in.Body.Password)
+	return BackupFile{File: file}, refused(err)
 }
 
-func (a keepAPI) request(w http.ResponseWriter, r *http.Request) {
-	in, err := read[certificates.Request](r)
-	var text []byte
+func (a keepAPI) restore(ctx context.Context, in *bodyOf[Restore]) (Restored, error) {
+	done, err := a.node.Restore(author(ctx), in.Body)
+	return done, refused(err)
+}
+
+// refused makes an error one that the asker can mend.
+func refused(err error) error {
 	if err == nil {
-		text, err = a.node.Certificates().NewRequest(in)
+		return nil
 	}
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrRefused, err))
-		return
-	}
-	reply(w, PEM{Text: string(text)})
-}
-
-func (a keepAPI) backup(w http.ResponseWriter, r *http.Request) {
-	in, err := read[Password](r)
-	var file []byte
-	if err == nil {
-		file, err = a.node.Backup(in.Password)
-	}
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrRefused, err))
-		return
-	}
-	reply(w, Restore{File: file})
-}
-
-func (a keepAPI) restore(w http.ResponseWriter, r *http.Request) {
-	in, err := read[Restore](r)
-	var done Restored
-	if err == nil {
-		done, err = a.node.Restore(author(r.Context()), in)
-	}
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrRefused, err))
-		return
-	}
-	reply(w, done)
-}
-
-func read[T any](r *http.Request) (T, error) {
-	var in T
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxKeeping)).Decode(&in)
-	if err != nil {
-		return in, fmt.Errorf("read the request: %w", err)
-	}
-	return in, nil
+	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 // Certificates asks what the node shows and trusts.
@@ -215,7 +197,10 @@ func (c *Client) SetRevoked(ctx context.Context, p PEM) (Certificates, error) {
 
 // RequestCertificate makes a key and a signing request.
 func (c *Client) RequestCertificate(ctx context.Context, r certificates.Request) (PEM, error) {
-	return tell[PEM](ctx, c, "POST", "/v1/certificates/request", r)
+	return tell[PEM](ctx, c, "POST", "/v1/certificates/request", SigningRequest{
+		CommonName: r.CommonName, Names: r.Names, Organization: r.Organization, Unit: r.Unit,
+		Locality: r.Locality, Province: r.Province, Country: r.Country, Key: string(r.Key),
+	})
 }
 
 // DropRequest forgets the open signing request.
@@ -225,7 +210,7 @@ func (c *Client) DropRequest(ctx context.Context) (Certificates, error) {
 
 // Backup asks for the node's backup.
 func (c *Client) Backup(ctx context.Context, password string) ([]byte, error) {
-	got, err := tell[Restore](ctx, c, "POST", "/v1/backup", Password{password})
+	got, err := tell[BackupFile](ctx, c, "POST", "/v1/backup", Password{password})
 	return got.File, err
 }
 

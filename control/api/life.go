@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 )
 
 // Life is how a node begins anew.
@@ -20,23 +18,12 @@ type Confirmation struct {
 	Name string `json:"name"`
 }
 
-// Live adds the routes of restart and reset.
+// Live adds the operations of restart and reset.
 func (s *Server) Live(l Life) *Server {
-	s.mux.HandleFunc("POST /v1/restart", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusNoContent)
-		l.Restart()
-	})
-	s.mux.HandleFunc("POST /v1/factory-reset", func(w http.ResponseWriter, r *http.Request) {
-		in, err := read[Confirmation](r)
-		if err == nil {
-			err = l.FactoryReset(in.Name)
-		}
-		if err != nil {
-			refuse(w, fmt.Errorf("%w: %w", ErrRefused, err))
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	act(s, operation{id: "restart", route: "POST /v1/restart", role: RoleAdmin, area: "Node", text: "Starts the node anew in its place; media goes on."},
+		func(context.Context, *none) error { l.Restart(); return nil })
+	act(s, operation{id: "factory-reset", route: "POST /v1/factory-reset", role: RoleAdmin, area: "Node", text: "Removes the configuration, certificates and keys, and restarts."},
+		func(_ context.Context, in *bodyOf[Confirmation]) error { return refused(l.FactoryReset(in.Body.Name)) })
 	return s
 }
 

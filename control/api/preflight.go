@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"turnpike.dev/turnpike/control/preflight"
 )
@@ -12,16 +11,10 @@ type Preflight interface {
 	Preflight() ([]preflight.Finding, error)
 }
 
-// Examine adds the route of the pre-flight.
+// Examine adds the operation of the pre-flight.
 func (s *Server) Examine(p Preflight) *Server {
-	s.mux.HandleFunc("GET /v1/cluster/preflight", func(w http.ResponseWriter, _ *http.Request) {
-		missing, err := p.Preflight()
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		reply(w, missing)
-	})
+	answer(s, operation{id: "preflight", route: "GET /v1/cluster/preflight", role: RoleRead, area: "Cluster", text: "What the node lacks for a cluster."},
+		func(context.Context, *none) ([]preflight.Finding, error) { return p.Preflight() })
 	return s
 }
 

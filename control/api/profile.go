@@ -8,18 +8,17 @@ import (
 	"runtime/pprof"
 )
 
+// profileName names a profile.
+type profileName struct {
+	Name string `path:"name" enum:"goroutine,heap"`
+}
+
 // profile answers with a profile of the process: what its goroutines do, as text, or what
 // its heap holds, for `go tool pprof`.
-func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	text := map[string]int{"goroutine": 1, "heap": 0}
-	debug, ok := text[name]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
+func (s *Server) profile(w http.ResponseWriter, _ *http.Request, in *profileName) {
+	debug := map[string]int{"goroutine": 1, "heap": 0}[in.Name]
 	w.Header().Set("Content-Type", "application/octet-stream")
-	_ = pprof.Lookup(name).WriteTo(w, debug) // the asker went away
+	_ = pprof.Lookup(in.Name).WriteTo(w, debug) // the asker went away
 }
 
 // maxFetch bounds an answer that is taken as it comes.

@@ -2,11 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 
 	"turnpike.dev/turnpike/control/routing"
 )
@@ -20,26 +17,17 @@ type Router interface {
 // ErrWrongQuestion means that a question cannot be meant.
 var ErrWrongQuestion = errors.New("wrong question")
 
-// maxQuestion bounds the body of a request.
-const maxQuestion = 64 << 10
-
-func (s *Server) locate(w http.ResponseWriter, r *http.Request) {
-	var q routing.Question
-	d := json.NewDecoder(io.LimitReader(r.Body, maxQuestion))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&q); err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrWrongQuestion, err))
-		return
-	}
-	answer, err := s.node.Locate(q)
-	if err != nil {
-		refuse(w, fmt.Errorf("%w: %w", ErrWrongQuestion, err))
-		return
-	}
-	reply(w, answer)
+func (s *Server) addRouting() {
+	answer(s, operation{id: "locate", route: "POST /v1/locate", role: RoleRead, area: "Routing", text: "Where a call would go, and why.", quiet: true},
+		func(_ context.Context, in *bodyOf[routing.Question]) (routing.Answer, error) {
+			answer, err := s.node.Locate(in.Body)
+			if err != nil {
+				return answer, fmt.Errorf("%w: %w", ErrWrongQuestion, err)
+			}
+			return answer, nil
+		})
+	tellAll(s, operation{id: "list-zones", route: "GET /v1/zones", role: RoleRead, area: "Routing", text: "The zones."}, s.node.Zones)
 }
-
-func (s *Server) zones(w http.ResponseWriter, _ *http.Request) { reply(w, s.node.Zones()) }
 
 // Locate asks where a call would go, and why.
 func (c *Client) Locate(ctx context.Context, q routing.Question) (routing.Answer, error) {

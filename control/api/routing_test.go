@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -45,15 +44,21 @@ func TestRouting(t *testing.T) {
 
 func TestQuestionsAreBounded(t *testing.T) {
 	s := New(newFake(), nil)
-	for name, body := range map[string]string{
-		"no JSON":     "x",
-		"unknown key": `{"aliass": "a"}`,
-		"endless":     `{"alias": "` + strings.Repeat("a", maxQuestion) + `"}`,
-	} {
+	tests := []struct {
+		name, body string
+		status     int
+	}{
+		{"no JSON", "x", http.StatusBadRequest},
+		{"nothing", "", http.StatusBadRequest},
+		{"unknown key", `{"aliass": "a"}`, http.StatusUnprocessableEntity},
+		{"endless", `{"alias": "` + strings.Repeat("a", maxQuestion) + `"}`, http.StatusRequestEntityTooLarge},
+	}
+	for _, test := range tests {
 		w := httptest.NewRecorder()
-		s.mux.ServeHTTP(w, httptest.NewRequest("POST", "/v1/locate", bytes.NewReader([]byte(body))))
-		if w.Code != http.StatusUnprocessableEntity {
-			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		r := httptest.NewRequest("POST", "/v1/locate", strings.NewReader(test.body))
+		s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), Caller{Name: "u", Role: RoleRead})))
+		if w.Code != test.status || w.Header().Get("Content-Type") != problemType {
+			t.Errorf("%s: %d %s", test.name, w.Code, w.Body)
 		}
 	}
 }

@@ -70,16 +70,6 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// withPeer keeps who is at the other end of a unix socket.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	if u, ok := c.(*net.UnixConn); ok {
-		if uid, err := peerUID(u); err == nil {
-			return context.WithValue(ctx, peerKey{}, uid)
-		}
-	}
-	return ctx
-}
-
 // Close closes the socket and removes it.
 func (l *listener) Close() error {
 	return errors.Join(l.UnixListener.Close(), l.dir.Close())
@@ -115,7 +105,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // serveHTTP serves until ctx ends and gives running answers a moment to end.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler:           h,
+		Handler:           timed(h),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,

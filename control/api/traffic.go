@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"turnpike.dev/turnpike/control/machine"
@@ -72,10 +71,6 @@ type Runs struct {
 	Count       uint64 `json:"count"`
 	Nanoseconds uint64 `json:"nanoseconds"`
 }
-
-func (s *Server) traffic(w http.ResponseWriter, _ *http.Request) { reply(w, s.node.Traffic()) }
-
-func (s *Server) losses(w http.ResponseWriter, _ *http.Request) { reply(w, s.node.Losses()) }
 
 // Traffic asks what moves.
 func (c *Client) Traffic(ctx context.Context) (Traffic, error) {

@@ -173,8 +173,3 @@ type Reload struct {
 	// Ignored says what of the file is not in force and why; empty: nothing.
 	Ignored string `json:"ignored,omitempty"`
 }
-
-// problem is the body of an answer that is not 2xx.
-type problem struct {
-	Error string `json:"error"`
-}

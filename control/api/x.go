@@ -2,10 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 
 	"turnpike.dev/turnpike/control/cli"
 )
@@ -26,24 +23,12 @@ type line struct {
 	Line string `json:"line"`
 }
 
-// maxLine bounds a request with one line.
-const maxLine = 64 << 10
-
-// Speak adds the route of the second command language.
+// Speak adds the operation of the second command language.
 func (s *Server) Speak(sh Shell) *Server {
-	s.mux.HandleFunc("POST /v1/x", func(w http.ResponseWriter, r *http.Request) {
-		var in line
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLine)).Decode(&in); err != nil {
-			refuse(w, fmt.Errorf("%w: %w", ErrInvalid, err))
-			return
-		}
-		answer, err := sh.Run(r.Context(), in.Line, author(r.Context()))
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		reply(w, answer)
-	})
+	answer(s, operation{id: "x", route: "POST /v1/x", role: RoleAdmin, area: "Configuration", text: "Runs a line of xConfiguration, xStatus or xCommand."},
+		func(ctx context.Context, in *bodyOf[line]) (cli.Answer, error) {
+			return sh.Run(ctx, in.Body.Line, author(ctx))
+		})
 	return s
 }
 

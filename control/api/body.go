@@ -1,0 +1,42 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// sendWithin is how long a request's body may take, from its first byte asked for.
+const sendWithin = 2 * time.Minute
+
+// timed bounds how long the body of a request may take. The server's own ReadTimeout
+// would go on counting while an answer is written, and end what is long on purpose: a
+// capture, a wait.
+func timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = &timedBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timedBody is a body with a deadline while it is read.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	begun   bool
+}
+
+// Read reads, from the first time on until a deadline.
+func (b *timedBody) Read(p []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		_ = b.control.SetReadDeadline(time.Now().Add(sendWithin)) // what cannot is no connection
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}

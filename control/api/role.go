@@ -1,0 +1,29 @@
+package api
+
+import (
+	"slices"
+
+	"turnpike.dev/turnpike/control/config"
+)
+
+// Role is what somebody may do with a node; each includes those before it.
+type Role string
+
+// Roles.
+const (
+	RoleRead    Role = "read"    // look
+	RoleOperate Role = "operate" // end calls and relays, drain, acknowledge
+	RoleAdmin   Role = "admin"   // change the configuration, certificates, the node itself
+)
+
+// roles in order.
+var roles = []Role{RoleRead, RoleOperate, RoleAdmin}
+
+// roleOf returns the role that an account of the configuration has.
+func roleOf(r config.AdminRole) Role { return Role(r) }
+
+// May reports whether a role includes another. What is no role includes nothing.
+func (r Role) May(needed Role) bool {
+	have, want := slices.Index(roles, r), slices.Index(roles, needed)
+	return want >= 0 && have >= want
+}
