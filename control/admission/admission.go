@@ -49,6 +49,37 @@ func (a *Admission) AdmitTo(g *Grant, demand []Amount) (short *Counter) {
 	return nil
 }
 
+// Take takes all amounts, in their order, or none, for somebody who remembers them. short
+// is the counter that had too little.
+func (a *Admission) Take(demand ...Amount) (short *Counter) { return a.takeAll(demand) }
+
+// Keep takes amounts also beyond the ceilings: what is there already, of an earlier
+// process. Nothing new is admitted until use has fallen below them again. Where a counter
+// cannot hold so much nothing is taken, and it is short.
+func (a *Admission) Keep(amounts ...Amount) (short *Counter) {
+	for i, d := range amounts {
+		if !d.Of.keep(d.N) {
+			giveAll(amounts[:i])
+			return d.Of
+		}
+	}
+	return nil
+}
+
+// Give gives back what Take or Keep took.
+func (a *Admission) Give(amounts ...Amount) { giveAll(amounts) }
+
+// KeepTo is Keep for a grant that has nothing.
+func (a *Admission) KeepTo(g *Grant, amounts []Amount) (short *Counter) {
+	if short := a.Keep(amounts...); short != nil {
+		return short
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admission, g.has = a, amounts
+	return nil
+}
+
 func (a *Admission) takeAll(demand []Amount) (short *Counter) {
 	for i, d := range demand {
 		if d.Of.take(d.N) {

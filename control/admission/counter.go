@@ -54,6 +54,20 @@ func (c *Counter) take(n uint32) bool {
 	}
 }
 
+// keep adds to the use whatever the ceiling is, if the counter holds so much.
+func (c *Counter) keep(n uint32) bool {
+	for {
+		w := c.word.Load()
+		ceiling, used := unpack(w)
+		if uint64(used)+uint64(n) > math.MaxUint32 {
+			return false
+		}
+		if c.word.CompareAndSwap(w, pack(ceiling, used+n)) {
+			return true
+		}
+	}
+}
+
 // give takes away from the use. More than there is would be a fault of the caller that
 // must not go on unseen: it would admit calls without end.
 func (c *Counter) give(n uint32) {

@@ -1,0 +1,111 @@
+package resources
+
+import (
+	"sync"
+
+	"turnpike.dev/turnpike/control/admission"
+)
+
+// tries is how often a call is decided again when others took meanwhile what it was to
+// have.
+const tries = 8
+
+// Grant is what a call has. Its methods may be called from any goroutine.
+type Grant struct {
+	r      *Resources
+	id     uint64
+	serial string
+
+	mu    sync.Mutex
+	has   *held // nil: released
+	taken admission.Grant
+}
+
+// Admit gives a call all that it wants, or a *Refusal.
+func (r *Resources) Admit(serial string, w Want) (*Grant, error) {
+	if len(w.Ways) == 0 {
+		return nil, &Refusal{Why: NoWay, At: "the call leads nowhere"}
+	}
+	g := &Grant{r: r, id: r.lastID.Add(1), serial: serial}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if refused := g.take(&w, g.admit); refused != nil {
+		return nil, refused
+	}
+	r.mu.Lock()
+	r.grants[g.id] = g
+	r.mu.Unlock()
+	return g, nil
+}
+
+// Change gives a call what it wants now instead of what it has, or returns a *Refusal:
+// then nothing has changed. What asks for no more than it has never fails.
+func (g *Grant) Change(w Want) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.has == nil {
+		return &Refusal{Why: Ended}
+	}
+	if refused := g.take(&w, g.taken.Change); refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// Release gives everything back, once. Any goroutine may call it, and again.
+func (g *Grant) Release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.has == nil {
+		return
+	}
+	g.has = nil
+	g.r.mu.Lock()
+	delete(g.r.grants, g.id)
+	g.r.mu.Unlock()
+	g.taken.Release()
+}
+
+// Granted says what the call has: nothing when it was released.
+func (g *Grant) Granted() Granted {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.has == nil {
+		return Granted{}
+	}
+	return g.has.granted()
+}
+
+// Serial names the call.
+func (g *Grant) Serial() string { return g.serial }
+
+func (g *Grant) admit(demand []admission.Amount) (short *admission.Counter) {
+	return g.r.admission.AdmitTo(&g.taken, demand)
+}
+
+// take decides and takes. Between the two others may take what the decision counted
+// with: then it is made again with what is left.
+func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) *Refusal {
+	var short *admission.Counter
+	for range tries {
+		g.r.changing.RLock()
+		h, refused := g.r.decide(w, g.has)
+		if refused == nil {
+			if short = from(h.amounts); short == nil {
+				g.has = h
+			}
+		}
+		g.r.changing.RUnlock()
+		switch {
+		case refused != nil:
+			return refused
+		case short == nil:
+			return nil
+		case short == g.r.limits.calls:
+			return &Refusal{Why: OverCapacity}
+		case short == g.r.limits.rms:
+			return &Refusal{Why: NoLicence}
+		}
+	}
+	return &Refusal{Why: OverTotal, At: short.Name()}
+}

@@ -1,0 +1,199 @@
+package resources
+
+import (
+	"cmp"
+	"slices"
+
+	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/bandwidth"
+	"turnpike.dev/turnpike/licensing"
+)
+
+// held is what a call has. It never changes.
+type held struct {
+	connected bool
+	streams   int
+	lanes     []lane
+	tolls     []toll // in the order of objects
+	video     bool   // what it counts as on the platform
+	units     uint32
+	halves    int
+	kind      licensing.Kind
+	amounts   []admission.Amount // of all that is limited, in the order of taking
+}
+
+// lane is a way that a call has.
+type lane struct {
+	way     Way
+	asked   int
+	kbps    int
+	plan    *bandwidth.Plan
+	objects []*object // that the plan's IDs are of
+}
+
+// toll is what a call takes of an object.
+type toll struct {
+	object      *object
+	times, kbps int
+}
+
+func (t toll) sum() uint32 { return uint32(min(uint64(t.times)*uint64(t.kbps), admission.Unlimited)) }
+
+// on returns what is taken of an object.
+func (h *held) on(o *object) uint32 {
+	for _, t := range h.tolls {
+		if t.object == o {
+			return t.sum()
+		}
+	}
+	return 0
+}
+
+// lane returns the lane of a way that the call has already.
+func (h *held) lane(w Way) *lane {
+	if h == nil {
+		return nil
+	}
+	for i := range h.lanes {
+		if h.lanes[i].way.same(w) {
+			return &h.lanes[i]
+		}
+	}
+	return nil
+}
+
+// decide works out what a call would have. had is what it has; nil: nothing.
+func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
+	h := &held{connected: w.Connected, streams: w.Streams, lanes: make([]lane, len(w.Ways))}
+	for i, way := range w.Ways {
+		var refused *Refusal
+		if h.lanes[i], refused = r.rules.lane(way, w.Anew, had); refused != nil {
+			return nil, refused
+		}
+	}
+	h.license(w, had)
+	h.measure(r.rules, had)
+	h.charge()
+	h.demand(&r.limits)
+	return h, nil
+}
+
+// lane finds the way and says how much of what it asks for it may have. What asks for no
+// more than it has never fails and never has less than it asks for because of a limit:
+// links and limits may have changed since.
+func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
+	asked := r.asked(w)
+	before := had.lane(w)
+	modest := before != nil && asked <= before.asked
+	if modest && !anew {
+		return before.keep(w, asked), nil
+	}
+	p, err := r.plan.Plan(w.From.Node, w.To.Node, w.Traversal)
+	if err != nil {
+		if modest {
+			return before.keep(w, asked), nil
+		}
+		return lane{}, &Refusal{Why: NoWay, At: err.Error()}
+	}
+	kbps, refused := r.grant(p, asked, had)
+	switch {
+	case before != nil && kbps < min(asked, before.kbps) && (modest || refused == nil):
+		return before.keep(w, asked), nil
+	case refused != nil:
+		return lane{}, refused
+	}
+	return lane{way: w, asked: asked, kbps: kbps, plan: p, objects: r.objects}, nil
+}
+
+// keep is the same lane with what a way asks for now.
+func (l lane) keep(w Way, asked int) lane {
+	l.way, l.asked, l.kbps = w, asked, min(asked, l.kbps)
+	return l
+}
+
+func (r *rules) grant(p *bandwidth.Plan, asked int, had *held) (int, *Refusal) {
+	var use bandwidth.Use = r
+	if had != nil {
+		use = spare{r, had}
+	}
+	kbps, why, at := p.Grant(asked, r.downspeed, use)
+	switch why {
+	case bandwidth.OverPerCall:
+		return 0, &Refusal{Why: OverPerCall}
+	case bandwidth.OverTotal:
+		return 0, &Refusal{Why: OverTotal, At: r.objects[at].String()}
+	}
+	return kbps, nil
+}
+
+// license says what the call costs in licences: as much as the dearest of its ways.
+func (h *held) license(w *Want, had *held) {
+	for _, l := range h.lanes {
+		halves, kind := licensing.Cost(licensing.Call{
+			A: l.way.From.Party, B: l.way.To.Party,
+			Media: l.way.Traversal, Beyond: w.Beyond, Connected: w.Connected, Streams: w.Streams,
+		})
+		h.halves, h.kind = max(h.halves, halves), max(h.kind, kind)
+	}
+	if len(h.lanes) == 0 && had != nil {
+		h.halves, h.kind = had.halves, had.kind
+	}
+}
+
+// measure says what the call uses of the platform: as much as one with video until it is
+// set up and has one stream. A call that is the same as before uses the same, whatever
+// the platform's measure is by now.
+func (h *held) measure(r *rules, had *held) {
+	h.video = !h.connected || h.streams != 1
+	h.units = r.audio
+	if h.video {
+		h.units = r.video
+	}
+	if had != nil && h.video == had.video {
+		h.units = had.units
+	} else if had != nil && !h.video {
+		h.units = min(h.units, had.units)
+	}
+}
+
+// charge lists what is taken of each object: for the way that takes most.
+func (h *held) charge() {
+	for _, l := range h.lanes {
+		for _, c := range l.plan.Charges {
+			h.tolls = append(h.tolls, toll{l.objects[c.ID], c.Times, l.kbps})
+		}
+	}
+	slices.SortFunc(h.tolls, func(a, b toll) int {
+		return cmp.Or(cmp.Compare(a.object.order, b.object.order), cmp.Compare(b.sum(), a.sum()))
+	})
+	h.tolls = slices.CompactFunc(h.tolls, func(a, b toll) bool { return a.object == b.object })
+}
+
+// demand lists the amounts of what is limited.
+func (h *held) demand(l *limits) {
+	h.amounts = append(h.amounts, admission.Amount{Of: l.calls, N: h.units})
+	if h.halves > 0 {
+		h.amounts = append(h.amounts, admission.Amount{Of: l.rms, N: uint32(h.halves)})
+	}
+	for _, t := range h.tolls {
+		if t.object.counter != nil {
+			h.amounts = append(h.amounts, admission.Amount{Of: t.object.counter, N: t.sum()})
+		}
+	}
+}
+
+// granted is what the call has, as others see it.
+func (h *held) granted() Granted {
+	g := Granted{HalfRMS: h.halves, Kind: h.kind}
+	for _, l := range h.lanes {
+		g.Kbps = append(g.Kbps, uint32(l.kbps))
+	}
+	for _, t := range h.tolls {
+		g.Charges = append(g.Charges, Charge{Kind: t.object.kind, Name: t.object.name, Times: t.times, Kbps: uint32(t.kbps)})
+	}
+	if len(h.lanes) > 0 {
+		p := h.lanes[0].plan
+		g.Nodes, g.Links = p.Nodes, p.Links
+	}
+	return g
+}

