@@ -41,17 +41,6 @@ var Unlimited = Limit{}
 // Of returns a limit of kbps.
 func Of(kbps int) Limit { return Limit{Kbps: kbps, Limited: true} }
 
-// lower returns the stricter of two limits.
-func (l Limit) lower(m Limit) Limit {
-	switch {
-	case !l.Limited:
-		return m
-	case !m.Limited:
-		return l
-	}
-	return Of(min(l.Kbps, m.Kbps))
-}
-
 // Subzone is a part of the Local Zone and its limits (BW-02).
 type Subzone struct {
 	Name   string

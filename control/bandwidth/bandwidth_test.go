@@ -217,8 +217,8 @@ func TestGrant(t *testing.T) {
 		at    string
 	}{
 		"what it asks for":               {asked: 2000, kbps: 2000},
-		"more than one call may":         {asked: 9000, down: both, kbps: 3000},
-		"the same, without downspeeding": {asked: 9000, down: bandwidth.Downspeed{Total: true}, why: bandwidth.OverPerCall},
+		"more than one call may":         {asked: 9000, down: both, kbps: 3000, at: "Traversal"},
+		"the same, without downspeeding": {asked: 9000, down: bandwidth.Downspeed{Total: true}, why: bandwidth.OverPerCall, at: "Traversal"},
 		"more than is left, counted twice": {
 			asked: 2000, down: both, used: map[string]int{"L": 5000}, kbps: 1500, at: "L",
 		},

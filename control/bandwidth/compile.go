@@ -53,12 +53,12 @@ type node struct {
 }
 
 type link struct {
-	a, b  int
-	id    ID
-	pipes []int  // of Config.Pipes
-	ids   []ID   // of them
-	along []bool // whether from a to b is the forward direction of each
-	limit Limit  // per call, the lowest of its pipes
+	a, b   int
+	id     ID
+	pipes  []int   // of Config.Pipes
+	ids    []ID    // of them
+	along  []bool  // whether from a to b is the forward direction of each
+	limits []Limit // of one call, on each
 }
 
 func (l *link) other(n int) int { return l.a + l.b - n }
@@ -150,7 +150,7 @@ func (m *Map) newLink(l Link, all []Pipe, pipes map[string]int, firstPipe int) (
 			return link{}, fmt.Errorf("there is no pipe %q", name)
 		}
 		out.pipes, out.ids = append(out.pipes, i), append(out.ids, ID(firstPipe+i))
-		out.limit = out.limit.lower(all[i].PerCall)
+		out.limits = append(out.limits, all[i].PerCall)
 	}
 	return out, nil
 }

@@ -28,14 +28,14 @@ func (r Refusal) String() string {
 
 // Grant says how many of the kbps that a call asks for it may have. Less than it asked
 // for only where downspeeding allows it, and never 0. at is the object whose limit
-// decided, where one's total did.
+// decided; it says nothing where the call has what it asked for.
 func (p *Plan) Grant(asked int, d Downspeed, u Use) (kbps int, why Refusal, at ID) {
 	kbps = min(max(asked, 1), MaxKbps)
 	if p.PerCall.Limited && kbps > p.PerCall.Kbps {
 		if !d.PerCall || p.PerCall.Kbps == 0 {
-			return 0, OverPerCall, 0
+			return 0, OverPerCall, p.PerCallAt
 		}
-		kbps = p.PerCall.Kbps
+		kbps, at = p.PerCall.Kbps, p.PerCallAt
 	}
 	for _, c := range p.Charges {
 		left, limited := u.Left(c.ID)

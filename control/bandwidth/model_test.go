@@ -90,7 +90,29 @@ func compare(t *rapid.T, c bandwidth.Config, m *bandwidth.Map, want []int, got *
 	if got.PerCall != lowest {
 		t.Fatalf("per call %+v, want %+v", got.PerCall, lowest)
 	}
+	if o := m.Objects()[got.PerCallAt]; lowest.Limited && !slices.Contains(whoHas(c, lowest), o.Name) {
+		t.Fatalf("%s decides on %d kbps and has another limit", o.Name, lowest.Kbps)
+	}
 	compareCrossings(t, c, m, want, got)
+}
+
+// whoHas returns who has a limit of one call.
+func whoHas(c bandwidth.Config, l bandwidth.Limit) []string {
+	var names []string
+	for _, s := range c.Subzones {
+		if s.Within == l || s.InOut == l {
+			names = append(names, s.Name)
+		}
+	}
+	if c.Traversal.PerCall == l {
+		names = append(names, c.Traversal.Name)
+	}
+	for _, p := range c.Pipes {
+		if p.PerCall == l {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // BW-06: compareCrossings counts who leaves and who enters the node at which all links of a pipe meet.

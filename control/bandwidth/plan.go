@@ -15,6 +15,8 @@ type Plan struct {
 	Links   []string // between them
 	Charges []Charge // by ID, each object once
 	PerCall Limit    // the lowest limit of one call on the way
+	// PerCallAt is the first object on the way that has it, subzones before pipes.
+	PerCallAt ID
 	// Crossings are of the pipes among them, in the order of the way.
 	Crossings []Crossing
 }
@@ -64,17 +66,17 @@ func (m *Map) plan(from, to int, traversal bool) (*Plan, error) {
 	for _, n := range nodes {
 		p.Nodes = append(p.Nodes, m.objects[n].Name)
 		p.charge(ID(n))
-		p.PerCall = p.PerCall.lower(m.perCall(n, from, to))
+		p.limit(ID(n), m.perCall(n, from, to))
 	}
 	for at, i := range links {
 		l := &m.links[i]
 		p.cross(l, nodes[at])
 		p.Links = append(p.Links, m.objects[l.id].Name)
 		p.charge(l.id)
-		for _, pipe := range l.ids {
+		for i, pipe := range l.ids {
 			p.charge(pipe)
+			p.limit(pipe, l.limits[i])
 		}
-		p.PerCall = p.PerCall.lower(l.limit)
 	}
 	slices.SortFunc(p.Charges, func(a, b Charge) int { return int(a.ID) - int(b.ID) })
 	return p, nil
@@ -87,6 +89,13 @@ func (m *Map) perCall(n, from, to int) Limit {
 		return m.nodes[n].within
 	}
 	return m.nodes[n].inOut
+}
+
+// limit takes an object's limit of one call into account.
+func (p *Plan) limit(id ID, l Limit) {
+	if l.Limited && (!p.PerCall.Limited || l.Kbps < p.PerCall.Kbps) {
+		p.PerCall, p.PerCallAt = l, id
+	}
 }
 
 func (p *Plan) charge(id ID) {
