@@ -119,7 +119,7 @@ func (r *rules) grant(p *bandwidth.Plan, asked int, had *held) (int, *Refusal) {
 	kbps, why, at := p.Grant(asked, r.downspeed, use)
 	switch why {
 	case bandwidth.OverPerCall:
-		return 0, &Refusal{Why: OverPerCall}
+		return 0, &Refusal{Why: OverPerCall, At: r.objects[at].String()}
 	case bandwidth.OverTotal:
 		return 0, &Refusal{Why: OverTotal, At: r.objects[at].String()}
 	}

@@ -77,12 +77,13 @@ func (r *Resources) Check(from, to string, kbps uint32, traversal bool) (CheckRe
 		o := rules.objects[c.ID]
 		out.Charges = append(out.Charges, Charge{Kind: o.kind, Name: o.name, Times: c.Times, Kbps: uint32(granted)})
 	}
-	switch {
-	case why == bandwidth.OverPerCall:
+	switch why {
+	case bandwidth.OverPerCall:
 		out.Why = OverPerCall
-	case why == bandwidth.OverTotal:
-		out.Why, out.At = OverTotal, rules.objects[at].String()
-	case granted < asked && at != 0:
+	case bandwidth.OverTotal:
+		out.Why = OverTotal
+	}
+	if granted < asked {
 		out.At = rules.objects[at].String()
 	}
 	return out, nil
