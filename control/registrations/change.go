@@ -41,23 +41,17 @@ func (t *Table) update(name string, now time.Time, change func(time.Time, []*Bin
 
 // apply checks everything before it changes anything.
 func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
-	local, proxied := 0, 0
+	added := 0
 	for i := range c.Put {
-		if b := &c.Put[i]; t.byID[b.ID] != nil {
-			continue
-		} else if b.Proxied {
-			proxied++
-		} else {
-			local++
+		if t.byID[c.Put[i].ID] == nil {
+			added++
 		}
 	}
-	if added := local + proxied; added > 0 {
-		if len(t.byName[name])-len(c.Remove)+added > MaxContacts {
-			return nil, ErrMany
-		}
-		if !t.room(local, proxied) {
-			return nil, ErrFull
-		}
+	if added > 0 && len(t.byName[name])-len(c.Remove)+added > MaxContacts {
+		return nil, ErrMany
+	}
+	if err := t.seatAll(c.Put); err != nil {
+		return nil, err
 	}
 	var events []Event
 	for _, id := range c.Remove {
@@ -71,45 +65,6 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 		}
 	}
 	return events, nil
-}
-
-// Room says whether one more binding fits, of this registrar or of another, and raises the
-// alarm where it does not.
-func (t *Table) Room(proxied bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if proxied {
-		return t.room(0, 1)
-	}
-	return t.room(1, 0)
-}
-
-// room says whether so many more fit (CA-01), and raises the alarm where they do not
-// (CA-04).
-func (t *Table) room(local, proxied int) bool {
-	limits := t.cfg.Limits()
-	if (limits.Local == 0 || local == 0 || t.counts.Local+local <= limits.Local) &&
-		(limits.Proxied == 0 || proxied == 0 || t.counts.Proxied+proxied <= limits.Proxied) {
-		return true
-	}
-	t.counts.Refused++
-	if !t.full && t.cfg.Alarms != nil {
-		t.cfg.Alarms.Raise(alarmFull, "", ErrFull.Error())
-	}
-	t.full = true
-	return false
-}
-
-// settle lowers the alarm when there is room again.
-func (t *Table) settle() {
-	limits := t.cfg.Limits()
-	if !t.full || limits.Local != 0 && t.counts.Local >= limits.Local || limits.Proxied != 0 && t.counts.Proxied >= limits.Proxied {
-		return
-	}
-	t.full = false
-	if t.cfg.Alarms != nil {
-		t.cfg.Alarms.Lower(alarmFull, "")
-	}
 }
 
 // put stores a binding and says whether it is a new one.
@@ -130,7 +85,7 @@ func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 	}
 	t.lastID++
 	stored.ID, stored.Serial, stored.Since = t.lastID, newSerial(), now
-	t.link(&entry{Binding: &stored})
+	t.link(&entry{Binding: &stored, seat: seatOf(&stored)})
 	return &stored, true
 }
 

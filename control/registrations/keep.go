@@ -45,7 +45,8 @@ func (k *kept) write(w io.Writer) error {
 
 // Restore takes what an earlier process kept, before the table is used. Connections died
 // with that process: who can only be reached over one is not offered until it comes again
-// (RFC 5626), and keeps its place until then.
+// (RFC 5626), and keeps its place until then. Also what is beyond the limits by now stays:
+// only nobody new is taken until there is room again.
 func (t *Table) Restore() (int, error) {
 	if t.cfg.File == "" {
 		return 0, nil
@@ -72,7 +73,9 @@ func (t *Table) Restore() (int, error) {
 		b.Flow = 0
 		b.Broken = b.Outbound
 		t.lastID = max(t.lastID, b.ID)
-		t.link(&entry{Binding: b})
+		s := seatOf(b)
+		t.cfg.Capacity.Keep(s.device, s.aliases, s.proxied)
+		t.link(&entry{Binding: b, seat: s})
 		restored++
 	}
 	t.changed = false

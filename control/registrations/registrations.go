@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/licensing"
 )
 
 // MaxContacts is how many bindings one name has: as many places may ring for one call.
@@ -28,6 +29,7 @@ const alarmFull = 30030
 // Why a change is refused.
 var (
 	ErrFull    = errors.New("as many endpoints are registered as the platform carries: wait until some leave, or add a node")
+	ErrLicence = errors.New("no licence is left for one more registration: wait until some leave, or add an option key")
 	ErrMany    = errors.New("the name has as many contacts as it may have")
 	ErrTaken   = errors.New("another endpoint has registered the alias")
 	ErrUnknown = errors.New("no such registration: see `turnpike registration list`")
@@ -58,6 +60,20 @@ type Limits struct {
 	Proxied int
 }
 
+// Capacity is where bindings take their places from: one of the platform each, and a
+// licence for each alias (CA-01, facts A3). It is called with the table locked.
+type Capacity interface {
+	// Take takes what a new binding needs, or nothing where the platform has no place
+	// for it or no licence is left.
+	Take(d licensing.Device, aliases int, proxied bool) (place, licence bool)
+	// Keep takes for one that is there already, also beyond the limits.
+	Keep(d licensing.Device, aliases int, proxied bool)
+	// Give gives back.
+	Give(d licensing.Device, aliases int, proxied bool)
+	// Room says whether the platform has a place left.
+	Room(proxied bool) bool
+}
+
 // Counts is how many bindings there are, those that expired a moment ago included.
 type Counts struct {
 	Local   int `json:"local"`
@@ -77,7 +93,9 @@ type Alarms interface {
 // Config is what a Table needs. Each field may be left out.
 type Config struct {
 	Limits func() Limits // asked at each new binding
-	Alarms Alarms
+	// Capacity, if set, decides instead of Limits.
+	Capacity Capacity
+	Alarms   Alarms
 	// Told is told of what came and went. It must not call the table's changing methods.
 	Told func(Event)
 	// File keeps the bindings over a restart of the process; empty: nothing does. Failed is
@@ -109,6 +127,9 @@ type Table struct {
 func New(cfg Config) *Table {
 	if cfg.Limits == nil {
 		cfg.Limits = func() Limits { return Limits{} }
+	}
+	if cfg.Capacity == nil {
+		cfg.Capacity = &counted{limits: cfg.Limits}
 	}
 	return &Table{
 		cfg:    cfg,

@@ -2,8 +2,11 @@ package resources
 
 import (
 	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/licensing"
 )
+
+var _ registrations.Capacity = (*RegistrationShare)(nil)
 
 // Share is what somebody takes places from who knows nothing of calls: TURN's relays.
 type Share struct {
@@ -51,21 +54,28 @@ func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied boo
 	return []admission.Amount{{Of: s.limits.registrations, N: 1}, {Of: kind, N: uint32(aliases)}}
 }
 
-// Take takes the places of a binding, or returns a *Refusal.
-func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) error {
-	short := s.admission.Take(s.amounts(d, aliases, proxied)...)
-	switch short {
+// Take takes the places of a binding, if the platform has one and there are licences.
+func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
+	switch s.admission.Take(s.amounts(d, aliases, proxied)...) {
 	case nil:
-		return nil
+		return true, true
 	case s.limits.room, s.limits.desktop:
-		return &Refusal{Why: NoLicence, At: short.Name()}
+		return true, false
 	}
-	return &Refusal{Why: OverCapacity, At: short.Name()}
+	return false, true
 }
 
 // Keep takes the places of a binding that is there, also beyond the limits.
 func (s *RegistrationShare) Keep(d licensing.Device, aliases int, proxied bool) {
 	s.admission.Keep(s.amounts(d, aliases, proxied)...)
+}
+
+// Room says whether the platform has a place left.
+func (s *RegistrationShare) Room(proxied bool) bool {
+	if proxied {
+		return s.limits.proxied.Left() > 0
+	}
+	return s.limits.registrations.Left() > 0
 }
 
 // Give gives the places of a binding back.

@@ -38,11 +38,12 @@ type Config struct {
 	// client may talk to an endpoint by both. Zero: none.
 	MediaPorts [2]uint16
 
-	MaxRelays      int // relayed addresses in all; 0: as many as there are ports
-	MaxPerPort     int // relayed addresses per request port; 0: no limit (CA-03)
-	MaxPermissions int // per relayed address; 0: 128
-	MaxChannels    int // per relayed address; 0: 128
-	QuotaPerUser   int // allocations; 0: no limit
+	MaxRelays      int      // relayed addresses in all; 0: as many as there are ports
+	Capacity       Capacity // of the node, which MaxRelays are a part of; nil: MaxRelays alone
+	MaxPerPort     int      // relayed addresses per request port; 0: no limit (CA-03)
+	MaxPermissions int      // per relayed address; 0: 128
+	MaxChannels    int      // per relayed address; 0: 128
+	QuotaPerUser   int      // allocations; 0: no limit
 
 	// GuestsPerSource is how many TCP and TLS connections without an allocation one
 	// address (IPv6: one /64) may have; 0: 200. In all there are at most 1000.
@@ -72,6 +73,25 @@ type RelayAddr struct {
 	Local  netip.Addr
 	Public netip.Addr // what clients are told (static NAT); zero: Local
 }
+
+// Capacity is what relayed addresses take their places from (CA-01). It is called with
+// the server locked and must not block.
+type Capacity interface {
+	// Take takes n places, or none.
+	Take(n int) bool
+	// Keep takes n places also beyond the limit: what an earlier process left goes on.
+	// false: there are more than can be counted.
+	Keep(n int) bool
+	// Give gives n places back.
+	Give(n int)
+}
+
+// unbounded is a capacity without a limit of its own.
+type unbounded struct{}
+
+func (unbounded) Take(int) bool { return true }
+func (unbounded) Keep(int) bool { return true }
+func (unbounded) Give(int)      {}
 
 // Logger takes what an operator should see. It is never called for each packet.
 type Logger interface {
@@ -154,6 +174,9 @@ func (c *Config) defaults() {
 	}
 	if c.MaxRelays == 0 {
 		c.MaxRelays = len(c.RelayAddrs) * (int(c.PortMax) - int(c.PortMin) + 1)
+	}
+	if c.Capacity == nil {
+		c.Capacity = unbounded{}
 	}
 	if len(c.NonceKey) == 0 {
 		c.NonceKey = make([]byte, 32)

@@ -86,6 +86,7 @@ func (s *Server) release(x *relayed) {
 	s.failed(s.gate.ClosePort(x.local), "close port", x.local)
 	s.closing = append(s.closing, closing{sock: x.sock, local: x.local})
 	s.relays--
+	s.cfg.Capacity.Give(1)
 	if s.perPort[x.listener]--; s.perPort[x.listener] == 0 {
 		delete(s.perPort, x.listener)
 	}

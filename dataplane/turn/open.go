@@ -49,8 +49,7 @@ func (s *Server) openRelay(f family, w wanted, now time.Time) (x, next *relayed,
 		return nil, nil, stun.CodeAddrFamilyNotSupported
 	}
 	if !s.room(w) {
-		s.warn("TURN relay limit reached", "Relays", s.relays, "Server-port", w.listener)
-		return nil, nil, stun.CodeInsufficientCapacity
+		return nil, nil, s.full(w)
 	}
 	for range portTries {
 		port, found := s.pickPort(f, w, now)
@@ -60,6 +59,9 @@ func (s *Server) openRelay(f family, w wanted, now time.Time) (x, next *relayed,
 		x, next, err := s.bindWanted(netip.AddrPortFrom(s.relayAddrs[f].Local, port), w, now)
 		if err == nil {
 			return x, next, success
+		}
+		if errors.Is(err, errCapacity) {
+			return nil, nil, s.full(w)
 		}
 		s.warn("TURN relay port refused", "Detail", err.Error(),
 			"Relay", netip.AddrPortFrom(s.relayAddrs[f].Local, port).String())
@@ -78,6 +80,12 @@ func (s *Server) pickPort(f family, w wanted, now time.Time) (uint16, bool) {
 	return s.ports[f].any(now)
 }
 
+// full says that a limit is reached (CA-04).
+func (s *Server) full(w wanted) stun.ErrorCode {
+	s.warn("TURN relay limit reached", "Relays", s.relays, "Server-port", w.listener)
+	return stun.CodeInsufficientCapacity
+}
+
 // room reports whether the limits leave room for what one family needs.
 func (s *Server) room(w wanted) bool {
 	n := 1
@@ -90,9 +98,9 @@ func (s *Server) room(w wanted) bool {
 
 // bindWanted binds one taken port, or two. When it fails they are given back.
 func (s *Server) bindWanted(local netip.AddrPort, w wanted, now time.Time) (x, next *relayed, err error) {
-	x, err = s.bind(local, w.listener)
+	x, err = s.bind(local, w.listener, s.cfg.Capacity.Take)
 	if err == nil && w.reserve {
-		next, err = s.bind(nextPort(local), w.listener)
+		next, err = s.bind(nextPort(local), w.listener, s.cfg.Capacity.Take)
 		if err != nil {
 			s.release(x)
 			s.putPort(nextPort(local), now)
@@ -109,9 +117,26 @@ func (s *Server) bindWanted(local netip.AddrPort, w wanted, now time.Time) (x, n
 	return x, next, nil
 }
 
-// bind opens gate and socket of a relayed address whose port is taken: the gate
-// first, so that no stranger's datagram gets to the socket.
-func (s *Server) bind(local netip.AddrPort, listener uint16) (*relayed, error) {
+var errCapacity = errors.New("the node has no place for one more relay: wait until some end")
+
+// bind opens a relayed address whose port is taken, in a place of the node that take takes.
+func (s *Server) bind(local netip.AddrPort, listener uint16, take func(n int) bool) (*relayed, error) {
+	if !take(1) {
+		return nil, errCapacity
+	}
+	x, err := s.openPort(local, listener)
+	if err != nil {
+		s.cfg.Capacity.Give(1)
+		return nil, err
+	}
+	s.relays++
+	s.perPort[listener]++
+	return x, nil
+}
+
+// openPort opens gate and socket: the gate first, so that no stranger's datagram gets to
+// the socket.
+func (s *Server) openPort(local netip.AddrPort, listener uint16) (*relayed, error) {
 	if err := s.gate.OpenPort(local, relay.PortRelay); err != nil {
 		return nil, err
 	}
@@ -122,7 +147,5 @@ func (s *Server) bind(local netip.AddrPort, listener uint16) (*relayed, error) {
 		return nil, err
 	}
 	x.sock = sock
-	s.relays++
-	s.perPort[listener]++
 	return x, nil
 }

@@ -126,7 +126,7 @@ func (s *Server) reviveRelay(a *allocation, r relayRecord, t instant) error {
 	if !s.ports[f].take(r.Local.Port()) {
 		return errRelayPort
 	}
-	x, err := s.bind(r.Local, a.tuple.server.Port())
+	x, err := s.bind(r.Local, a.tuple.server.Port(), s.cfg.Capacity.Keep)
 	if err != nil {
 		s.putPort(r.Local, t.wall)
 		return err
