@@ -18,9 +18,12 @@ import (
 
 var _ api.Carrier = (*node)(nil)
 
-// carry gives the node its book of calls and its table of registrations, whichever
-// protocols fill them. The records of calls are the caller's to run.
+// carry gives the node its resources, its book of calls and its table of registrations,
+// whichever protocols fill them. The records of calls are the caller's to run.
 func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls.Records, error) {
+	if err := n.provide(c, state, log); err != nil {
+		return nil, err
+	}
 	var cdr *calls.Records
 	if file := c.RecordsFile(); file != "" {
 		var err error
@@ -34,14 +37,11 @@ func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls
 	n.store.Subscribe(func(u store.Update) { n.calls.SetTrace(bool(u.New.Node.Calls.Trace)) }, "calls")
 	bound := log.Module("control.registrations")
 	n.bound = registrations.New(registrations.Config{
-		Limits: func() registrations.Limits {
-			c := n.running()
-			return registrations.Limits{Local: c.MaxRegistrations(), Proxied: c.System.Platform.Limits().ProxiedRegistrations}
-		},
-		Alarms: n.board,
-		Told:   func(e registrations.Event) { registered(bound, e) },
-		File:   state.file(boundFile),
-		Failed: func(err error) { n.note(err.Error()) },
+		Capacity: n.resources.Registrations(),
+		Alarms:   n.board,
+		Told:     func(e registrations.Event) { registered(bound, e) },
+		File:     state.file(boundFile),
+		Failed:   func(err error) { n.note(err.Error()) },
 	})
 	n.welcomeBack(c)
 	n.router.Connect(dialplan.Network{Registrations: n.bound})

@@ -19,6 +19,7 @@ import (
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/turn"
@@ -53,7 +54,11 @@ type node struct {
 	router  *routing.Router
 	calls   *calls.Book
 	bound   *registrations.Table
-	board   *alarms.Alarms
+
+	resources *resources.Resources
+	supplying sync.Mutex // one supply after the other
+
+	board *alarms.Alarms
 
 	records *eventlog.Queue // to standard output
 	spread  spread
@@ -152,10 +157,7 @@ func (n *node) Status() api.Status {
 	st.Draining = n.maintenance
 	n.mu.Unlock()
 	st.TURN = n.turnStatus(c)
-	st.Relays.Limit = c.MaxRelays()
-	if n.turn != nil {
-		st.Relays.Used = n.turn.Stats().Relays
-	}
+	st.Relays = n.relaysUsed(c)
 	n.addCarried(&st, c)
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
 	st.Alarms = n.standing()

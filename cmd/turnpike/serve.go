@@ -166,6 +166,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	run.Go(func() error { return told.Run(ctx) })
 	run.Go(func() error { return cdr.Run(ctx) })
 	run.Go(func() error { return node.bound.Run(ctx) })
+	run.Go(func() error { return node.resources.Run(ctx) })
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {
@@ -269,6 +270,7 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		MediaPorts: callPorts(n),
 
 		MaxRelays:    n.MaxRelays(),
+		Capacity:     node.resources.Relays(),
 		MaxPerPort:   n.MaxPerPort(),
 		QuotaPerUser: n.TURN.QuotaPerUser,
 

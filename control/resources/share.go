@@ -27,6 +27,9 @@ func (s *Share) Keep(n int) bool {
 	return s.admission.Keep(admission.Amount{Of: s.counter, N: uint32(n)}) == nil
 }
 
+// Read returns how many places there are, and how many are taken.
+func (s *Share) Read() (limit, used uint32) { return s.counter.Read() }
+
 // Give gives n places back.
 func (s *Share) Give(n int) { s.admission.Give(admission.Amount{Of: s.counter, N: uint32(n)}) }
 
