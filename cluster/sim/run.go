@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Trial is how a program is run.
+type Trial struct {
+	// Name is of the file of seeds in testdata.
+	Name string
+	// Sizes are of the clusters; Seeds, Steps: how many runs of each, and how long they are.
+	Sizes        []int
+	Seeds, Steps int
+	// Settle is how long a healed cluster may take to converge.
+	Settle time.Duration
+	New    func(*World) Program
+	// Must are the rare things that have to happen in the runs together.
+	Must []string
+}
+
+// Variables of the environment that make runs longer: how many seeds of each size, and the first.
+const (
+	seedsVariable = "TURNPIKE_SIM_SEEDS"
+	firstVariable = "TURNPIKE_SIM_FIRST"
+)
+
+// Run runs the seeds that once failed and then new ones. One that fails is added to the file.
+func (tr Trial) Run(t *testing.T) {
+	t.Helper()
+	counts := map[string]int{}
+	for _, k := range tr.kept(t) {
+		tr.one(t, k.size, k.seed, counts)
+	}
+	seeds, first := tr.Seeds, uint64(1)
+	if n, err := strconv.Atoi(os.Getenv(seedsVariable)); err == nil {
+		seeds = n
+	}
+	if n, err := strconv.ParseUint(os.Getenv(firstVariable), 10, 64); err == nil {
+		first = n
+	}
+	for _, size := range tr.Sizes {
+		for seed := range uint64(seeds) {
+			if !tr.one(t, size, first+seed, counts) {
+				tr.keep(t, size, first+seed)
+				return
+			}
+		}
+	}
+	for _, what := range tr.Must {
+		if counts[what] == 0 {
+			t.Errorf("%q never happened in %d runs of each size: the runs are too tame", what, seeds)
+		}
+	}
+	t.Logf("%d runs of %d steps for each size of %v: %v", seeds, tr.Steps, tr.Sizes, counts)
+}
+
+func (tr Trial) one(t *testing.T, size int, seed uint64, counts map[string]int) bool {
+	t.Helper()
+	w, err := tr.run(size, seed)
+	for what, n := range w.Counts {
+		counts[what] += n
+	}
+	if err != nil {
+		t.Errorf("size %d, seed %d: %v\n%s", size, seed, err, strings.Join(w.Trace(), "\n"))
+	}
+	return err == nil
+}
+
+func (tr Trial) run(size int, seed uint64) (*World, error) {
+	w := NewWorld(seed, size, tr.New)
+	err := w.Run(tr.Steps)
+	if err == nil {
+		err = w.Settle(tr.Settle)
+	}
+	return w, err
+}
+
+// Catch runs a broken variant until something does not hold, and fails if everything does.
+func (tr Trial) Catch(t *testing.T) {
+	t.Helper()
+	for seed := range uint64(tr.Seeds) {
+		for _, size := range tr.Sizes {
+			if _, err := tr.run(size, seed+1); err != nil {
+				t.Logf("caught with size %d, seed %d: %v", size, seed+1, err)
+				return
+			}
+		}
+	}
+	t.Errorf("not caught in %d runs of each size of %v", tr.Seeds, tr.Sizes)
+}
+
+type keptSeed struct {
+	size int
+	seed uint64
+}
+
+func (tr Trial) file() string { return filepath.Join("testdata", tr.Name+".seeds") }
+
+// kept reads lines of "size seed", and what follows on a line is for people.
+func (tr Trial) kept(t *testing.T) []keptSeed {
+	t.Helper()
+	f, err := os.Open(tr.file())
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var out []keptSeed
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var k keptSeed
+		if _, err := fmt.Sscan(lines.Text(), &k.size, &k.seed); err == nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func (tr Trial) keep(t *testing.T, size int, seed uint64) {
+	t.Helper()
+	if err := os.MkdirAll("testdata", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(tr.file(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%d %d\n", size, seed)
+	t.Logf("kept in %s: commit it with what mends it", tr.file())
+}
