@@ -6,14 +6,14 @@ import (
 	"net/url"
 	"slices"
 
-	"turnpike.dev/turnpike/control/usage"
+	"turnpike.dev/turnpike/control/occupancy"
 )
 
 // Bandwidth says what calls use of subzones, zones, links and pipes, and what another
 // would get.
 type Bandwidth interface {
-	Bandwidth() usage.Report
-	CheckBandwidth(usage.Question) (usage.Answer, error)
+	Bandwidth() occupancy.Report
+	CheckBandwidth(occupancy.Question) (occupancy.Answer, error)
 }
 
 // kindOf narrows a report down. There may be some thousand objects.
@@ -24,15 +24,15 @@ type kindOf struct {
 // Measure adds the operations of bandwidth.
 func (s *Server) Measure(b Bandwidth) *Server {
 	answer(s, operation{id: "show-bandwidth", route: "GET /v1/bandwidth", role: RoleRead, area: "Bandwidth", text: "What calls use of subzones, zones, links and pipes."},
-		func(_ context.Context, in *kindOf) (usage.Report, error) {
+		func(_ context.Context, in *kindOf) (occupancy.Report, error) {
 			r := b.Bandwidth()
 			if in.Kind != "" {
-				r.Objects = slices.DeleteFunc(r.Objects, func(o usage.Object) bool { return o.Kind != in.Kind })
+				r.Objects = slices.DeleteFunc(r.Objects, func(o occupancy.Object) bool { return o.Kind != in.Kind })
 			}
 			return r, nil
 		})
 	answer(s, operation{id: "check-bandwidth", route: "POST /v1/bandwidth/check", role: RoleRead, area: "Bandwidth", text: "What a call would get, and by which way.", quiet: true},
-		func(_ context.Context, in *bodyOf[usage.Question]) (usage.Answer, error) {
+		func(_ context.Context, in *bodyOf[occupancy.Question]) (occupancy.Answer, error) {
 			a, err := b.CheckBandwidth(in.Body)
 			if err != nil {
 				return a, fmt.Errorf("%w: %w", ErrWrongQuestion, err)
@@ -43,14 +43,14 @@ func (s *Server) Measure(b Bandwidth) *Server {
 }
 
 // Bandwidth asks what is used of objects of a kind, or of all for the empty kind.
-func (c *Client) Bandwidth(ctx context.Context, kind string) (usage.Report, error) {
+func (c *Client) Bandwidth(ctx context.Context, kind string) (occupancy.Report, error) {
 	if kind == "" {
-		return ask[usage.Report](ctx, c, "GET", "/v1/bandwidth")
+		return ask[occupancy.Report](ctx, c, "GET", "/v1/bandwidth")
 	}
-	return ask[usage.Report](ctx, c, "GET", "/v1/bandwidth?kind="+url.QueryEscape(kind))
+	return ask[occupancy.Report](ctx, c, "GET", "/v1/bandwidth?kind="+url.QueryEscape(kind))
 }
 
 // CheckBandwidth asks what a call would get.
-func (c *Client) CheckBandwidth(ctx context.Context, q usage.Question) (usage.Answer, error) {
-	return tell[usage.Answer](ctx, c, "POST", "/v1/bandwidth/check", q)
+func (c *Client) CheckBandwidth(ctx context.Context, q occupancy.Question) (occupancy.Answer, error) {
+	return tell[occupancy.Answer](ctx, c, "POST", "/v1/bandwidth/check", q)
 }

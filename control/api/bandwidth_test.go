@@ -8,22 +8,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"turnpike.dev/turnpike/control/usage"
+	"turnpike.dev/turnpike/control/occupancy"
 )
 
 // fakeBandwidth has one object of each of two kinds.
 type fakeBandwidth struct{}
 
-func (fakeBandwidth) Bandwidth() usage.Report {
+func (fakeBandwidth) Bandwidth() occupancy.Report {
 	two := 2000
-	return usage.Report{DefaultKbps: 384, Objects: []usage.Object{{Kind: "subzone", Name: "s"}, {Kind: "pipe", Name: "p", TotalKbps: &two, GrantedKbps: 1}}}
+	return occupancy.Report{DefaultKbps: 384, Objects: []occupancy.Object{{Kind: "subzone", Name: "s"}, {Kind: "pipe", Name: "p", TotalKbps: &two, GrantedKbps: 1}}}
 }
 
-func (fakeBandwidth) CheckBandwidth(q usage.Question) (usage.Answer, error) {
+func (fakeBandwidth) CheckBandwidth(q occupancy.Question) (occupancy.Answer, error) {
 	if q.Node2 == "moon" {
-		return usage.Answer{}, fmt.Errorf("%w: %q", usage.ErrNode, q.Node2)
+		return occupancy.Answer{}, fmt.Errorf("%w: %q", occupancy.ErrNode, q.Node2)
 	}
-	return usage.Answer{Result: usage.Granted, Asked: q.Kbps, Kbps: q.Kbps, Nodes: []string{q.Node1, q.Node2}, Links: []string{}, Tolls: []usage.Toll{}}, nil
+	return occupancy.Answer{Result: occupancy.Granted, Asked: q.Kbps, Kbps: q.Kbps, Nodes: []string{q.Node1, q.Node2}, Links: []string{}, Tolls: []occupancy.Toll{}}, nil
 }
 
 func TestBandwidth(t *testing.T) {
@@ -39,13 +39,13 @@ func TestBandwidth(t *testing.T) {
 	if _, err := c.Bandwidth(t.Context(), "tunnel"); err == nil {
 		t.Error("there are no tunnels")
 	}
-	q := usage.Question{Node1: "a", Node2: "b", Kbps: 7}
+	q := occupancy.Question{Node1: "a", Node2: "b", Kbps: 7}
 	got, err := c.CheckBandwidth(t.Context(), q)
 	want, _ := fakeBandwidth{}.CheckBandwidth(q)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	for want, q := range map[string]usage.Question{
+	for want, q := range map[string]occupancy.Question{
 		"no such subzone or zone": {Node1: "a", Node2: "moon"},
 		"node1":                   {Node2: "b"},
 		"kbps":                    {Node1: "a", Node2: "b", Kbps: 1 << 31},

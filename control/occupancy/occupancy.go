@@ -1,11 +1,11 @@
-// Package usage is bandwidth as operators see it: what calls were granted of subzones,
+// Package occupancy is bandwidth as operators see it: what calls were granted of subzones,
 // zones, links and pipes, what they really send, and what another call would get.
 //
 // It exists because the three come from different places. control/resources knows who was
 // granted what, the data plane what each call sends, and configuration how the objects
 // hang together; what counts is in control/bandwidth. Here they are put side by side, in
 // types that commands, xStatus, the API and metrics share.
-package usage
+package occupancy
 
 import (
 	"turnpike.dev/turnpike/control/bandwidth"
