@@ -146,6 +146,16 @@ const (
 	CaptureScopeSCOPE_PORT    CaptureScope = 8
 )
 
+type CaptureShare struct {
+	_            structs.HostLayout
+	Credit       uint64
+	Packets      uint64
+	Bytes        uint64
+	Policed      uint64
+	PolicedBytes uint64
+	Pad          [3]uint64
+}
+
 type CaptureSlotFlags uint32
 
 const (
@@ -193,7 +203,7 @@ type CaptureTables struct {
 		UdpDelta uint16
 		IpBase   uint16
 		Hop      uint16
-		Pad      uint16
+		Set      uint16
 	}
 	Slots6 [131072]struct {
 		_         structs.HostLayout
@@ -204,7 +214,21 @@ type CaptureTables struct {
 		FlowLabel uint32
 		Pad       uint32
 	}
-	Vlans [4096][4]uint32
+	Vlans   [4096][4]uint32
+	Buckets [65536]struct {
+		_        structs.HostLayout
+		Tat      uint64
+		ByteCost uint32
+		Depth    uint32
+		Batch    uint32
+		Pad      uint32
+		Name     uint64
+		Pad2     [4]uint64
+	}
+	Sets [65536]struct {
+		_       structs.HostLayout
+		Buckets [16]uint16
+	}
 }
 
 type CaptureTally struct {
@@ -227,6 +251,7 @@ const (
 	CaptureMapPermissions   = "permissions"
 	CaptureMapProgresses    = "progresses"
 	CaptureMapRecords       = "records"
+	CaptureMapShares        = "shares"
 	CaptureMapStats         = "stats"
 	CaptureMapTallies       = "tallies"
 	CaptureMapTxDevices     = "tx_devices"
@@ -307,6 +332,7 @@ type CaptureMapSpecs struct {
 	Permissions *ebpf.MapSpec `ebpf:"permissions"`
 	Progresses  *ebpf.MapSpec `ebpf:"progresses"`
 	Records     *ebpf.MapSpec `ebpf:"records"`
+	Shares      *ebpf.MapSpec `ebpf:"shares"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	Tallies     *ebpf.MapSpec `ebpf:"tallies"`
 	TxDevices   *ebpf.MapSpec `ebpf:"tx_devices"`
@@ -361,6 +387,7 @@ type CaptureMaps struct {
 	Permissions *ebpf.Map `ebpf:"permissions"`
 	Progresses  *ebpf.Map `ebpf:"progresses"`
 	Records     *ebpf.Map `ebpf:"records"`
+	Shares      *ebpf.Map `ebpf:"shares"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	Tallies     *ebpf.Map `ebpf:"tallies"`
 	TxDevices   *ebpf.Map `ebpf:"tx_devices"`
@@ -377,6 +404,7 @@ func (m *CaptureMaps) Close() error {
 		m.Permissions,
 		m.Progresses,
 		m.Records,
+		m.Shares,
 		m.Stats,
 		m.Tallies,
 		m.TxDevices,

@@ -22,6 +22,9 @@
 #define SLOTS (2 * MAX_FLOWS) /* two for each flow, MAX_FLOWS apart */
 #define MAX_HOPS 65536
 #define RTP_SOURCES 3
+#define MAX_BUCKETS 65536
+#define MAX_SETS 65536
+#define SET_SIZE 16 /* buckets that a flow takes from */
 
 /* What a flow matches. */
 struct flow_key {
@@ -79,7 +82,7 @@ struct slot {
 	__u16 udp_delta; /* what all but the payload's length changes in the UDP checksum */
 	__u16 ip_base;	 /* the IPv4 header checksum's constant part */
 	__u16 hop;	 /* index in hops */
-	__u16 pad;
+	__u16 set;	 /* index in sets: the buckets that it shares; 0: none */
 };
 
 /* The rest of a flow that has IPv6 on either side. */
@@ -110,6 +113,35 @@ struct hop {
 /* Interfaces on which a VLAN's number may be the node's: see struct tables. */
 #define VLAN_WAYS 4
 #define VLAN_8021AD 1u /* beside the interface's index, which stands one bit higher */
+
+/*
+ * A bucket that flows share: a call's direction, or a pipe's. The process's relay takes
+ * from it too. One cache line, which a CPU touches once a batch.
+ */
+struct bucket {
+	__u64 tat;	 /* theoretical arrival time (GCRA), as in a slot */
+	__u32 byte_cost; /* as in a slot; 0: it limits nothing */
+	__u32 depth;
+	__u32 batch;	/* bytes that a CPU takes beyond what it needs */
+	__u32 pad;
+	__u64 name;	/* a hash, for the next process; 0: not in use */
+	__u64 pad2[4];
+};
+
+/* What a CPU has of a bucket, and what it counted there: one cache line. */
+struct share {
+	__u64 credit; /* bytes that are taken from the bucket and not yet used */
+	__u64 packets;
+	__u64 bytes;
+	__u64 policed;
+	__u64 policed_bytes;
+	__u64 pad[3];
+};
+
+/* The buckets that a flow takes from, up to the first 0. It does not change while in use. */
+struct bucket_set {
+	__u16 buckets[SET_SIZE];
+};
 
 /* One synchronisation source as one CPU saw it (RFC 3550 A.1, A.3, A.8). */
 struct rtp_source {
@@ -168,6 +200,8 @@ struct tables {
 	struct slot slots[SLOTS];
 	struct slot6 slots6[SLOTS];
 	__u32 vlans[4096][VLAN_WAYS]; /* by VLAN: where the node is in it; 0: nowhere more */
+	struct bucket buckets[MAX_BUCKETS];   /* the first is none */
+	struct bucket_set sets[MAX_SETS];     /* the first is none */
 };
 
 /* Keeps the enums in the object's type information, where Go takes them from. */

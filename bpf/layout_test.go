@@ -19,7 +19,7 @@ func TestLayoutsAreEqual(t *testing.T) {
 		"flow_key": RelayFlowKey{}, "flow_tag": RelayFlowTag{}, "slot": RelaySlot{}, "slot6": RelaySlot6{},
 		"hop": RelayHop{}, "flow_stats": RelayFlowStats{}, "more_sources": RelayMoreSources{},
 		"rtp_source": RelayRtpSource{}, "permission_key": RelayPermissionKey{}, "tables": RelayTables{},
-		"crowd": RelayCrowd{},
+		"crowd": RelayCrowd{}, "bucket": RelayBucket{}, "bucket_set": RelayBucketSet{}, "share": RelayShare{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c *btf.Struct
@@ -69,6 +69,9 @@ func TestHotStructsAreCacheLines(t *testing.T) {
 	for name, size := range map[string]uintptr{
 		"slot":                  reflect.TypeFor[RelaySlot]().Size(),
 		"flow_stats":            reflect.TypeFor[RelayFlowStats]().Size(),
+		"bucket":                reflect.TypeFor[RelayBucket]().Size(),
+		"share":                 reflect.TypeFor[RelayShare]().Size(),
+		"where the buckets are": offsetOf(t, "Buckets"),
 		"where the slots begin": offsetOf(t, "Slots"),
 		"where the hops begin":  offsetOf(t, "Hops"),
 	} {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* The maps. The loader sets the sizes of flows, slots, stats and permissions. */
+/* The maps. The loader sets the sizes of flows, slots, stats, shares and permissions. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -38,6 +38,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct more_sources);
 } more_stats SEC(".maps");
+
+/* What CPUs have of the buckets: a CPU's beside each other, as many as flows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct share);
+} shares SEC(".maps");
 
 /* Our own addresses. */
 struct {

@@ -5,7 +5,7 @@
  *
  * The word is changed without a lock. A flow is one 5-tuple, which arrives on one queue
  * and so on one CPU; should two CPUs have packets of it in the same nanoseconds, one of
- * the two packets is not charged.
+ * the two packets is not charged. Buckets that flows share are in shared.h.
  */
 #pragma once
 

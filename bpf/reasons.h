@@ -35,5 +35,6 @@ enum reason {
 	REASON_UNKNOWN_VLAN, /* pass */
 	REASON_NOT_TURN, /* drop */
 	REASON_CROWD, /* drop */
+	REASON_OVER_GRANT, /* drop */
 	REASON_COUNT,
 };

@@ -36,6 +36,7 @@ const (
 	ReasonUnknownVLAN                  // pass: The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.
 	ReasonNotTurn                      // drop: A packet to a listening port that is neither STUN nor ChannelData.
 	ReasonCrowd                        // drop: The process cannot keep up with its requests, and this one's source asks more than its share. See docs/floods.md.
+	ReasonOverGrant                    // drop: The flow's call, or a pipe that it goes through, sends more than it was granted; `turnpike bandwidth show` tells which.
 	// ReasonCount is how many reasons there are.
 	ReasonCount
 )
@@ -76,4 +77,5 @@ var reasons = [ReasonCount]struct {
 	ReasonUnknownVLAN:    {"unknown_vlan", "The frame's VLAN tag is for no VLAN device on this interface (ip -d link); the system throws it away.", Pass},
 	ReasonNotTurn:        {"not_turn", "A packet to a listening port that is neither STUN nor ChannelData.", Drop},
 	ReasonCrowd:          {"crowd", "The process cannot keep up with its requests, and this one's source asks more than its share. See docs/floods.md.", Drop},
+	ReasonOverGrant:      {"over_grant", "The flow's call, or a pipe that it goes through, sends more than it was granted; `turnpike bandwidth show` tells which.", Drop},
 }

@@ -13,6 +13,22 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type RelayBucket struct {
+	_        structs.HostLayout
+	Tat      uint64
+	ByteCost uint32
+	Depth    uint32
+	Batch    uint32
+	Pad      uint32
+	Name     uint64
+	Pad2     [4]uint64
+}
+
+type RelayBucketSet struct {
+	_       structs.HostLayout
+	Buckets [16]uint16
+}
+
 type RelayCrowd struct {
 	_     structs.HostLayout
 	Until uint64
@@ -97,6 +113,16 @@ type RelayRtpSource struct {
 	BadSeq     uint16
 }
 
+type RelayShare struct {
+	_            structs.HostLayout
+	Credit       uint64
+	Packets      uint64
+	Bytes        uint64
+	Policed      uint64
+	PolicedBytes uint64
+	Pad          [3]uint64
+}
+
 type RelaySlot struct {
 	_        structs.HostLayout
 	Tag      RelayFlowTag
@@ -115,7 +141,7 @@ type RelaySlot struct {
 	UdpDelta uint16
 	IpBase   uint16
 	Hop      uint16
-	Pad      uint16
+	Set      uint16
 }
 
 type RelaySlot6 struct {
@@ -175,7 +201,7 @@ type RelayTables struct {
 		UdpDelta uint16
 		IpBase   uint16
 		Hop      uint16
-		Pad      uint16
+		Set      uint16
 	}
 	Slots6 [131072]struct {
 		_         structs.HostLayout
@@ -186,7 +212,21 @@ type RelayTables struct {
 		FlowLabel uint32
 		Pad       uint32
 	}
-	Vlans [4096][4]uint32
+	Vlans   [4096][4]uint32
+	Buckets [65536]struct {
+		_        structs.HostLayout
+		Tat      uint64
+		ByteCost uint32
+		Depth    uint32
+		Batch    uint32
+		Pad      uint32
+		Name     uint64
+		Pad2     [4]uint64
+	}
+	Sets [65536]struct {
+		_       structs.HostLayout
+		Buckets [16]uint16
+	}
 }
 
 // Names of all BPF objects in the ELF.
@@ -199,6 +239,7 @@ const (
 	RelayMapLocals        = "locals"
 	RelayMapMoreStats     = "more_stats"
 	RelayMapPermissions   = "permissions"
+	RelayMapShares        = "shares"
 	RelayMapStats         = "stats"
 	RelayMapTxDevices     = "tx_devices"
 	RelayProgTurnpike     = "turnpike"
@@ -264,6 +305,7 @@ type RelayMapSpecs struct {
 	Locals      *ebpf.MapSpec `ebpf:"locals"`
 	MoreStats   *ebpf.MapSpec `ebpf:"more_stats"`
 	Permissions *ebpf.MapSpec `ebpf:"permissions"`
+	Shares      *ebpf.MapSpec `ebpf:"shares"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	TxDevices   *ebpf.MapSpec `ebpf:"tx_devices"`
 }
@@ -305,6 +347,7 @@ type RelayMaps struct {
 	Locals      *ebpf.Map `ebpf:"locals"`
 	MoreStats   *ebpf.Map `ebpf:"more_stats"`
 	Permissions *ebpf.Map `ebpf:"permissions"`
+	Shares      *ebpf.Map `ebpf:"shares"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	TxDevices   *ebpf.Map `ebpf:"tx_devices"`
 }
@@ -317,6 +360,7 @@ func (m *RelayMaps) Close() error {
 		m.Locals,
 		m.MoreStats,
 		m.Permissions,
+		m.Shares,
 		m.Stats,
 		m.TxDevices,
 	)

@@ -17,6 +17,7 @@
 #include "policer.h"
 #include "reasons.h"
 #include "rewrite.h"
+#include "shared.h"
 #include "stats.h"
 #include "strangers.h"
 #include "vlan.h"
@@ -143,14 +144,17 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *p,
 		media -= RTP_HEADER;
 	else if (s->flags & SPLIT_RTCP && is_rtcp(p, (void *)(long)ctx->data_end))
 		return left_over(ctx, REASON_CONTROL, now);
+	usable = *(volatile __u32 *)&h->usable;
+	if (tags == NO_TAGS && usable != HOP_UNTAGGED)
+		return relay_with_tags(ctx, p->ipv6);
 	if (!conforms(s, media, now)) {
 		st->policed++;
 		return leave(REASON_POLICED, XDP_DROP);
 	}
-	usable = *(volatile __u32 *)&h->usable;
-	if (tags == NO_TAGS && usable != HOP_UNTAGGED) {
-		give_back(s, media); /* who comes next takes it */
-		return relay_with_tags(ctx, p->ipv6);
+	if (s->set && !take_shared(s->set, media, now)) {
+		give_back(s, media);
+		st->policed++;
+		return leave(REASON_OVER_GRANT, XDP_DROP);
 	}
 	if (tags == ANY_TAGS) {
 		if (usable == HOP_UNUSABLE)

@@ -218,7 +218,7 @@ func BenchmarkAccept(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		packet[2], packet[3] = byte(i>>8), byte(i)
 		now += 20e6
-		if !f.accept(packet, now) {
+		if f.accept(packet, now) != bpf.ReasonForwarded {
 			b.Fatal("policed")
 		}
 	}

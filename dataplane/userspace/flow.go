@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"turnpike.dev/turnpike/bpf"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -39,8 +40,8 @@ type action struct {
 	split   bool // RTCP is the handler's
 }
 
-// accept polices and counts a datagram; false: drop it.
-func (f *flow) accept(data []byte, now int64) bool {
+// accept polices and counts a datagram; but for ReasonForwarded, drop it.
+func (f *flow) accept(data []byte, now int64) bpf.Reason {
 	h, isRTP := parseRTP(data)
 	granted := len(data)
 	if isRTP {
@@ -50,18 +51,18 @@ func (f *flow) accept(data []byte, now int64) bool {
 	defer f.mu.Unlock()
 	if !f.policer.conforms(granted, now) {
 		f.media.policed++
-		return false
+		return bpf.ReasonPoliced
 	}
 	if f.buckets != nil && !takeAll(f.buckets, granted, now) {
 		f.policer.giveBack(granted)
 		f.media.policed++
-		return false
+		return bpf.ReasonOverGrant
 	}
 	f.media.count(len(data), now)
 	if isRTP {
 		f.media.countRTP(h, now)
 	}
-	return true
+	return bpf.ReasonForwarded
 }
 
 // valid says what keeps a flow from being installed.

@@ -170,8 +170,8 @@ func (l *loop) relay(hit found, i int, now int64) bpf.Reason {
 	if m.HopLimit <= 1 && a.sink == nil {
 		return bpf.ReasonHopLimit
 	}
-	if !hit.flow.accept(data, now) {
-		return bpf.ReasonPoliced
+	if why := hit.flow.accept(data, now); why != bpf.ReasonForwarded {
+		return why
 	}
 	if a.channel != 0 {
 		data = l.batch.prepend(i, data, a.channel)

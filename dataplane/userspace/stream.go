@@ -30,8 +30,8 @@ func (r *Relay) Forward(k relay.Key, payload []byte) bool {
 	if a == nil {
 		return false
 	}
-	why := bpf.ReasonPoliced
-	if f.accept(payload, r.clock()) {
+	why := f.accept(payload, r.clock())
+	if why == bpf.ReasonForwarded {
 		why = a.emit(payload)
 	}
 	r.streams.reasons.add(why, 1)

@@ -51,12 +51,14 @@ type Backend struct {
 	running  *ebpf.Program // prog, or what stands in for it
 	progID   uint32        // of running
 	active   bool
+	swept    bool
 	ports    []*port
 	attached map[int]*attachment // by device
 	router   *router
 	gate     *gate
 	ids      ids
 	hops     *hopTable
+	buckets  *buckets
 	flows    map[uint32]*installed
 	byKey    map[bpf.RelayFlowKey]uint32
 	orphans  map[bpf.RelayFlowKey]uint32 // key to slot, of an earlier process
@@ -144,7 +146,7 @@ func (b *Backend) load() error {
 	}
 	defer loaded.Close() // what Assign takes out of it stays
 	if b.memory, err = mapMemory(loaded.Maps[variables], loaded.Maps[bpf.RelayMapStats], loaded.Maps[bpf.RelayMapMoreStats],
-		loaded.Maps[bpf.RelayMapCrowds]); err != nil {
+		loaded.Maps[bpf.RelayMapShares], loaded.Maps[bpf.RelayMapCrowds]); err != nil {
 		return err
 	}
 	var objects bpf.RelayObjects
@@ -155,6 +157,7 @@ func (b *Backend) load() error {
 	b.maps, b.prog = objects.RelayMaps, objects.Turnpike
 	b.running, b.progID = b.prog, programID(b.prog)
 	b.gate, b.hops = newGate(&b.maps, b.memory), newHopTable(b.memory)
+	b.buckets = newBuckets(b.memory, cpus, b.cfg.MaxFlows)
 	return nil
 }
 
@@ -199,6 +202,7 @@ func (b *Backend) size(spec *ebpf.CollectionSpec) {
 	spec.Maps[bpf.RelayMapFlows].MaxEntries = n
 	spec.Maps[bpf.RelayMapStats].MaxEntries = n * uint32(b.cpus)
 	spec.Maps[bpf.RelayMapMoreStats].MaxEntries = n * uint32(b.cpus)
+	spec.Maps[bpf.RelayMapShares].MaxEntries = n * uint32(b.cpus)
 	spec.Maps[bpf.RelayMapPermissions].MaxEntries = 2 * n
 	spec.Maps[variables].Name = "tables" // bpffs takes no dots
 	spec.Maps[variables].Flags |= unix.BPF_F_MMAPABLE
@@ -227,6 +231,7 @@ func (b *Backend) Activate() error {
 	b.active = true
 	err := b.router.loadDevices() // they may have changed since Open
 	b.takeOverWaiting()
+	b.disinherit()
 	b.attachAll()
 	links := b.links()
 	b.mu.Unlock()

@@ -2,6 +2,7 @@ package xdp
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -40,13 +41,26 @@ func BenchmarkProgram(b *testing.B) {
 			})
 		}
 	}
+	for _, n := range []int{1, 2, 7} {
+		b.Run(fmt.Sprintf("untagged IPv4, %d groups", n), func(b *testing.B) {
+			r := newRigOn(b, Config{}, nil)
+			var of []relay.Group
+			for range n {
+				of = append(of, r.mustOpenGroup(b, "group", 4_000_000_000, time.Second))
+			}
+			f := r.circle(b, 4, of...)
+			d := packet(f, rtpPayload(1, 7, 160, 148))
+			d.ttl = 255
+			r.repeat(b, d.frame(b))
+		})
+	}
 }
 
 // circle installs a flow that sends a packet where it came from, with a next hop that
 // another flow has.
-func (r *rig) circle(b *testing.B, family int) relay.Flow {
+func (r *rig) circle(b *testing.B, family int, of ...relay.Group) relay.Flow {
 	b.Helper()
-	f := down(family, family)
+	f := groups(down(family, family), of...)
 	f.Out = relay.Out{Src: f.Key.Remote, Dst: f.Key.Local}
 	there := up(family, family)
 	hop := r.flows[uint32(r.mustInstall(b, there))].hop.number

@@ -17,6 +17,7 @@ type installed struct {
 	lease time.Time
 	slot  uint32 // the one of the flow's two slots that is live
 	hop   *usedHop
+	set   *usedSet
 	grace uint64 // when this many grace periods are over, the other slot is unused
 	// waiting: the slot is still as an earlier process left it; see takeOver.
 	waiting bool
@@ -43,17 +44,22 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 	if slot, ok := b.orphans[key]; ok {
 		return b.takeOver(key, slot, f, lease)
 	}
-	id, err := b.ids.take()
+	set, err := b.buckets.acquire(&f)
 	if err != nil {
 		return 0, err
 	}
-	in := &installed{flow: f, lease: lease, slot: id, hop: b.hopFor(f)}
+	id, err := b.ids.take()
+	if err != nil {
+		b.buckets.release(set)
+		return 0, err
+	}
+	in := &installed{flow: f, lease: lease, slot: id, hop: b.hopFor(f), set: set}
 	b.clearStats(id)
 	b.memory.slots[twin(id)].Tat = 0
 	b.write(in)
 	if err := b.point(key, in.slot); err != nil {
 		b.memory.killSlot(in.slot)
-		b.release(in.hop)
+		b.releaseAll(in)
 		b.ids.rest(id)
 		return 0, err
 	}
@@ -67,7 +73,7 @@ func (b *Backend) Install(f relay.Flow, lease time.Time) (relay.FlowID, error) {
 // joined to may be installed only later.
 func (b *Backend) takeOver(key bpf.RelayFlowKey, slot uint32, f relay.Flow, lease time.Time) (relay.FlowID, error) {
 	id := idOf(slot)
-	in := &installed{flow: f, lease: lease, slot: slot, hop: &usedHop{}, waiting: true}
+	in := &installed{flow: f, lease: lease, slot: slot, hop: &usedHop{}, set: &usedSet{}, waiting: true}
 	if b.active {
 		if err := b.swap(in, f, lease); err != nil {
 			return 0, err
@@ -89,7 +95,7 @@ func (b *Backend) takeOverWaiting() {
 		}
 		if err := b.swap(in, in.flow, in.lease); err != nil {
 			b.erase(encodeKey(in.flow.Key), in.slot)
-			in.waiting, in.hop = false, &usedHop{reason: err.Error()}
+			in.waiting, in.hop = false, &usedHop{reason: err.Error()} // its set is none
 		}
 	}
 }
@@ -115,15 +121,19 @@ func (b *Backend) swap(in *installed, f relay.Flow, lease time.Time) error {
 	if in.grace > b.ids.grace {
 		b.ids.waitGrace()
 	}
-	next := installed{flow: f, lease: lease, slot: twin(in.slot), hop: b.hopFor(f)}
+	set, err := b.buckets.acquire(&f)
+	if err != nil {
+		return err
+	}
+	next := installed{flow: f, lease: lease, slot: twin(in.slot), hop: b.hopFor(f), set: set}
 	b.write(&next)
 	if err := b.point(encodeKey(f.Key), next.slot); err != nil {
 		b.memory.killSlot(next.slot)
-		b.release(next.hop)
+		b.releaseAll(&next)
 		return err
 	}
 	b.memory.killSlot(in.slot)
-	b.release(in.hop)
+	b.releaseAll(in)
 	next.grace = b.ids.grace + 1
 	*in = next
 	return nil
@@ -134,8 +144,14 @@ func (b *Backend) write(in *installed) {
 	s, s6 := encodeFlow(in.flow)
 	s.Lease = encodeLease(in.lease)
 	s.Tat = atomic.LoadUint64(&b.memory.slots[twin(in.slot)].Tat)
-	s.Hop = uint16(in.hop.number)
+	s.Hop, s.Set = uint16(in.hop.number), uint16(in.set.number)
 	b.memory.writeSlot(in.slot, s, s6)
+}
+
+// releaseAll releases what a slot named that is not live any more.
+func (b *Backend) releaseAll(in *installed) {
+	b.release(in.hop)
+	b.buckets.release(in.set)
 }
 
 // point makes look-ups of the key find the slot.
@@ -172,7 +188,7 @@ func (b *Backend) Remove(id relay.FlowID) relay.Counters {
 	b.erase(key, in.slot)
 	counters := b.read(uint32(id))
 	*b.memory.retired += counters.Packets
-	b.release(in.hop)
+	b.releaseAll(in)
 	delete(b.flows, uint32(id))
 	delete(b.byKey, key)
 	b.ids.rest(uint32(id))
@@ -225,8 +241,18 @@ func (b *Backend) Sweep() (int, error) {
 		}
 	}
 	b.hops.disinherit()
+	b.swept = true
+	b.disinherit()
 	more, gateErr := b.gate.sweep()
 	return strays + more, errors.Join(err, gateErr)
+}
+
+// disinherit frees the buckets that an earlier process left. Until the sweep they may be
+// opened again, and until Activate slots of that process name them.
+func (b *Backend) disinherit() {
+	if b.swept && b.active {
+		b.buckets.disinherit()
+	}
 }
 
 // readFlows reads the kernel's flows.
@@ -251,10 +277,11 @@ func (b *Backend) findOrphans() error {
 		return err
 	}
 	b.orphans = found
-	var numbers, hops []uint32
+	var numbers, hops, sets []uint32
 	for _, slot := range found {
 		numbers = append(numbers, idOf(slot))
 		hops = append(hops, uint32(b.memory.slots[slot].Hop))
+		sets = append(sets, uint32(b.memory.slots[slot].Set))
 	}
 	slices.Sort(numbers)
 	for _, n := range slices.Compact(numbers) {
@@ -262,6 +289,8 @@ func (b *Backend) findOrphans() error {
 	}
 	slices.Sort(hops)
 	b.hops.inherit(slices.Compact(hops))
+	slices.Sort(sets)
+	b.buckets.inherit(slices.Compact(sets))
 	return nil
 }
 

@@ -151,6 +151,7 @@ var leavings = []leaving{
 	{reason: bpf.ReasonOwnerDown, name: "RTCP of a flow that leaves it", frame: of(saying(d4, rtcp), nil), set: both(with(split(4), nil), age(2*time.Second)), s1: true},
 
 	{reason: bpf.ReasonPoliced, name: "over the rate", frame: of(bigger(policed(8), 900), nil), set: with(policed(8), use(900)), s1: true},
+	{reason: bpf.ReasonOverGrant, name: "over the call's rate", frame: of(bigger(policed(8), 900), nil), set: inGroup(8, 900), s1: true},
 
 	{reason: bpf.ReasonHopLimit, name: "1", frame: of(hops(u4, 1), nil), set: with(up(4, 4), nil)},
 	{reason: bpf.ReasonHopLimit, name: "0", frame: of(hops(u4, 0), nil), set: with(up(4, 4), nil)},

@@ -23,13 +23,16 @@ type memory struct {
 	slots     []bpf.RelaySlot
 	slots6    []bpf.RelaySlot6
 	vlans     [][vlanWays]uint32 // by VLAN number
+	buckets   []bpf.RelayBucket
+	sets      []bpf.RelayBucketSet
+	shares    []bpf.RelayShare
 	stats     []bpf.RelayFlowStats
 	more      []bpf.RelayMoreSources
 	crowd     *bpf.RelayCrowd // nil: closed
 	mapped    [][]byte
 }
 
-func mapMemory(tables, stats, more, crowd *ebpf.Map) (_ *memory, err error) {
+func mapMemory(tables, stats, more, shares, crowd *ebpf.Map) (_ *memory, err error) {
 	mem := &memory{}
 	defer func() {
 		if err != nil {
@@ -48,6 +51,12 @@ func mapMemory(tables, stats, more, crowd *ebpf.Map) (_ *memory, err error) {
 	mem.slots = unsafe.Slice((*bpf.RelaySlot)(unsafe.Pointer(&t.Slots)), len(t.Slots))
 	mem.vlans = t.Vlans[:]
 	mem.slots6 = unsafe.Slice((*bpf.RelaySlot6)(unsafe.Pointer(&t.Slots6)), len(t.Slots6))
+	mem.buckets = unsafe.Slice((*bpf.RelayBucket)(unsafe.Pointer(&t.Buckets)), len(t.Buckets))
+	mem.sets = unsafe.Slice((*bpf.RelayBucketSet)(unsafe.Pointer(&t.Sets)), len(t.Sets))
+	if b, err = mem.mmap(shares); err != nil {
+		return nil, err
+	}
+	mem.shares = unsafe.Slice((*bpf.RelayShare)(unsafe.Pointer(&b[0])), shares.MaxEntries())
 	if b, err = mem.mmap(stats); err != nil {
 		return nil, err
 	}

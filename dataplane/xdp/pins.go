@@ -19,7 +19,7 @@ const (
 	bpffs = "/sys/fs/bpf"
 	// schema is the version of bpf/layout.h. Maps of another schema are not touched:
 	// the flows are put into new ones, and then the program is replaced.
-	schema = 2
+	schema = 3
 )
 
 // PinDir is where the node with this name and state directory pins its program,

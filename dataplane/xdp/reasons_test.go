@@ -189,6 +189,16 @@ func policed(kbps uint32) relay.Flow {
 	return f
 }
 
+// inGroup installs a flow with a bucket that it shares, and takes bytes from that.
+func inGroup(kbps uint32, bytes int) func(*testing.T, *rig) func() {
+	return func(t *testing.T, r *rig) func() {
+		f := down(4, 4)
+		f.Groups[0] = r.mustOpenGroup(t, "call", kbps, time.Second)
+		undo := with(f, use(bytes))(t, r)
+		return func() { undo(); r.CloseGroup(f.Groups[0]) }
+	}
+}
+
 func noNeighbour() relay.Flow {
 	f := down(4, 4)
 	f.Out.Dst = addr("198.18.0.77:1")

@@ -19,6 +19,7 @@ import (
 var layouts = map[int]string{
 	1: "e6ede6db400ba03e",
 	2: "5116aa034b8c502f",
+	3: "600594abf7437627",
 }
 
 // A process that takes over tables must understand them: another layout is another
@@ -37,7 +38,7 @@ func TestSchemaChangesWithTheLayout(t *testing.T) {
 		}
 		fmt.Fprintln(&text, name, m.Type, m.KeySize, m.ValueSize, m.Flags)
 	}
-	for _, name := range []string{"flow_key", "permission_key", "flow_stats", "more_sources", "tables"} {
+	for _, name := range []string{"flow_key", "permission_key", "flow_stats", "more_sources", "share", "tables"} {
 		var s *btf.Struct
 		if err := spec.Types.TypeByName(name, &s); err != nil {
 			t.Fatal(err)

@@ -108,9 +108,18 @@ func policer(f relay.Flow) (cost, depth uint32) {
 	if f.RateKbps == 0 {
 		return 0, 0
 	}
-	perByte := uint64(8*nsPerSec/1000) << costShift / uint64(f.RateKbps)
-	deep := min(max(f.Depth, minDepth), maxDepth)
-	return uint32(min(perByte, 1<<32-1)), uint32((deep + 1<<10 - 1) >> 10)
+	return byteCost(f.RateKbps), encodeDepth(f.Depth)
+}
+
+// byteCost is the nearest cost to a rate.
+func byteCost(kbps uint32) uint32 {
+	rate := uint64(kbps)
+	perByte := (uint64(8*nsPerSec/1000)<<costShift + rate/2) / rate
+	return uint32(min(perByte, 1<<32-1))
+}
+
+func encodeDepth(d time.Duration) uint32 {
+	return uint32((min(max(d, minDepth), maxDepth) + 1<<10 - 1) >> 10)
 }
 
 // rtpMult is RTP clock units in 1024 ns, times 2^22.
