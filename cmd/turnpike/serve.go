@@ -148,6 +148,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	engine := newEngine(kernel, whyNot, process)
 	engine.SetMargin(n.Bandwidth.PolicingMargin)
 	node.attach(engine, kernel, whyNot, process)
+	node.resources.Police(engine)
 	node.notify("STATUS=starting: taking over what an earlier process left")
 	for _, ports := range portsToReserve(n) {
 		if err := reservePorts(ports); err != nil {

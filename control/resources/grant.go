@@ -2,6 +2,7 @@ package resources
 
 import (
 	"sync"
+	"time"
 
 	"turnpike.dev/turnpike/control/admission"
 )
@@ -19,6 +20,7 @@ type Grant struct {
 	mu    sync.Mutex
 	has   *held // nil: released
 	taken admission.Grant
+	until time.Time // of a recovered one that nobody has adopted
 }
 
 // Admit gives a call all that it wants, or a *Refusal.
@@ -35,6 +37,7 @@ func (r *Resources) Admit(serial string, w Want) (*Grant, error) {
 	r.mu.Lock()
 	r.grants[g.id] = g
 	r.mu.Unlock()
+	r.deps.Journal.put(g) // last: a journal that is being rewritten looks at the grants
 	return g, nil
 }
 
@@ -49,6 +52,7 @@ func (g *Grant) Change(w Want) error {
 	if refused := g.take(&w, g.taken.Change); refused != nil {
 		return refused
 	}
+	g.r.deps.Journal.put(g)
 	return nil
 }
 
@@ -59,11 +63,17 @@ func (g *Grant) Release() {
 	if g.has == nil {
 		return
 	}
+	g.release()
+}
+
+// release gives back what a locked grant has.
+func (g *Grant) release() {
 	g.has = nil
 	g.r.mu.Lock()
 	delete(g.r.grants, g.id)
 	g.r.mu.Unlock()
 	g.taken.Release()
+	g.r.deps.Journal.gone(g.id)
 }
 
 // Granted says what the call has: nothing when it was released.
@@ -73,7 +83,16 @@ func (g *Grant) Granted() Granted {
 	if g.has == nil {
 		return Granted{}
 	}
-	return g.has.granted()
+	return g.granted()
+}
+
+// granted says what a locked grant has.
+func (g *Grant) granted() Granted {
+	out := g.has.granted()
+	g.r.changing.RLock()
+	defer g.r.changing.RUnlock()
+	out.Police = g.has.police()
+	return out
 }
 
 // Serial names the call.

@@ -49,17 +49,19 @@ func (h *held) on(o *object) uint32 {
 	return 0
 }
 
-// lane returns the lane of a way that the call has already.
+// lane returns the lane of a way that the call has already; of several that which asked
+// for most.
 func (h *held) lane(w Way) *lane {
 	if h == nil {
 		return nil
 	}
+	var most *lane
 	for i := range h.lanes {
-		if h.lanes[i].way.same(w) {
-			return &h.lanes[i]
+		if l := &h.lanes[i]; l.way.same(w) && (most == nil || l.asked > most.asked) {
+			most = l
 		}
 	}
-	return nil
+	return most
 }
 
 // decide works out what a call would have. had is what it has; nil: nothing.

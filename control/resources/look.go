@@ -89,16 +89,21 @@ func (r *Resources) Check(from, to string, kbps uint32, traversal bool) (CheckRe
 	return out, nil
 }
 
-// held returns what all calls have now.
-func (r *Resources) held() map[*Grant]*held {
+// all returns the grants.
+func (r *Resources) all() []*Grant {
 	r.mu.Lock()
-	list := slices.Collect(maps.Values(r.grants))
-	r.mu.Unlock()
-	out := make(map[*Grant]*held, len(list))
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.grants))
+}
+
+// held returns what all calls have now.
+func (r *Resources) held() []*held {
+	list := r.all()
+	out := make([]*held, 0, len(list))
 	for _, g := range list {
 		g.mu.Lock()
 		if g.has != nil {
-			out[g] = g.has
+			out = append(out, g.has)
 		}
 		g.mu.Unlock()
 	}
@@ -146,11 +151,14 @@ func (r *rules) perCall(o bandwidth.Object) (perCall, within bandwidth.Limit) {
 
 // Grants lists what calls have, the oldest first.
 func (r *Resources) Grants() []GrantInfo {
-	all := r.held()
-	list := slices.SortedFunc(maps.Keys(all), func(a, b *Grant) int { return cmp.Compare(a.id, b.id) })
-	out := make([]GrantInfo, len(list))
-	for i, g := range list {
-		out[i] = GrantInfo{Serial: g.serial, Granted: all[g].granted()}
+	list := slices.SortedFunc(slices.Values(r.all()), func(a, b *Grant) int { return cmp.Compare(a.id, b.id) })
+	out := make([]GrantInfo, 0, len(list))
+	for _, g := range list {
+		g.mu.Lock()
+		if g.has != nil {
+			out = append(out, GrantInfo{Serial: g.serial, Granted: g.granted(), Recovered: !g.until.IsZero()})
+		}
+		g.mu.Unlock()
 	}
 	return out
 }

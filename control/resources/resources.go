@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/bandwidth"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/licensing"
@@ -51,6 +52,8 @@ type Resources struct {
 	changing sync.RWMutex
 	rules    *rules
 	objects  map[key]*object // also those that configuration has no more, while calls do
+	order    int             // of the newest
+	policed  []*object       // that have buckets
 
 	limits limits
 
@@ -85,8 +88,9 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 	defer r.changing.Unlock()
 	capacity := r.limits.set(r.platform, n, in)
 	next.video, next.audio, next.most = capacity.Video, capacity.Audio, mostOf(capacity)
-	r.settle(next)
 	r.rules = next
+	r.settle(next)
+	r.police()
 	return nil
 }
 
@@ -96,30 +100,50 @@ func (r *Resources) settle(next *rules) {
 	configured := make(map[*object]bool, len(next.objects))
 	for id, o := range next.plan.Objects() {
 		k := key{o.Kind, o.Name}
-		have := r.objects[k]
-		if have == nil {
-			have = newObject(k, len(r.objects))
-			r.objects[k] = have
-		}
+		have := r.object(k)
 		have.limit(o.Total)
 		next.objects[id] = have
 		configured[have] = true
 	}
 	for k, o := range r.objects {
-		if !configured[o] && !o.inUse() {
+		if configured[o] {
+			continue
+		}
+		if o.limit(bandwidth.Unlimited); !o.inUse() && o.policing == nil {
 			delete(r.objects, k)
 		}
 	}
 }
 
-// Run ends recovered grants that nobody adopted, and keeps the journal short, until ctx
-// ends.
-func (r *Resources) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+// object returns what has a name, and makes it where nothing has. changing is held.
+func (r *Resources) object(k key) *object {
+	o := r.objects[k]
+	if o == nil {
+		r.order++
+		o = newObject(k, r.order)
+		r.objects[k] = o
+	}
+	return o
 }
 
-// Recover takes what the journal holds of a process before. Such grants count, also
-// beyond what there is now, until they are adopted or relay.LeaseTime is over: so long
-// their media goes on. Call it before the first Admit.
-func (r *Resources) Recover() (int, error) { return 0, nil }
+// Run ends recovered grants that nobody adopted, and looks after the journal and the
+// buckets of pipes, until ctx ends.
+func (r *Resources) Run(ctx context.Context) error {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			r.expire(r.deps.Now())
+			r.follow()
+			if r.deps.Journal.stale(r.Calls()) {
+				r.compact()
+			}
+		}
+	}
+}
+
+// tick is how often Run looks around.
+const tick = time.Second

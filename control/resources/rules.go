@@ -17,8 +17,9 @@ type key struct {
 // object is something that calls are charged on.
 type object struct {
 	key
-	order   int                // of taking, the same for all
-	counter *admission.Counter // nil: a zone or a link, which have no limit
+	order    int                // of taking, the same for all
+	counter  *admission.Counter // nil: a zone or a link, which have no limit
+	policing *policing          // of a pipe; nil: none. Resources.changing guards it
 }
 
 func newObject(k key, order int) *object {
@@ -55,7 +56,8 @@ func (o *object) inUse() bool {
 type rules struct {
 	plan        *bandwidth.Map
 	config      bandwidth.Config
-	objects     []*object // by bandwidth.ID
+	objects     []*object       // by bandwidth.ID
+	policed     map[string]bool // pipes
 	defaultKbps int
 	downspeed   bandwidth.Downspeed
 
@@ -70,8 +72,13 @@ func compile(n *config.Node) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
+	policed := map[string]bool{}
+	for _, p := range n.Pipes {
+		policed[p.Name] = bool(p.Policing)
+	}
 	return &rules{
-		plan: m, config: c, objects: make([]*object, len(m.Objects())),
+		policed: policed,
+		plan:    m, config: c, objects: make([]*object, len(m.Objects())),
 		defaultKbps: n.Bandwidth.DefaultKbps,
 		downspeed:   bandwidth.Downspeed{PerCall: bool(n.Bandwidth.DownspeedPerCall), Total: bool(n.Bandwidth.DownspeedTotal)},
 	}, nil
