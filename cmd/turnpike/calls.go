@@ -153,7 +153,8 @@ func writeCall(w *tabwriter.Writer, c calls.Call) {
 	if c.Cause != nil {
 		l.line("ended", "%s, %s", c.Ended.UTC().Format(time.DateTime), causeText(*c.Cause))
 	}
-	l.line("media", "%s%s%s%s", mediaOf(c), parenthesised(c.Media.Why), kbpsOf(c.Media), srtp(c.Media))
+	l.line("media", "%s%s%s", mediaOf(c), parenthesised(c.Media.Why), srtp(c.Media))
+	writeGrant(l, c.Media)
 	for _, s := range c.Streams {
 		l.line(s.Kind, "path=%s%s", s.Path, parenthesised(s.Reason))
 		writeCarried(l, "  from caller", s.A)
@@ -192,13 +193,6 @@ func routeOf(r calls.Route) string {
 		return orDash(r.Alias)
 	}
 	return fmt.Sprintf("rule %s, as %s", printableText(r.Rule), orDash(r.Alias))
-}
-
-func kbpsOf(m calls.Media) string {
-	if m.Kbps == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d kbit/s", m.Kbps)
 }
 
 func srtp(m calls.Media) string {

@@ -36,6 +36,7 @@ func (b *busy) Disconnect(reason string) {
 }
 
 func (b *busy) Streams() []calls.Stream { return b.streams }
+func (b *busy) Rate() *calls.Rate       { return &calls.Rate{FromCaller: 700, FromCallee: 64} }
 
 // inTheTwenties is a clock that goes on by a second whenever it is looked at.
 func inTheTwenties() func() time.Time {
@@ -71,7 +72,10 @@ func callingNode(t *testing.T) *node {
 	answer := func(e *calls.Entry) {
 		e.Update(func(i *calls.Info) {
 			i.Callee, i.Route = bob, calls.Route{Rule: "out", Alias: "bob@example.test"}
-			i.Media = calls.Media{Traversal: true, Why: "IPv4 and IPv6", Kbps: 64, Encrypted: true}
+			i.Media = calls.Media{
+				Traversal: true, Why: "IPv4 and IPv6", Encrypted: true, AskedKbps: 1920, GrantedKbps: 768, HalfRMS: 1, Links: []string{"DefaultSZtoTraversalSZ", "outtoTraversalSZ"},
+				Charges: []calls.Charge{{Kind: "subzone", Name: "DefaultSubZone", Times: 1, Kbps: 768}, {Kind: "pipe", Name: "line", Times: 2, Kbps: 768}},
+			}
 		})
 		e.Answered()
 	}

@@ -48,11 +48,13 @@ type phones struct {
 	proxy      *proxy.Proxy
 	media      *rtp.Media
 	calls      *b2bua.B2BUA
+	policy     *b2bua.NodePolicy
 }
 
 // newPhones makes them, from the sockets upwards. Nothing is read before run. timers are the RFC's where they are zero.
 func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, timers transaction.Timers, log *eventlog.Log) (*phones, error) {
 	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows()}
+	p.policy = p.newPolicy()
 	var err error
 	if p.own, err = namesOf(n); err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 		Bindings: node.bound, Connections: p.flows, Neighbours: p.neighbours, Locator: p.names, Ways: ways,
 		Internal: func(a netip.Addr) bool { return p.side(a).internal },
 		Own:      func(a netip.Addr) bool { return slices.Contains(p.own.addrs, a) },
-		NAT:      func(subzone string) bool { return p.policy().NAT(nil, subzone) },
+		NAT:      func(subzone string) bool { return p.policy.NAT(nil, subzone) },
 	})
 	p.registrar = registrar.New(n, registrar.Deps{
 		Table: node.bound, Flows: p.flows, Access: p.guard, Router: node.router, Places: p.places,
@@ -103,6 +105,7 @@ func (p *phones) carry(n *config.Node, sockets relay.Sockets) (err error) {
 		Own: p.own.addrs, Relays: [2]uint16{n.TURN.MediaPorts.Start, n.TURN.MediaPorts.End},
 		Timeout: time.Duration(n.SIP.MediaTimeout) * time.Second,
 		Silent:  func(owner string) { p.calls.Silent(owner) },
+		Over:    func(owner string, policedKbps uint32) { p.calls.Over(owner, policedKbps) },
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the media of calls: %w", err)
@@ -110,8 +113,8 @@ func (p *phones) carry(n *config.Node, sockets relay.Sockets) (err error) {
 	p.calls = b2bua.New(b2bua.Config{
 		Group: p.stack.Group(), Layer: p.stack.Layer(), Local: p.stack.Transport().Local,
 		Access: p.guard, Router: node.router, Places: p.places, Find: p.names.Find,
-		Media: b2bua.RelayMedia{Media: p.media}, Book: node.calls, Policy: p.policy(),
-		Room: func(calls int) bool { return calls < node.running().MaxCalls() },
+		Media: b2bua.RelayMedia{Media: p.media}, Book: node.calls, Policy: p.policy,
+		Resources: node.resources,
 	})
 	return nil
 }
@@ -187,19 +190,16 @@ func (p *phones) closed(c *loop.Conn) {
 	p.registrar.Closed(c)
 }
 
-// policy is what the configuration says of calls at the moment it is asked.
-func (p *phones) policy() b2bua.NodePolicy {
-	return b2bua.NodePolicy{
-		Node: p.node.running,
-		StaticNAT: func(a netip.Addr) netip.Addr {
-			in := p.node.running().Interfaces
-			if nat := in.StaticNAT(); nat.IsValid() && nat.Is4() == a.Is4() && p.side(a).name == in.Relay() {
-				return nat
-			}
-			return a
-		},
-		InterfaceOf: func(a netip.Addr) string { return p.side(a).name },
+// newPolicy is what the configuration says of calls at the moment it is asked.
+func (p *phones) newPolicy() *b2bua.NodePolicy {
+	nat := func(a netip.Addr) netip.Addr {
+		in := p.node.running().Interfaces
+		if nat := in.StaticNAT(); nat.IsValid() && nat.Is4() == a.Is4() && p.side(a).name == in.Relay() {
+			return nat
+		}
+		return a
 	}
+	return b2bua.NewNodePolicy(p.node.running, nat, func(a netip.Addr) string { return p.side(a).name })
 }
 
 // side returns the interface that an address of ours is on.
@@ -266,8 +266,8 @@ func (o ownNames) has(u message.URI, n *config.Node) bool {
 
 // load is what peers of zones are told of this node (RG-06, RG-08).
 func (n *node) load() neighbours.Load {
-	current := n.calls.Running()
+	calls := n.resources.Capacity()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return neighbours.Load{Maximum: n.config.MaxCalls(), Current: current, Maintenance: n.maintenance}
+	return neighbours.Load{Maximum: int(calls.Limit), Current: int(calls.Used), Maintenance: n.maintenance}
 }

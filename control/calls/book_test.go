@@ -18,6 +18,7 @@ type carrier struct {
 
 func (c *carrier) Disconnect(reason string) { c.ended = reason }
 func (c *carrier) Streams() []Stream        { return c.streams }
+func (c *carrier) Rate() *Rate              { return nil }
 
 // clock stands still until it is moved.
 type clock struct{ now time.Time }

@@ -47,10 +47,33 @@ type Route struct {
 
 // Media says who carries the media.
 type Media struct {
-	Traversal bool   `json:"traversal"`     // this node relays it
-	Why       string `json:"why,omitempty"` // what made it so, or kept it from being so
-	Kbps      uint32 `json:"kbps,omitempty"`
+	Traversal bool   `json:"traversal"`           // this node relays it
+	Why       string `json:"why,omitempty"`       // what made it so, or kept it from being so
 	Encrypted bool   `json:"encrypted,omitempty"` // it is SRTP that passes through
+	// AskedKbps is what the parties want, all streams together, and GrantedKbps what they
+	// have (BW-03).
+	AskedKbps   uint32   `json:"asked_kbps,omitempty"`
+	GrantedKbps uint32   `json:"granted_kbps,omitempty"`
+	HalfRMS     int      `json:"half_rms,omitempty"` // halves of rich media session licences (LI-04)
+	Charges     []Charge `json:"charges,omitempty"`
+	Links       []string `json:"links,omitempty"` // that the call goes by
+	// MeasuredKbps is what the parties send, without headers, where the media passes here: now,
+	// or when the call ended.
+	MeasuredKbps *Rate `json:"measured_kbps,omitempty"`
+}
+
+// Rate is how much comes from each party, in kbps.
+type Rate struct {
+	FromCaller uint32 `json:"from_caller"`
+	FromCallee uint32 `json:"from_callee"`
+}
+
+// Charge is what a call takes of a subzone, zone, link or pipe: Times its Kbps.
+type Charge struct {
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+	Times int    `json:"times"`
+	Kbps  uint32 `json:"kbps"`
 }
 
 // Info is what whoever carries a call tells of it; more of it becomes known in time.
@@ -111,6 +134,8 @@ const (
 	NotFound       Kind = "not_found"       // nobody is there of that name
 	Unreachable    Kind = "unreachable"     // who is there does not answer
 	Overloaded     Kind = "overloaded"      // a limit of this node is reached
+	NoLicence      Kind = "no_licence"      // no licence is left
+	NoBandwidth    Kind = "no_bandwidth"    // a subzone or pipe on the way has too little left
 	MediaTimeout   Kind = "media_timeout"   // no media came any more
 	SessionExpired Kind = "session_expired" // nobody refreshed it (RFC 4028)
 	Disconnected   Kind = "disconnected"    // by the operator, or with its registration
@@ -119,7 +144,7 @@ const (
 
 // Kinds lists all kinds of end.
 func Kinds() []Kind {
-	return []Kind{Completed, Cancelled, Refused, Denied, NotFound, Unreachable, Overloaded, MediaTimeout, SessionExpired, Disconnected, Failed}
+	return []Kind{Completed, Cancelled, Refused, Denied, NotFound, Unreachable, Overloaded, NoLicence, NoBandwidth, MediaTimeout, SessionExpired, Disconnected, Failed}
 }
 
 // Cause is why a call ended, and who ended it.
@@ -160,4 +185,6 @@ type Handle interface {
 	Disconnect(reason string)
 	// Streams says what each stream has carried so far.
 	Streams() []Stream
+	// Rate says what the parties send now; nil: nobody measures it.
+	Rate() *Rate
 }

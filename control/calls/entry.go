@@ -32,6 +32,14 @@ func (e *Entry) Update(change func(*Info)) {
 	change(&e.call.Info)
 }
 
+// Tell writes an event of the call to the log, with a detail of its own.
+func (e *Entry) Tell(event, detail string) {
+	e.mu.Lock()
+	c := e.call
+	e.mu.Unlock()
+	e.book.tell(event, c, detail)
+}
+
 // Ringing notes that the callee is alerted.
 func (e *Entry) Ringing() {
 	e.mu.Lock()
@@ -59,8 +67,12 @@ func (e *Entry) Answered() {
 // them the handle is asked. The call is out of Calls when it returns; ending it twice
 // does nothing.
 func (e *Entry) End(cause Cause, final ...Stream) {
-	if h := e.carrier(); final == nil && h != nil {
-		final = h.Streams()
+	var rate *Rate
+	if h := e.carrier(); h != nil {
+		rate = h.Rate()
+		if final == nil {
+			final = h.Streams()
+		}
 	}
 	e.mu.Lock()
 	if e.call.State == Ended {
@@ -70,6 +82,7 @@ func (e *Entry) End(cause Cause, final ...Stream) {
 	carried := e.call.State != Trying
 	e.call.State, e.call.Ended, e.call.Cause = Ended, e.book.cfg.Now(), &cause
 	e.call.Streams = carrying(final)
+	e.call.Media.MeasuredKbps = rate
 	e.call.Seconds = seconds(e.call)
 	e.endedAt = e.call.Ended
 	e.handle = nil // what carried the call may go
@@ -108,6 +121,7 @@ func (e *Entry) Call() Call {
 		c.Streams, c.Seconds = []Stream{}, 0
 		if h != nil {
 			c.Streams = carrying(h.Streams())
+			c.Media.MeasuredKbps = h.Rate()
 		}
 		if c.State == Connected {
 			c.Seconds = e.book.cfg.Now().Sub(c.Answered).Seconds()

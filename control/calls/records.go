@@ -92,8 +92,11 @@ func (r *Records) Run(ctx context.Context) error {
 
 func (r *Records) append(c *Call) {
 	to := r.carried
-	if c.Cause != nil && (c.Cause.Kind == Denied || c.Cause.Kind == Overloaded) && c.Cause.By == ByNode {
-		to = r.refused
+	if c.Cause != nil && c.Cause.By == ByNode {
+		switch c.Cause.Kind {
+		case Denied, Overloaded, NoLicence, NoBandwidth:
+			to = r.refused
+		}
 	}
 	line, err := json.Marshal(c)
 	if err == nil {

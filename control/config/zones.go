@@ -28,6 +28,9 @@ type Zone struct {
 	Traversal      ZoneTraversal      `yaml:"traversal"`
 	NAT            Switch             `yaml:"nat"`
 	Media          MediaMode          `yaml:"media"`
+	// Infrastructure says that who is registered there counts as registered here: calls
+	// between such parties take no licence (LI-04, facts A3).
+	Infrastructure Switch `yaml:"infrastructure"`
 }
 
 // ZoneType is what a zone is; it is fixed once the zone is there.
@@ -175,6 +178,7 @@ func zoneItems() []Item {
 		Item{Path: "zones[].traversal.h323_port", X: "Zones Zone [] Traversal H323 Port", Kind: port(1024), Default: "off", Text: "Port for this zone's H.323 on the server, one for each zone, usually from 6001."},
 		Item{Path: "zones[].nat", X: "Zones Zone [] NAT Mode", Kind: onOff(), Default: "off", Text: "Endpoints behind the zone may be behind NAT: media is also learnt from the address that their signalling comes from."},
 		mediaMode("zones[].media", "Zones Zone [] Media Mode"),
+		Item{Path: "zones[].infrastructure", X: "Zones Zone [] Infrastructure Mode", Kind: onOff(), Default: "off", Text: "Who is registered in the zone counts as registered here: calls between such parties take no licence."},
 		Item{Path: "default_zone.hop_count", X: "Zones DefaultZone HopCount", Kind: integer(1, 255), Default: "15", Text: "As `zones[].hop_count`, for whoever no other zone is."},
 		authentication("default_zone.authentication", "Zones DefaultZone Authentication Mode", "do_not_check"),
 		natMode("default_zone.nat", "Zones DefaultZone NAT Mode", "off"),

@@ -71,9 +71,8 @@ type Config struct {
 	Media  Media
 	Book   Book
 	Policy Policy
-	// Room, if set, is told how many calls there are before each new one, and says whether it
-	// may begin.
-	Room func(calls int) bool
+	// Resources admits calls; nil: none is refused, and nothing is counted.
+	Resources Resources
 }
 
 // B2BUA is every call of the node.
@@ -134,6 +133,17 @@ func (b *B2BUA) Silent(owner string) {
 	b.mu.Unlock()
 	if c != nil {
 		c.shard.Post(func() { c.endBy(byMedia) })
+	}
+}
+
+// Over is told of a call that goes on sending more than it was granted: for rtp.Config
+// (BW-06). From any goroutine.
+func (b *B2BUA) Over(owner string, policedKbps uint32) {
+	b.mu.Lock()
+	c := b.owners[owner]
+	b.mu.Unlock()
+	if c != nil {
+		c.shard.Post(func() { c.overGrant(policedKbps) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/dialog"
@@ -53,6 +54,10 @@ type call struct {
 	mark         string           // in the memory of searches
 	reasons      []string         // why it ends (RFC 3326)
 	pending      []*exchange      // whose requests are not answered
+
+	grant *resources.Grant // what the call has; nil: nothing yet
+	want  resources.Want   // what it was given for
+	short *answer          // why a fork was not admitted
 }
 
 // begin takes a new INVITE.
@@ -95,12 +100,6 @@ func (c *call) open() {
 
 // prepare checks what depends on who calls, and begins the search.
 func (c *call) prepare() {
-	if c.b.cfg.Room != nil && !c.b.cfg.Room(c.b.Calls()-1) { // CA-04
-		c.conclude(503, calls.Cause{Kind: calls.Overloaded, By: calls.ByNode, Reason: "as many calls run as the node carries"}, func() {
-			c.reply(503, "", func(m *message.Message) { m.Set("Retry-After", retryAfter) })
-		})
-		return
-	}
 	granted, ok := c.b.cfg.Policy.Session().Grant(c.invite)
 	if !ok { // RFC 4028 section 6
 		c.refuse(422, "", func(m *message.Message) {
@@ -155,12 +154,13 @@ func (c *call) close(cause calls.Cause) {
 	c.tidy()
 }
 
-// finish releases the media and ends the record.
+// finish releases the media and what was granted, and ends the record.
 func (c *call) finish(cause calls.Cause) {
 	var final []calls.Stream
 	if c.media != nil {
 		final = c.media.release()
 	}
+	c.letGo()
 	c.b.loops.forget(c.mark, c)
 	if c.entry != nil {
 		c.entry.End(cause, final...)
@@ -191,13 +191,25 @@ func (c *call) Disconnect(reason string) {
 
 // Streams says what the call's media has carried. From any goroutine.
 func (c *call) Streams() []calls.Stream {
-	c.b.mu.Lock()
-	m := c.media
-	c.b.mu.Unlock()
-	if m == nil {
-		return nil
+	if m := c.carries(); m != nil {
+		return m.streams()
 	}
-	return m.streams()
+	return nil
+}
+
+// Rate says what the ends send. From any goroutine.
+func (c *call) Rate() *calls.Rate {
+	if m := c.carries(); m != nil {
+		return m.rate()
+	}
+	return nil
+}
+
+// carries is the winner's media; nil: nobody has won. From any goroutine.
+func (c *call) carries() *media {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	return c.media
 }
 
 // ending is an end of a call that neither party asked for.
@@ -211,6 +223,7 @@ var (
 	byTimer   = ending{calls.Cause{Kind: calls.SessionExpired, By: calls.ByNode, Reason: "nobody refreshed the session"}, 408}
 	byNoAck   = ending{calls.Cause{Kind: calls.Failed, By: calls.ByNode, Reason: "the ACK did not come"}, 500}
 	byLoss    = ending{calls.Cause{Kind: calls.Failed, By: calls.ByNode, Reason: "one end knows the call no more"}, 500}
+	byGrant   = ending{calls.Cause{Kind: calls.Disconnected, By: calls.ByNode, Reason: "more media was sent than was granted"}, 480}
 	byNoMedia = ending{calls.Cause{Kind: calls.Failed, By: calls.ByNode, Reason: "the media that was answered cannot be relayed"}, 500}
 )
 

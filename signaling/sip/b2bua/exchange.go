@@ -302,11 +302,10 @@ func (x *exchange) offer(req, m *message.Message) bool {
 	}
 	var text []byte
 	if d != nil {
-		text, err = x.media().offered(d, x.from.name)
+		text, err = x.media().offered(d, x.from.name, false)
 	}
 	if err != nil {
-		a := answerTo(err)
-		x.from.reply(x.server, a.status, warn(err))
+		x.from.reply(x.server, within(err), warn(err))
 		return false
 	}
 	if text != nil {

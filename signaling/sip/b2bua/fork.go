@@ -108,6 +108,13 @@ func (f *fork) send() bool {
 		f.media.release()
 	}
 	f.media = c.openMedia(&f.end)
+	if err := c.admit(f); err != nil {
+		f.media.release()
+		a := answerTo(err)
+		c.short = &a
+		f.failed(a)
+		return true
+	}
 	req, err := f.build()
 	if err != nil {
 		f.media.release()
@@ -144,7 +151,7 @@ func (f *fork) build() (*message.Message, error) {
 	if c.offer == nil {
 		return req, nil
 	}
-	text, err := f.media.offered(c.offer, legA)
+	text, err := f.media.first(c.offer)
 	if err == nil {
 		req.SetBody(sdpType, text)
 	}
@@ -344,6 +351,7 @@ func (f *fork) drop() {
 	if f.media != nil && f.call.media != f.media {
 		f.media.release()
 	}
+	f.call.shrink()
 }
 
 // discarded is a dialog that nobody wants: it is acknowledged and ended.

@@ -93,15 +93,13 @@ func TestTraversal(t *testing.T) {
 		{"direct, between interfaces", end{local: in, source: far, mode: config.MediaDirect}, end{local: out}, "10.0.0.7", true, "interfaces"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := NodePolicy{
-				InterfaceOf: func(a netip.Addr) string { return map[netip.Addr]string{in: "in", out: "out", six: "out"}[a] },
-				StaticNAT: func(a netip.Addr) netip.Addr {
-					if a == six {
-						return netip.MustParseAddr("2001:db8::99")
-					}
-					return a
-				},
+			nat := func(a netip.Addr) netip.Addr {
+				if a == six {
+					return netip.MustParseAddr("2001:db8::99")
+				}
+				return a
 			}
+			p := NewNodePolicy(nil, nat, func(a netip.Addr) string { return map[netip.Addr]string{in: "in", out: "out", six: "out"}[a] })
 			media, _ := netip.ParseAddr(tc.media)
 			if relay, why := traversal(p, &tc.a, &tc.b, media); relay != tc.want || why != tc.why {
 				t.Errorf("relay %t, because of %s", relay, why)
@@ -116,7 +114,7 @@ func TestNodePolicy(t *testing.T) {
 	n.Subzones = []config.Subzone{{Name: "s", NAT: false, Media: config.MediaDirect}}
 	n.DefaultSubzone.NAT, n.DefaultSubzone.Media = true, config.MediaAuto
 	n.DefaultZone.NAT, n.DefaultZone.Media = false, config.MediaRelay
-	p := NodePolicy{Node: func() *config.Node { return n }}
+	p := NewNodePolicy(func() *config.Node { return n }, nil, nil)
 	listed, local, stranger := &zones.Zone{Name: "z", Type: zones.Neighbour}, &zones.Zone{Name: "local", Type: zones.Local}, &zones.Zone{Name: "DefaultZone", Type: zones.Default}
 	for _, tc := range []struct {
 		zone    *zones.Zone

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/signaling/sip/sdp"
 )
@@ -19,6 +21,8 @@ type Streams interface {
 	Local(stream int, l rtp.Leg) (rtp.Ports, error)
 	Set(stream int, l rtp.Leg, r rtp.Remote) error
 	Close(stream int)
+	Grant(kbps uint32, groups [2][]relay.Group)
+	Rate() (a, b uint32)
 	Stats() []rtp.Stream
 	Release() []rtp.Stream
 }
@@ -53,6 +57,7 @@ type media struct {
 	known  int          // streams that an answer has set
 	secure bool
 	told   [2][]byte // what each end was told last
+	share  *share    // of the call's grant; nil: nothing is counted
 
 	mu    sync.Mutex // kinds is read for listings, from other goroutines
 	kinds []sdp.Kind
@@ -78,20 +83,47 @@ func (c *call) openMedia(b *end) *media {
 	return m
 }
 
-// offered returns what the other end is told of an offer of leg from.
-func (m *media) offered(d *description, from rtp.Leg) ([]byte, error) {
-	if m.relay == nil {
-		m.offer, m.from, m.open = d.session, from, true
-		return m.direct(d.session, from.Other()), nil
+// first returns what the callee is told of the offer in the call's INVITE, for which the
+// call was admitted.
+func (m *media) first(d *description) ([]byte, error) {
+	session := d.session
+	if m.share != nil {
+		m.share.offer = session
+		session = m.share.limit(session)
 	}
-	if !d.session.Usable() && m.known == 0 {
-		return nil, errNoStream
+	return m.pass(session, legA)
+}
+
+// offered returns what the other end is told of an offer of leg from. firm: it cannot be
+// refused, only be cut.
+func (m *media) offered(d *description, from rtp.Leg, firm bool) ([]byte, error) {
+	if m.share == nil {
+		return m.pass(d.session, from)
 	}
-	text, err := m.rewrite(d.session, from.Other())
+	session, err := m.share.offered(d.session, firm)
 	if err != nil {
 		return nil, err
 	}
-	m.offer, m.from, m.open = d.session, from, true
+	text, err := m.pass(session, from)
+	if err != nil {
+		m.share.refused()
+	}
+	return text, err
+}
+
+// pass makes the text for the other end, and waits for the answer.
+func (m *media) pass(offer *sdp.Session, from rtp.Leg) (text []byte, err error) {
+	if m.relay == nil {
+		text = m.direct(offer, from.Other())
+	} else {
+		if !offer.Usable() && m.known == 0 {
+			return nil, errNoStream
+		}
+		if text, err = m.rewrite(offer, from.Other()); err != nil {
+			return nil, err
+		}
+	}
+	m.offer, m.from, m.open = offer, from, true
 	return text, nil
 }
 
@@ -99,18 +131,25 @@ func (m *media) offered(d *description, from rtp.Leg) ([]byte, error) {
 // puts the streams in force. Of several dialogs of one fork the first to answer is heard
 // until another one is the call: final.
 func (m *media) answered(d *description, from rtp.Leg, p *pair, final bool) ([]byte, error) {
-	m.learn(d.session)
-	if m.relay == nil {
-		m.open = false
-		return m.direct(d.session, from.Other()), nil
-	}
-	if m.offer != nil && m.from != from && (m.open || final && m.by != p) {
-		if err := m.apply(m.offer.Streams(), d.session.Streams(), from); err != nil {
+	session := d.session
+	m.learn(session)
+	counts := m.offer != nil && m.from != from && (m.open || final && m.by != p)
+	if m.relay != nil && counts {
+		if err := m.apply(m.offer.Streams(), session.Streams(), from); err != nil {
 			return nil, err
 		}
+	}
+	if m.share != nil {
+		session = m.share.answer(session, counts)
+	}
+	if counts {
 		m.open, m.by = false, p
 	}
-	return m.rewrite(d.session, from.Other())
+	if m.relay == nil {
+		m.open = false
+		return m.direct(session, from.Other()), nil
+	}
+	return m.rewrite(session, from.Other())
 }
 
 // waits reports whether an offer of a leg has no answer yet.
@@ -180,6 +219,9 @@ func (m *media) refused() {
 		}
 	}
 	m.offer, m.open = nil, false
+	if m.share != nil {
+		m.share.refused()
+	}
 }
 
 // release ends the media; the figures are final. Only the first call returns them.
@@ -203,6 +245,15 @@ func (m *media) streams() []calls.Stream {
 		return m.directly()
 	}
 	return m.shown(m.relay.Stats())
+}
+
+// rate is what the ends send; nil: nobody measures it. From any goroutine.
+func (m *media) rate() *calls.Rate {
+	if m.relay == nil {
+		return nil
+	}
+	a, b := m.relay.Rate()
+	return &calls.Rate{FromCaller: a, FromCallee: b}
 }
 
 // directly lists streams that this node does not see.
@@ -239,11 +290,14 @@ func shown(d rtp.Direction) calls.Direction {
 
 // answerTo is what the other end is told of a description that cannot be passed.
 func answerTo(err error) answer {
+	var short *resources.Refusal
 	switch {
+	case errors.As(err, &short):
+		return shortage(short)
 	case errors.Is(err, rtp.ErrNoPorts), errors.Is(err, rtp.ErrReleased):
-		return answer{503, "No Media Ports", calls.Overloaded, true}
+		return answer{status: 503, reason: "No Media Ports", kind: calls.Overloaded, later: true}
 	case errors.Is(err, rtp.ErrRefused):
-		return answer{403, "Media Address Refused", calls.Denied, false}
+		return answer{status: 403, reason: "Media Address Refused", kind: calls.Denied}
 	}
-	return answer{488, "", calls.Refused, false}
+	return answer{status: 488, kind: calls.Refused}
 }

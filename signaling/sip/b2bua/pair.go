@@ -117,7 +117,7 @@ func (p *pair) translate(m *message.Message, from rtp.Leg, answer bool) ([]byte,
 	if answer {
 		return p.fork.media.answered(d, from, p, p.call.won == p)
 	}
-	return p.fork.media.offered(d, from)
+	return p.fork.media.offered(d, from, true)
 }
 
 // answered passes the first 2xx to the caller: the pair is the call from now on.
@@ -178,6 +178,9 @@ func (c *call) win(p *pair) {
 		if q != p {
 			q.forget()
 		}
+	}
+	if s := c.media.share; s != nil {
+		s.confirm()
 	}
 	c.noteAnswer(p)
 }

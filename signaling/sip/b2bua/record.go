@@ -1,9 +1,11 @@
 package b2bua
 
 import (
+	"fmt"
 	"net/netip"
 
 	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
@@ -61,9 +63,31 @@ func (c *call) noteAnswer(p *pair) {
 			Alias: f.target.Alias.String(), Zone: nameOf(f.place.Zone), Subzone: f.place.Subzone, Protocol: "sip",
 			Transport: f.place.Hop.Transport.String(), Address: f.place.Hop.Remote, CallID: p.b.d.CallID,
 		}
-		i.Media = calls.Media{Traversal: c.media.relay != nil, Why: c.media.why, Encrypted: c.media.secure}
+		i.Media.Traversal, i.Media.Why, i.Media.Encrypted = c.media.relay != nil, c.media.why, c.media.secure
 	})
 	c.entry.Answered()
+}
+
+// noteGrant notes what the call has.
+func (c *call) noteGrant(s *share, g resources.Granted) {
+	if c.entry == nil {
+		return
+	}
+	charges := make([]calls.Charge, len(g.Charges))
+	for i, ch := range g.Charges {
+		charges[i] = calls.Charge{Kind: ch.Kind.String(), Name: ch.Name, Times: ch.Times, Kbps: ch.Kbps}
+	}
+	c.entry.Update(func(i *calls.Info) {
+		i.Media.AskedKbps, i.Media.GrantedKbps = s.way.Asked, s.kbps
+		i.Media.HalfRMS, i.Media.Charges, i.Media.Links = g.HalfRMS, charges, g.Links
+	})
+}
+
+// noteChange tells the log that the call has more or less than before (facts A1.5).
+func (c *call) noteChange(s *share) {
+	if c.entry != nil {
+		c.entry.Tell("Call Bandwidth Changed", fmt.Sprintf("%d kbit/s, before %d, asked for %d", s.kbps, s.shown, s.way.Asked))
+	}
 }
 
 // callerEnd is where a call comes from.

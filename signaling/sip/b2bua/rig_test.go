@@ -18,9 +18,12 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/trace"
 	"turnpike.dev/turnpike/control/zones"
+	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/rtp"
+	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
@@ -51,15 +54,18 @@ var (
 
 // rig is a node of which everything is real but the wire, the dial plan and the relay.
 type rig struct {
-	t     testing.TB
-	group *shard.Group
-	layer *transaction.Layer
-	node  *B2BUA
-	book  *calls.Book
-	relay *fakeRelay
-	rules rules
-	limit dialog.Limits
-	start time.Time
+	t      testing.TB
+	group  *shard.Group
+	layer  *transaction.Layer
+	node   *B2BUA
+	book   *calls.Book
+	relay  *fakeRelay
+	has    *resources.Resources
+	keys   licensing.Installed
+	others []*resources.Grant
+	rules  rules
+	limit  dialog.Limits
+	start  time.Time
 
 	targets []dialplan.Target // what the dial plan finds
 	reason  dialplan.Reason
@@ -107,9 +113,11 @@ func newRig(t testing.TB) *rig {
 	}
 	r.who = access.Caller{Zone: &zones.Zone{Name: "out", Type: zones.Neighbour, SIP: true}, Trusted: true}
 	r.group = shard.NewGroup(2, shard.Panicked(func(reason any) { t.Errorf("panic: %v", reason) }))
+	r.configure(func(*config.Node) {})
 	r.layer = transaction.New(r, r.group, core{r}, transaction.Timers{})
 	r.node = New(Config{
 		Group: r.group, Layer: r.layer, Local: r.Local, Access: r, Router: r, Places: r, Media: r.relay, Book: r.book, Policy: &r.rules,
+		Resources: r,
 	})
 	r.rules.limits = &r.limit
 	r.callees(bob)
@@ -261,6 +269,7 @@ func (r *rig) leaks() {
 	if n := r.book.Running(); n != 0 {
 		r.t.Errorf("%d calls are in the book", n)
 	}
+	r.granted()
 }
 
 // ended is the record of the call that ended last.
@@ -322,6 +331,8 @@ type rules struct {
 	refuse bool // REFER
 	mode   config.MediaMode
 	proud  bool // zone "in" is trusted
+	ours   bool // zone "in" is our infrastructure
+	strict bool // who sends too much is disconnected
 }
 
 func (p *rules) Session() dialog.Limits                     { return *p.limits }
@@ -329,6 +340,9 @@ func (p *rules) Refer(*zones.Zone) bool                     { return !p.refuse }
 func (p *rules) Trusted(*zones.Zone) bool                   { return p.proud }
 func (p *rules) Media(*zones.Zone, string) config.MediaMode { return p.mode }
 func (p *rules) NAT(*zones.Zone, string) bool               { return false }
+func (p *rules) Infrastructure(*zones.Zone) bool            { return p.ours }
+func (p *rules) DefaultKbps() uint32                        { return 384 }
+func (p *rules) EndsOverGrant() bool                        { return p.strict }
 func (p *rules) Public(a netip.Addr) netip.Addr             { return a }
 func (p *rules) Interface(a netip.Addr) string              { return a.String() }
 
@@ -362,6 +376,7 @@ type fakeCall struct {
 	sides    [2]rtp.Side
 	ports    map[[2]int]rtp.Ports
 	set      map[[2]int]rtp.Remote
+	policed  []uint32
 	released bool
 }
 
@@ -396,7 +411,9 @@ func (c *fakeCall) Close(i int) {
 		delete(c.set, [2]int{i, l})
 	}
 }
-func (c *fakeCall) Stats() []rtp.Stream { return nil }
+func (c *fakeCall) Grant(kbps uint32, _ [2][]relay.Group) { c.policed = append(c.policed, kbps) }
+func (c *fakeCall) Rate() (a, b uint32)                   { return 64, 128 }
+func (c *fakeCall) Stats() []rtp.Stream                   { return nil }
 func (c *fakeCall) Release() []rtp.Stream {
 	c.released = true
 	return []rtp.Stream{{Index: 0, Path: "xdp", A: rtp.Direction{Packets: 10}, B: rtp.Direction{Packets: 20}}}

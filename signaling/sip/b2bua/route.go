@@ -1,12 +1,14 @@
 package b2bua
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 
 	"turnpike.dev/turnpike/control/alias"
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
 
@@ -81,7 +83,10 @@ func (c *call) giveUp(otherwise answer) {
 		return
 	}
 	if c.best == nil {
-		c.conclude(otherwise.status, otherwise.cause(), func() { c.reply(otherwise.status, otherwise.reason, otherwise.retry) })
+		if c.short != nil { // it says more than that somebody else was not there
+			otherwise = *c.short
+		}
+		c.conclude(otherwise.status, otherwise.cause(), func() { c.reply(otherwise.status, otherwise.reason, otherwise.explain) })
 		return
 	}
 	if c.redirected() {
@@ -109,7 +114,7 @@ func (c *call) redirected() bool {
 		}
 		c.redirections++
 		c.trail = append(c.trail, c.searched)
-		c.best = nil
+		c.best, c.short = nil, nil
 		c.search(message.URI{Scheme: to.URI.Scheme, User: to.URI.User, Host: to.URI.Host, Port: to.URI.Port}.String())
 		return true
 	}
@@ -121,17 +126,25 @@ type answer struct {
 	status int
 	reason string
 	kind   calls.Kind
-	later  bool // it may be tried again
+	later  bool  // it may be tried again
+	why    error // nil: there is no more to say
 }
 
-func (a answer) retry(m *message.Message) {
+func (a answer) explain(m *message.Message) {
 	if a.later {
 		m.Set("Retry-After", retryAfter)
+	}
+	if a.why != nil {
+		warn(a.why)(m)
 	}
 }
 
 func (a answer) cause() calls.Cause {
-	return calls.Cause{Kind: a.kind, By: calls.ByNode, Status: a.status, Reason: a.reason}
+	c := calls.Cause{Kind: a.kind, By: calls.ByNode, Status: a.status, Reason: a.reason}
+	if a.why != nil {
+		c.Reason = a.why.Error()
+	}
+	return c
 }
 
 var (
@@ -143,19 +156,19 @@ var (
 func refusal(r dialplan.Reason) answer {
 	switch r {
 	case dialplan.Denied:
-		return answer{403, "Denied by Call Policy", calls.Denied, false}
+		return answer{status: 403, reason: "Denied by Call Policy", kind: calls.Denied}
 	case dialplan.SearchLoop, dialplan.PolicyLoop: // RFC 3261 section 16.3 step 4
-		return answer{482, "Search Loop Detected", calls.Failed, false}
+		return answer{status: 482, reason: "Search Loop Detected", kind: calls.Failed}
 	case dialplan.HopsUsedUp:
-		return answer{483, "Too Many Hops", calls.Failed, false}
+		return answer{status: 483, reason: "Too Many Hops", kind: calls.Failed}
 	case dialplan.IPRefused:
-		return answer{403, "Calls to Addresses Are Off", calls.Denied, false}
+		return answer{status: 403, reason: "Calls to Addresses Are Off", kind: calls.Denied}
 	case dialplan.Unreachable, dialplan.Found:
 		return unreachable
 	case dialplan.NoInterwork:
-		return answer{480, "Reached by H.323 Only", calls.Unreachable, false}
+		return answer{status: 480, reason: "Reached by H.323 Only", kind: calls.Unreachable}
 	}
-	return answer{404, "Not Found", calls.NotFound, false}
+	return answer{status: 404, reason: "Not Found", kind: calls.NotFound}
 }
 
 // causeOf is what a final response means for the record.
@@ -179,5 +192,10 @@ func causeOf(status int) calls.Cause {
 
 // warn says in a response what was wrong (RFC 3261 section 20.43).
 func warn(err error) func(*message.Message) {
-	return func(m *message.Message) { m.Set("Warning", "399 turnpike "+strconv.Quote(err.Error())) }
+	code, text := "399", err.Error()
+	var r *resources.Refusal
+	if errors.As(err, &r) {
+		code, text = warning(r)
+	}
+	return func(m *message.Message) { m.Set("Warning", code+" turnpike "+strconv.Quote(text)) }
 }

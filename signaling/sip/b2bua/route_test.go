@@ -40,7 +40,10 @@ func TestRefusedCalls(t *testing.T) {
 				if r.reason = tc.reason; tc.reason != 0 {
 					r.targets = nil
 				}
-				r.node.cfg.Room = func(int) bool { return !tc.room }
+				if tc.room {
+					r.configure(func(n *config.Node) { n.System.Platform, n.Calls.Max = config.PlatformCustom, 1 })
+					r.elsewhere("another call")
+				}
 				a := r.phone(alice)
 				changes := []func(*message.Message){withSDP(offerOf(alice))}
 				if tc.change != nil {

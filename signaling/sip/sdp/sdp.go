@@ -97,6 +97,23 @@ type Session struct {
 // Streams returns the streams in the order of their m-lines.
 func (s *Session) Streams() []Stream { return s.streams }
 
+// Held says whether nobody hears or sees anything both ways: sound and pictures are on hold
+// (RFC 3264 section 8.4).
+func (s *Session) Held() bool {
+	held := false
+	for i := range s.streams {
+		st := &s.streams[i]
+		if st.Rejected || st.Kind != Audio && !st.moves() {
+			continue
+		}
+		if st.Remote.Send && st.Remote.Receive {
+			return false
+		}
+		held = true
+	}
+	return held
+}
+
 // Usable says whether any stream is: an offer without one is answered 488.
 func (s *Session) Usable() bool {
 	for i := range s.streams {

@@ -1,0 +1,99 @@
+package b2bua
+
+import (
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/licensing"
+)
+
+// configure gives the rig's node other things to have than it has by default: the zone
+// "in" behind a pipe, and everything without limits.
+func (r *rig) configure(change func(*config.Node)) {
+	r.t.Helper()
+	n := config.Default()
+	n.System.Platform = config.PlatformLarge
+	n.Zones = []config.Zone{{Name: "in", Type: config.ZoneNeighbour}, {Name: "out", Type: config.ZoneNeighbour}}
+	n.Pipes = []config.Pipe{{Name: "line"}}
+	n.Links = []config.Link{
+		{Name: "1", Node1: config.DefaultSubzoneName, Node2: config.TraversalSubzoneName},
+		{Name: "2", Node1: config.DefaultSubzoneName, Node2: config.DefaultZoneName},
+		{Name: "3", Node1: config.TraversalSubzoneName, Node2: config.DefaultZoneName},
+		{Name: "inside", Node1: "in", Node2: config.TraversalSubzoneName, Pipe1: "line"},
+		{Name: "direct", Node1: "in", Node2: config.DefaultSubzoneName, Pipe1: "line"},
+		{Name: "outside", Node1: "out", Node2: config.TraversalSubzoneName},
+		{Name: "from outside", Node1: "out", Node2: config.DefaultSubzoneName},
+	}
+	change(n)
+	var err error
+	if r.has == nil || r.has.Calls() == 0 {
+		r.has, err = resources.New(n, r.keys, resources.Deps{})
+	} else {
+		err = r.has.Change(n, r.keys)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Admit makes the rig the Resources of its node, so that a test may change them.
+func (r *rig) Admit(serial string, w resources.Want) (*resources.Grant, error) {
+	return r.has.Admit(serial, w)
+}
+
+// elsewhere has somebody else have something that crosses the pipe; kbps 0 is the default.
+func (r *rig) elsewhere(serial string, kbps ...uint32) *resources.Grant {
+	r.t.Helper()
+	w := resources.Way{
+		From: resources.Party{Node: config.DefaultZoneName, Party: licensing.Party{Stranger: true, SIP: true}},
+		To:   resources.Party{Node: "in", Party: licensing.Party{SIP: true}}, Traversal: true,
+	}
+	for _, w.Asked = range kbps {
+	}
+	g, err := r.has.Admit(serial, resources.Want{Ways: []resources.Way{w}, Connected: true, Streams: 2})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.others = append(r.others, g)
+	return g
+}
+
+// granted fails where any call has something.
+func (r *rig) granted() {
+	r.t.Helper()
+	for _, g := range r.others {
+		g.Release()
+	}
+	for _, g := range r.has.Grants() {
+		r.t.Errorf("%s has still a grant: %+v", g.Serial, g.Granted)
+	}
+	for _, l := range r.has.Levels() {
+		if l.Used != 0 {
+			r.t.Errorf("%d of %s are in use", l.Used, l.Name)
+		}
+	}
+	for _, o := range r.has.Objects() {
+		if o.Calls != 0 || o.GrantedKbps != 0 {
+			r.t.Errorf("%s %s has %d calls with %d kbps", o.Kind, o.Name, o.Calls, o.GrantedKbps)
+		}
+	}
+}
+
+// on is what is in use of an object.
+func (r *rig) on(name string) uint64 {
+	for _, o := range r.has.Objects() {
+		if o.Name == name {
+			return o.GrantedKbps
+		}
+	}
+	return 0
+}
+
+// used is what is in use of a limit.
+func (r *rig) used(level string) uint32 {
+	for _, l := range r.has.Levels() {
+		if l.Name == level {
+			return l.Used
+		}
+	}
+	return 0
+}

@@ -1,0 +1,185 @@
+package b2bua
+
+import (
+	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/signaling/sip/sdp"
+)
+
+// share is what the media of one fork has of its call's grant.
+//
+// An offer changes nothing until its answer (RFC 3264 section 8), but more must be there
+// before anybody is told of it: so what an offer asks for is taken beside what is in
+// force, becomes it with the answer, and is given back when the offer is refused.
+type share struct {
+	call  *call
+	media *media
+	way   resources.Way // Asked is what is taken or was asked for
+
+	kbps    uint32 // granted
+	short   bool   // less than was asked for
+	policed bool   // the kernel holds the ends to it (BW-06)
+	streams int    // m-lines with a port
+
+	agreed *agreement   // by the last answer; nil: there was none
+	before *agreement   // what an offer that is open would change; nil: nothing
+	offer  *sdp.Session // the last one, as it was asked for
+	shown  uint32       // kbps that the event log was told
+}
+
+// agreement is what an offer and its answer come to.
+type agreement struct {
+	asked   uint32
+	streams int
+	live    []bool // by m-line
+	kbps    uint32 // granted, where it may be needed again
+}
+
+// asks is how many kbps a description asks for. Where there is media that it says nothing
+// of, that is at least the default, and what the call has already.
+func (s *share) asks(d *sdp.Session) uint32 {
+	kbps, all := d.Asked()
+	if !all {
+		kbps = max(kbps, s.call.b.cfg.Policy.DefaultKbps())
+		if s.agreed != nil {
+			kbps = max(kbps, s.kbps)
+		}
+	}
+	return kbps
+}
+
+// take asks for so much in place of what the share has.
+func (s *share) take(asked uint32, streams int, anew bool) error {
+	a, n := s.way.Asked, s.streams
+	s.way.Asked, s.streams = asked, streams
+	err := s.call.regrant(anew)
+	if err != nil {
+		s.way.Asked, s.streams = a, n
+	}
+	return err
+}
+
+// offered takes what a new offer asks for, and returns what of it the other end may be
+// told. What a request offers is refused where there is not enough; a response cannot be
+// (firm), and its offer is cut to what the call has.
+func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
+	s.offer, s.before = d, nil
+	if s.agreed != nil && d.Held() && ports(d) <= s.streams {
+		return s.limit(d), nil // hold keeps the grant
+	}
+	asked, before := max(s.asks(d), s.way.Asked), agreement{asked: s.way.Asked, streams: s.streams, kbps: s.kbps}
+	err := s.take(asked, max(ports(d), s.streams), s.short || asked > s.way.Asked)
+	if err == nil {
+		s.before = &before
+		return s.limit(d), nil
+	}
+	if fewer := s.without(d); fewer != d && ports(fewer) > 0 {
+		return s.offered(fewer, firm)
+	}
+	if !firm {
+		return nil, err
+	}
+	return s.limit(d), nil
+}
+
+// without leaves out the streams that the call does not have yet.
+func (s *share) without(d *sdp.Session) *sdp.Session {
+	return d.Keep(func(i int) bool { return s.agreed != nil && i < len(s.agreed.live) && s.agreed.live[i] })
+}
+
+// answer puts in force what an answer leaves of the offer, and returns what of it the
+// offerer may be told. Before the call is set up nothing is given back: another answer may
+// come (RFC 3261 section 13.2.2.4).
+//
+// One that does not count, because it came before or from another dialog of the fork, only
+// tells no more than there is.
+func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
+	if s.offer == nil || !counts {
+		return s.limit(d)
+	}
+	s.before = nil
+	if s.agreed != nil && (s.offer.Held() || d.Held()) && ports(d) <= s.streams {
+		return s.limit(d)
+	}
+	live := s.alive(d)
+	kept := s.offer.Keep(func(i int) bool { return i < len(live) && live[i] })
+	told, _ := d.Asked()
+	now := &agreement{asked: max(s.asks(kept), told), streams: count(live), live: live}
+	if now.asked > s.way.Asked && s.take(now.asked, s.streams, true) != nil {
+		now.asked = s.way.Asked
+	}
+	s.agreed = now
+	if s.call.won != nil {
+		s.confirm()
+	}
+	return s.limit(d)
+}
+
+// confirm puts the agreement in force in a call that is set up.
+func (s *share) confirm() {
+	asked, streams := s.way.Asked, s.streams
+	if a := s.agreed; a != nil {
+		asked, streams = a.asked, a.streams
+	}
+	_ = s.take(asked, streams, false) // no more than it has
+	if s.shown != 0 && s.shown != s.kbps {
+		s.call.noteChange(s)
+	}
+	s.shown = s.kbps
+}
+
+// refused gives back what an offer took that was refused.
+func (s *share) refused() {
+	a := s.before
+	if s.before = nil; a == nil {
+		return
+	}
+	asked, short := a.asked, s.short
+	if s.kbps > a.kbps {
+		asked, short = a.kbps, a.kbps < a.asked
+	}
+	_ = s.take(asked, a.streams, false) // it had that
+	s.short = short
+}
+
+// alive says which m-lines offer and answer have in common.
+func (s *share) alive(answer *sdp.Session) []bool {
+	offered, streams := s.offer.Streams(), answer.Streams()
+	live := make([]bool, min(len(offered), len(streams)))
+	for i := range live {
+		o, a := &offered[i], &streams[i]
+		live[i] = !o.Rejected && !a.Rejected
+		if s.media.relay != nil {
+			live[i] = o.Usable() && a.Usable()
+		}
+	}
+	return live
+}
+
+// limit is what an end may be told: no more than is granted. Who says nothing is told of it
+// only where it matters: where it is less than was asked for, or the kernel sees to it.
+func (s *share) limit(d *sdp.Session) *sdp.Session {
+	_, all := d.Asked()
+	if d.Over(s.kbps) || !all && (s.short || s.policed) {
+		return d.Limit(s.kbps)
+	}
+	return d
+}
+
+// ports counts the m-lines with a port.
+func ports(d *sdp.Session) (n int) {
+	for _, st := range d.Streams() {
+		if !st.Rejected {
+			n++
+		}
+	}
+	return n
+}
+
+func count(all []bool) (n int) {
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
+}
