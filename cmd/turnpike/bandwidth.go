@@ -16,8 +16,8 @@ func bandwidthCommand(a *app) *cobra.Command {
 		Use:   "bandwidth",
 		Short: "See what calls use of subzones, links and pipes, and what another would get",
 		Long: `See what calls use of subzones, zones, links and pipes, and what another would get.
-All figures are kbit/s of media without headers, of one direction: a call of 1000 sends
-and receives up to 1000. docs/bandwidth.md says what counts where.`,
+All figures are kbit/s of media without headers, in one direction: a call of 1000 may
+send 1000 and receive 1000. docs/bandwidth.md says what counts where.`,
 		Example: `  turnpike bandwidth show
   turnpike bandwidth check lisbon porto 2000
   turnpike bandwidth links`,
@@ -132,7 +132,7 @@ const barWidth = 10
 func usedBar(o occupancy.Object) string {
 	percent, limited := o.Percent()
 	if !limited {
-		return ""
+		return "-"
 	}
 	done := min(percent*barWidth/100, barWidth)
 	if percent > 0 {

@@ -25,8 +25,8 @@ func bandwidthCheck(a *app) *cobra.Command {
 		Use:   "check NODE1 NODE2 [KBPS]",
 		Short: "Say what a call would get, by which way, and what decides",
 		Long: `Say what a call from one subzone or zone to another would get, the route that it would
-take as nodes and links, and which object decides. Nothing is changed. The running node
-answers by what is left now; with -c a node file answers with nothing in use.
+take as nodes and links, and which object decides. Nothing is changed. The running
+node answers by what is left now; with -c a node file answers with nothing in use.
 Without KBPS the call asks for bandwidth.default_kbps. --traversal is for calls whose
 media passes the node. Exit code 1 says that the call would be refused.`,
 		Example: `  turnpike bandwidth check lisbon porto 2000
@@ -162,7 +162,7 @@ const completing = 2 * time.Second
 
 // completeObjects offers the names of objects of some kinds that are not there yet.
 func (a *app) completeObjects(kinds ...string) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completing)
 		defer cancel()
 		r, err := a.client().Bandwidth(ctx, "")
@@ -171,7 +171,7 @@ func (a *app) completeObjects(kinds ...string) cobra.CompletionFunc {
 		}
 		var names []string
 		for _, o := range r.Objects {
-			if slices.Contains(kinds, o.Kind) && !slices.Contains(args, o.Name) {
+			if slices.Contains(kinds, o.Kind) && !slices.Contains(args, o.Name) && strings.HasPrefix(o.Name, typed) {
 				names = append(names, cobra.CompletionWithDesc(o.Name, o.Kind))
 			}
 		}

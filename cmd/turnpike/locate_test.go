@@ -11,8 +11,10 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/routing"
 	"turnpike.dev/turnpike/control/zones"
+	"turnpike.dev/turnpike/licensing"
 )
 
 // office is the node file of docs/routing.md.
@@ -178,6 +180,9 @@ func storedNode(t *testing.T, file, dir string) *node {
 	n := newNode(cfg, file, state, nil, log)
 	n.board = told
 	if err := errors.Join(n.follow(stored), n.route(stored)); err != nil {
+		t.Fatal(err)
+	}
+	if n.resources, err = resources.New(cfg, licensing.Installed{}, resources.Deps{}); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -67,7 +67,8 @@ type node struct {
 	captures captures
 
 	certificate atomic.Pointer[tls.Certificate]
-	told        []string // what watch has told to be degraded
+	told        []string        // what watch has told to be degraded
+	full        map[string]bool // objects that watch has told to have no bandwidth left
 	manager     manager
 
 	routing  sync.Mutex // one dial plan after the other; guards resolved

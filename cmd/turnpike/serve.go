@@ -199,7 +199,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		return err
 	}
 	run.Go(func() error {
-		return api.New(node, metrics).Record(log.Module("control.api")).Configure(node).Speak(newShell(node)).Keep(node).Carry(node).Live(node).Examine(node).Serve(ctx, socket)
+		return api.New(node, metrics).Record(log.Module("control.api")).Configure(node).Speak(newShell(node)).Keep(node).Carry(node).Live(node).Examine(node).Measure(node).Serve(ctx, socket)
 	})
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err

@@ -20,6 +20,8 @@ func (n *node) watch(ctx context.Context) error {
 		n.tellDegraded(st.Degraded)
 		n.tellCapacity(st.Relays)
 		n.tellPorts()
+		n.tellLinks()
+		n.tellFull()
 		n.tellManager(ctx, st)
 		select {
 		case <-ctx.Done():

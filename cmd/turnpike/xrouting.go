@@ -17,7 +17,6 @@ import (
 // (facts A6).
 func addRouting(sh *cli.Shell, n *node) {
 	sh.AddStatus(cli.Status{Name: "Alarm", Text: "Alarms that stand.", Tell: func(context.Context) []cli.Element { return n.xAlarms() }})
-	sh.AddStatus(cli.Status{Name: "Zones", Text: "Zones and their peers.", Tell: func(context.Context) []cli.Element { return xZones(n.Zones()) }})
 	sh.AddCommand(n.xLocate())
 	sh.AddCommand(n.xZoneList())
 	sh.AddCommand(xCheckPattern())
@@ -33,22 +32,6 @@ func (n *node) xAlarms() []cli.Element {
 			value("ID", a.Number), value("UUID", a.UUID), value("Severity", a.Severity.String()), value("Title", a.Title),
 			value("Key", a.Key), value("Detail", a.Detail), value("State", string(a.State)),
 			value("FirstRaised", a.First.UTC().Format(time.DateTime)), value("LastRaised", a.Last.UTC().Format(time.DateTime))))
-	}
-	return out
-}
-
-func xZones(list []routing.ZoneSummary) []cli.Element {
-	var out []cli.Element
-	for _, z := range list {
-		e := branch("Zone "+strconv.Itoa(len(out)+1), value("Name", z.Name), value("Type", z.Type), value("Status", z.Status))
-		for i, p := range z.Peers {
-			peer := branch("Peer "+strconv.Itoa(i+1), value("Address", p.Address), value("Status", p.Status))
-			if p.Free != nil {
-				peer.Elements = append(peer.Elements, value("FreeMediaSessions", *p.Free))
-			}
-			e.Elements = append(e.Elements, peer)
-		}
-		out = append(out, e)
 	}
 	return out
 }

@@ -31,6 +31,7 @@ func newShell(n *node) *cli.Shell {
 	sh.AddStatus(cli.Status{Name: "Options", Text: "Installed option keys.", Tell: func(context.Context) []cli.Element { return n.options() }})
 	addRouting(sh, n)
 	addCalls(sh, n)
+	addBandwidth(sh, n)
 	return sh
 }
 

@@ -33,7 +33,7 @@ func networkKinds() []Kind {
 
 func configurationKinds() []Kind {
 	link := func(number int, which string) Kind {
-		return Kind{Number: number, Severity: Warning, Title: "Default link missing", Text: "The link " + which + " is not there, so that some calls find no path.", Remedy: "Restore it with `turnpike xcommand DefaultLinksAdd`, unless it was taken out on purpose: then acknowledge this.", Issue: 6}
+		return Kind{Number: number, Severity: Warning, Title: "Default link missing", Text: "The link " + which + " is not there, so that some calls find no path.", Remedy: "Restore it with `turnpike xcommand DefaultLinksAdd`, unless it was taken out on purpose: then acknowledge this.", Proof: "cmd/turnpike TestMissingLinks"}
 	}
 	return []Kind{
 		link(45002, "between the Default Subzone and the Traversal Subzone"),
