@@ -1,6 +1,9 @@
 package b2bua
 
 import (
+	"fmt"
+	"sync"
+
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/licensing"
@@ -25,7 +28,7 @@ func (r *rig) configure(change func(*config.Node)) {
 	}
 	change(n)
 	var err error
-	if r.has == nil || r.has.Calls() == 0 {
+	if r.has == nil {
 		r.has, err = resources.New(n, r.keys, resources.Deps{})
 	} else {
 		err = r.has.Change(n, r.keys)
@@ -40,16 +43,18 @@ func (r *rig) Admit(serial string, w resources.Want) (*resources.Grant, error) {
 	return r.has.Admit(serial, w)
 }
 
-// elsewhere has somebody else have something that crosses the pipe; kbps 0 is the default.
-func (r *rig) elsewhere(serial string, kbps ...uint32) *resources.Grant {
-	r.t.Helper()
-	w := resources.Way{
+// elsewhere is a call of somebody else's that crosses the pipe; kbps 0 is the default.
+func elsewhere(kbps uint32) resources.Want {
+	return resources.Want{Connected: true, Streams: 2, Ways: []resources.Way{{
 		From: resources.Party{Node: config.DefaultZoneName, Party: licensing.Party{Stranger: true, SIP: true}},
-		To:   resources.Party{Node: "in", Party: licensing.Party{SIP: true}}, Traversal: true,
-	}
-	for _, w.Asked = range kbps {
-	}
-	g, err := r.has.Admit(serial, resources.Want{Ways: []resources.Way{w}, Connected: true, Streams: 2})
+		To:   resources.Party{Node: "in", Party: licensing.Party{SIP: true}}, Traversal: true, Asked: kbps,
+	}}}
+}
+
+// occupy begins such a call.
+func (r *rig) occupy(kbps uint32) *resources.Grant {
+	r.t.Helper()
+	g, err := r.has.Admit("another call", elsewhere(kbps))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -96,4 +101,28 @@ func (r *rig) used(level string) uint32 {
 		}
 	}
 	return 0
+}
+
+// events keeps what the event log is told.
+type events struct {
+	mu  sync.Mutex
+	all [][2]string
+}
+
+func (e *events) Event(event string, kv ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, [2]string{event, fmt.Sprint(kv...)})
+}
+
+// of returns the fields of all events of a name.
+func (e *events) of(event string) (found []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.all {
+		if a[0] == event {
+			found = append(found, a[1])
+		}
+	}
+	return found
 }

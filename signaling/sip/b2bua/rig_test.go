@@ -58,6 +58,7 @@ type rig struct {
 	group  *shard.Group
 	layer  *transaction.Layer
 	node   *B2BUA
+	events *events
 	book   *calls.Book
 	relay  *fakeRelay
 	has    *resources.Resources
@@ -107,12 +108,13 @@ func (r *rig) run(t *testing.T) (stop func()) {
 
 func newRig(t testing.TB) *rig {
 	r := &rig{
-		t: t, book: calls.New(calls.Config{Trace: true}), relay: &fakeRelay{next: 36000}, start: time.Now(),
+		t: t, events: &events{}, relay: &fakeRelay{next: 36000}, start: time.Now(),
 		inbox: map[netip.AddrPort][]*message.Message{}, taken: map[string]bool{},
 		hops: map[string][]netip.AddrPort{}, limit: dialog.Limits{Time: 30 * time.Minute, Min: 90 * time.Second},
 	}
 	r.who = access.Caller{Zone: &zones.Zone{Name: "out", Type: zones.Neighbour, SIP: true}, Trusted: true}
 	r.group = shard.NewGroup(2, shard.Panicked(func(reason any) { t.Errorf("panic: %v", reason) }))
+	r.book = calls.New(calls.Config{Trace: true, Log: r.events})
 	r.configure(func(*config.Node) {})
 	r.layer = transaction.New(r, r.group, core{r}, transaction.Timers{})
 	r.node = New(Config{

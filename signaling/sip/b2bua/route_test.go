@@ -41,8 +41,9 @@ func TestRefusedCalls(t *testing.T) {
 					r.targets = nil
 				}
 				if tc.room {
+					r.has = nil // the platform is that of the start
 					r.configure(func(n *config.Node) { n.System.Platform, n.Calls.Max = config.PlatformCustom, 1 })
-					r.elsewhere("another call")
+					r.occupy(0)
 				}
 				a := r.phone(alice)
 				changes := []func(*message.Message){withSDP(offerOf(alice))}

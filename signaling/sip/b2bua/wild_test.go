@@ -10,6 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
 
@@ -91,9 +93,53 @@ func (w *wild) step() {
 			w.node.Silent("call:1")
 		case 2:
 			w.relay.full = !w.relay.full
+		case 3:
+			w.rules.strict = !w.rules.strict
+			w.node.Over("call:1", 1)
+		case 4, 5, 6, 7:
+			w.otherwise()
+		case 8, 9:
+			w.neighbour()
 		}
 	}
 	synctest.Wait()
+}
+
+// otherwise changes what the node has to give, whoever has what of it.
+func (w *wild) otherwise() {
+	pick := w.next()
+	w.keys = licensing.Installed{Keyed: pick&1 == 0, Pool: licensing.Pool{HalfRMS: pick % 5}}
+	w.limited([]int{100, 500, 1000, 100000}[pick%4], func(n *config.Node) {
+		n.Bandwidth.DownspeedTotal, n.Bandwidth.DownspeedPerCall = pick&16 == 0, pick&32 == 0
+		if pick&64 == 0 {
+			n.Pipes[0].PerCall = config.Limit{Mode: config.Limited, Kbps: 300}
+		}
+		if pick%11 == 0 {
+			n.Links, n.Pipes = n.Links[:3], nil
+		}
+	})
+}
+
+// neighbour is another call that begins, or all others that end.
+func (w *wild) neighbour() {
+	pick := w.next()
+	if pick%3 == 0 {
+		for _, g := range w.others {
+			g.Release()
+		}
+		w.others = nil
+		return
+	}
+	g, err := w.has.Admit("neighbour", elsewhere(uint32(pick)*8))
+	if err == nil {
+		w.others = append(w.others, g)
+	}
+}
+
+// described is a description of whatever a phone can think of.
+func (w *wild) described(p *wildPhone) func(*message.Message) {
+	streams := [][]string{nil, nil, {sound64}, {sound64, pictures}, {sound, more}, {sound64, "video 0 RTP/AVP 97"}, {sound + "\r\na=inactive"}, {sound64 + "\r\na=sendonly", pictures + "\r\na=sendonly"}}
+	return withSDP(offerOf(p.at, streams[w.next()%len(streams)]...))
 }
 
 // begin begins a call; alice has one at a time, so that her phone knows whose what is.
@@ -105,7 +151,7 @@ func (w *wild) begin(p *wildPhone) {
 	p.name = fmt.Sprint("alice-", w.calls)
 	var change []func(*message.Message)
 	if flags := w.next(); flags&1 == 0 {
-		change = append(change, withSDP(offerOf(alice)))
+		change = append(change, w.described(p))
 	} else if flags&2 == 0 {
 		change = append(change, with("Supported", "100rel, timer"), with("Session-Expires", "600"))
 	}
@@ -170,7 +216,7 @@ func (w *wild) reply(p *wildPhone) {
 	}
 	var change []func(*message.Message)
 	if w.next()%2 == 0 {
-		change = append(change, withSDP(offerOf(p.at)))
+		change = append(change, w.described(p))
 	}
 	if status == 183 && w.next()%2 == 0 {
 		change = append(change, reliable(fmt.Sprint(1+w.next())))
@@ -195,7 +241,7 @@ func (w *wild) acknowledge(p *wildPhone) {
 	}
 	var change []func(*message.Message)
 	if w.next()%2 == 0 {
-		change = append(change, withSDP(offerOf(p.at)))
+		change = append(change, w.described(p))
 	}
 	p.ack(nil, p.oks[0], change...)
 	p.oks = p.oks[1:]
@@ -207,7 +253,7 @@ func (w *wild) within(p *wildPhone) {
 	}
 	var change []func(*message.Message)
 	if w.next()%2 == 0 {
-		change = append(change, withSDP(offerOf(p.at, "audio 7000 RTP/AVP 8", "video 7002 RTP/AVP 97")))
+		change = append(change, w.described(p))
 	}
 	method := []message.Method{message.Bye, message.Invite, message.Invite, message.Update, message.Info, message.Refer, message.Prack}[w.next()%7]
 	if method == message.Refer {
@@ -303,8 +349,9 @@ func play(t *testing.T, script []byte, seed, percent uint64, callees, far int) (
 	return failures
 }
 
-// Whatever two ends say, in whatever order and with whatever lost, nothing stays behind
-// and each request has one final answer.
+// Whatever two ends say, in whatever order and with whatever lost, and whatever becomes of
+// limits and licences meanwhile, nothing stays behind, nothing stays taken, and each request
+// has one final answer (CA-04, BW-03).
 func TestAnythingGoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		script := rapid.SliceOfN(rapid.Byte(), 20, 300).Draw(rt, "script")

@@ -1,0 +1,559 @@
+package b2bua
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/licensing"
+	"turnpike.dev/turnpike/signaling/sip/message"
+)
+
+// Streams with and without a figure.
+const (
+	sound    = "audio 7000 RTP/AVP 8"
+	sound64  = sound + "\r\nb=AS:64"
+	pictures = "video 7002 RTP/AVP 97\r\nb=AS:704"
+	more     = "video 7002 RTP/AVP 97\r\nb=AS:1472"
+)
+
+// limited gives the pipe so many kbps in all.
+func (r *rig) limited(kbps int, change ...func(*config.Node)) {
+	r.t.Helper()
+	r.configure(func(n *config.Node) {
+		n.Bandwidth.DownspeedPerCall, n.Bandwidth.DownspeedTotal = true, true
+		n.Pipes[0].Total = config.Limit{Mode: config.Limited, Kbps: kbps}
+		for _, f := range change {
+			f(n)
+		}
+	})
+}
+
+// figures are the b= lines and ports of a description.
+func figures(m *message.Message) string {
+	var out []string
+	for l := range strings.Lines(string(m.Body())) {
+		l = strings.TrimSpace(l)
+		if f := strings.Fields(l); strings.HasPrefix(l, "m=") {
+			l = strings.TrimPrefix(f[0], "m=")
+			if f[1] == "0" {
+				l += ":0"
+			}
+			out = append(out, l)
+		} else if strings.HasPrefix(l, "b=") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// has fails where the call does not have so much of the pipe and so many halves of licences.
+func (r *rig) wants(when string, kbps uint64, halves uint32) {
+	r.t.Helper()
+	if got := r.on("line"); got != kbps {
+		r.t.Errorf("%s: %d kbps are taken of the pipe, want %d", when, got, kbps)
+	}
+	if got := r.used(resources.LevelRMS); got != halves {
+		r.t.Errorf("%s: %d halves of licences are taken, want %d", when, got, halves)
+	}
+}
+
+// tells fails where a description has other lines.
+func (r *rig) tells(m *message.Message, want string) {
+	r.t.Helper()
+	if got := figures(m); got != want {
+		r.t.Errorf("%s is told %q, want %q", m.To().URI.User, got, want)
+	}
+}
+
+// talk sets a call up, and returns its ends.
+func (r *rig) talk(offer, answer string) (a, b *phone) {
+	r.t.Helper()
+	a, b = r.phone(alice), r.phone(bob)
+	a.invite(withSDP(offer))
+	b.answer(b.gets("INVITE"), 200, withSDP(answer))
+	a.ack(nil, a.gets("200 INVITE"))
+	b.gets("ACK")
+	return a, b
+}
+
+// bye ends a call.
+func (r *rig) bye(a, b *phone) {
+	r.t.Helper()
+	a.send(message.Bye)
+	a.gets("200 BYE")
+	b.answer(b.gets("BYE"), 200)
+}
+
+// LI-04: a call costs as much as one with video until it is set up, and half of it when it
+// turns out to be audio. BW-03: it is on the pipe from its INVITE to its end.
+func TestCallTakesAndGivesBack(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(withSDP(offerOf(alice)))
+		in := b.gets("INVITE")
+		r.wants("ringing", 384, 2)
+		if got := figures(in); got != "audio" {
+			t.Errorf("bob is told %q, though nothing is limited", got)
+		}
+		b.answer(in, 200, withSDP(offerOf(bob)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("connected", 384, 1)
+		if c := r.book.Calls()[0]; c.Media.GrantedKbps != 384 || c.Media.HalfRMS != 1 || len(c.Media.Charges) != 6 || c.Media.MeasuredKbps.FromCallee != 128 {
+			t.Errorf("shown as %+v", c.Media)
+		}
+		r.bye(a, b)
+		r.wants("ended", 0, 0)
+	})
+}
+
+// Both parties are told no more than is granted (BW-03, RFC 3264 section 5).
+func TestDownspeed(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000)
+		r.occupy(600)
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(withSDP(offerOf(alice, sound64, pictures)))
+		in := b.gets("INVITE")
+		r.tells(in, "b=AS:400 audio b=AS:64 video b=AS:336")
+		b.answer(in, 200, withSDP(offerOf(bob, sound64, more)))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "b=AS:400 audio b=AS:64 video b=AS:336")
+		a.ack(nil, ok)
+		b.gets("ACK")
+		r.wants("connected", 1000, 4)
+		if c := r.book.Calls()[0]; c.Media.GrantedKbps != 400 || c.Media.AskedKbps < 768 {
+			t.Errorf("shown as %+v", c.Media)
+		}
+		r.bye(a, b)
+	})
+}
+
+// The answer may lower the grant: what is not answered is not used.
+func TestAnswerLowersTheGrant(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.talk(offerOf(alice, sound64, pictures), offerOf(bob, sound64, "video 0 RTP/AVP 97"))
+		r.wants("audio only", 64, 1)
+		r.bye(a, b)
+	})
+}
+
+// CA-04, facts A1.5
+func TestShortage(t *testing.T) {
+	full := func(r *rig, on config.Switch) {
+		r.limited(1000, func(n *config.Node) { n.Bandwidth.DownspeedTotal = on })
+		r.occupy(1000)
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(r *rig)
+		status string
+		reason string
+		code   string
+		retry  bool
+		kind   calls.Kind
+	}{
+		{"a full pipe", func(r *rig) { full(r, true) }, "480", "Gatekeeper Resources Unavailable", "370", true, calls.NoBandwidth},
+		{"too little left, without downspeeding", func(r *rig) {
+			r.limited(1000, func(n *config.Node) { n.Bandwidth.DownspeedTotal = false })
+			r.occupy(500)
+		}, "480", "Gatekeeper Resources Unavailable", "370", true, calls.NoBandwidth},
+		{"more than one call may have", func(r *rig) {
+			r.limited(1000, func(n *config.Node) {
+				n.Pipes[0].PerCall = config.Limit{Mode: config.Limited, Kbps: 384}
+				n.Bandwidth.DownspeedPerCall = false
+			})
+		}, "480", "Exceeds Call Capacity", "370", true, calls.NoBandwidth},
+		{"no licence", func(r *rig) {
+			r.keys = licensing.Installed{Keyed: true, Pool: licensing.Pool{HalfRMS: 1}}
+			r.limited(1000)
+		}, "503", "Service Unavailable", "399", true, calls.NoLicence},
+		{"no links", func(r *rig) { r.configure(func(n *config.Node) { n.Links = n.Links[:3] }) }, "480", "No Links Lead There", "399", false, calls.Unreachable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				tc.change(r)
+				a := r.phone(alice)
+				req := a.invite(withSDP(offerOf(alice, sound64, pictures)))
+				m := a.gets(tc.status + " INVITE")
+				a.ack(req, m)
+				if m.Reason() != tc.reason || m.Has("Retry-After") != tc.retry || !strings.HasPrefix(m.Get("Warning"), tc.code+" turnpike ") {
+					t.Errorf("answered\n%s", m)
+				}
+				if strings.Contains(m.String(), "line") {
+					t.Errorf("the caller is told of our pipes:\n%s", m)
+				}
+				c := r.ended()
+				if c.Cause.Kind != tc.kind || c.Cause.By != calls.ByNode {
+					t.Errorf("ended by %+v", c.Cause)
+				}
+			})
+		})
+	}
+}
+
+// A call between two that are registered here, or in a zone that is our infrastructure,
+// takes no licence (LI-04).
+func TestInfrastructure(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.rules.ours = true
+		r.keys = licensing.Installed{Keyed: true}
+		r.limited(1000)
+		a, b := r.talk(offerOf(alice), offerOf(bob))
+		r.wants("connected", 384, 0)
+		r.bye(a, b)
+	})
+}
+
+// Of several forks only one will be answered: the call is charged for one (BW-03).
+func TestForksShareTheGrant(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(800)
+		r.callees(bob, carol)
+		a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
+		a.invite(withSDP(offerOf(alice, sound64, pictures)))
+		in, other := b.gets("INVITE"), c.gets("INVITE")
+		r.wants("two ring", 768, 2)
+		b.answer(in, 486)
+		b.gets("ACK")
+		r.wants("one rings", 768, 2)
+		c.answer(other, 200, withSDP(offerOf(carol)))
+		a.ack(nil, a.gets("200 INVITE"))
+		c.gets("ACK")
+		r.wants("connected", 64, 1) // carol says nothing of how much: as much as alice
+		r.bye(a, c)
+	})
+}
+
+// A fork for which there is nothing fails; the others ring. What callees said counts.
+func TestOneForkIsRefused(t *testing.T) {
+	for name, there := range map[string]bool{"another rings": true, "nobody else": false} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.callees(carol, bob)
+				z := *r.targets[0].Zone
+				z.Name = "nowhere"
+				r.targets[0].Zone = &z
+				if !there {
+					r.targets = r.targets[:1]
+				}
+				a, b := r.phone(alice), r.phone(bob)
+				req := a.invite(withSDP(offerOf(alice)))
+				if !there {
+					a.ack(req, a.gets("480 INVITE"))
+					return
+				}
+				b.answer(b.gets("INVITE"), 486)
+				b.gets("ACK")
+				a.ack(req, a.gets("486 INVITE"))
+			})
+		})
+	}
+}
+
+// The next group is rung when the first has nobody; the grant goes with it.
+func TestGrantMovesToTheNextGroup(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(400)
+		r.targets = nil
+		r.target(0, bob)
+		r.target(1, carol)
+		a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
+		req := a.invite(withSDP(offerOf(alice)))
+		b.answer(b.gets("INVITE"), 486)
+		b.gets("ACK")
+		in := c.gets("INVITE")
+		c.answer(in, 180)
+		a.gets("180 INVITE")
+		r.wants("the second rings", 384, 2)
+		a.cancel(req)
+		a.gets("200 CANCEL")
+		r.wants("cancelled", 0, 0)
+		c.answer(c.gets("CANCEL"), 200)
+		c.answer(in, 487)
+		a.ack(req, a.gets("487 INVITE"))
+		c.gets("ACK")
+	})
+}
+
+// A 2xx that crosses the CANCEL takes nothing.
+func TestGrantAndCancelCross(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		req := a.invite(withSDP(offerOf(alice)))
+		in := b.gets("INVITE")
+		b.answer(in, 180)
+		a.gets("180 INVITE")
+		a.cancel(req)
+		b.answer(in, 200, withSDP(offerOf(bob)))
+		r.wants("crossed", 0, 0)
+	})
+}
+
+// A delayed offer: the default until the callee has said, then what it offers, then what is
+// answered.
+func TestDelayedOfferIsGranted(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000)
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite()
+		in := b.gets("INVITE")
+		r.wants("unknown", 384, 2)
+		b.answer(in, 200, withSDP(offerOf(bob, sound64, more)))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "b=AS:1000 audio b=AS:64 video b=AS:936")
+		r.wants("offered", 1000, 2)
+		a.ack(nil, ok, withSDP(offerOf(alice, sound64, "video 0 RTP/AVP 97")))
+		b.gets("ACK")
+		r.wants("answered", 64, 1)
+		r.bye(a, b)
+	})
+}
+
+// Without downspeeding, what a 2xx offers is cut to what the call has: it cannot be refused.
+func TestDelayedOfferIsCut(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000, func(n *config.Node) { n.Bandwidth.DownspeedTotal = false })
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite()
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, more)))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "b=AS:384 audio b=AS:64 video b=AS:320")
+		a.ack(nil, ok, withSDP(offerOf(alice, sound64, more)))
+		r.tells(b.gets("ACK"), "b=AS:384 audio b=AS:64 video b=AS:320")
+		r.wants("answered", 384, 2)
+		r.bye(a, b)
+	})
+}
+
+// Early media: what a reliable provisional response answers is in force with the 2xx, which
+// has no description any more (RFC 3262 section 5).
+func TestEarlyAnswerCounts(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(withSDP(offerOf(alice, sound64, pictures)), with("Supported", "100rel"))
+		in := b.gets("INVITE")
+		b.answer(in, 183, reliable("1"), withSDP(offerOf(bob, sound64, "video 0 RTP/AVP 97")))
+		a.prack(a.gets("183 INVITE"))
+		b.answer(b.gets("PRACK"), 200)
+		a.gets("200 PRACK")
+		r.wants("early", 768, 2)
+		b.answer(in, 200)
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("connected", 64, 1)
+		r.bye(a, b)
+	})
+}
+
+// A re-INVITE adjusts the grant, both ways; one that is refused leaves it as it was.
+func TestReinviteAdjustsTheGrant(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1200)
+		a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+		r.wants("audio", 64, 1)
+		req := a.send(message.Invite, withSDP(offerOf(alice, sound64, more)))
+		in := b.gets("INVITE")
+		r.tells(in, "b=AS:1200 audio b=AS:64 video b=AS:1136")
+		r.wants("video is offered", 1200, 2)
+		b.answer(in, 488)
+		b.gets("ACK")
+		a.ack(req, a.gets("488 INVITE"))
+		r.wants("video was refused", 64, 1)
+
+		a.send(message.Update, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("UPDATE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.gets("200 UPDATE")
+		r.wants("video by UPDATE", 768, 2)
+
+		b.send(message.Invite, withSDP(offerOf(bob, sound64, "video 0 RTP/AVP 97")))
+		a.answer(a.gets("INVITE"), 200, withSDP(offerOf(alice, sound64, "video 0 RTP/AVP 97")))
+		b.ack(nil, b.gets("200 INVITE"))
+		a.gets("ACK")
+		r.wants("audio again", 64, 1)
+		r.bye(a, b)
+	})
+}
+
+// What a call lost to others it may have again when it asks again.
+func TestReinviteAsksAgain(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000)
+		other := r.occupy(600)
+		a, b := r.talk(offerOf(alice, sound64, pictures), offerOf(bob, sound64, pictures))
+		r.wants("downspeeded", 1000, 4)
+		other.Release()
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		in := b.gets("INVITE")
+		r.tells(in, "audio b=AS:64 video b=AS:704")
+		b.answer(in, 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("all of it", 768, 2)
+		r.bye(a, b)
+	})
+}
+
+// Hold keeps the grant, however it is said: the call shall be there when it is resumed.
+func TestHoldKeepsTheGrant(t *testing.T) {
+	for name, held := range map[string]string{
+		"inactive":         offerOf(alice, sound64+"\r\na=inactive", pictures+"\r\na=inactive"),
+		"sendonly":         offerOf(alice, sound64+"\r\na=sendonly", pictures+"\r\na=sendonly"),
+		"the old way":      strings.Replace(offerOf(alice, sound64, pictures), "c=IN IP4 "+alice.Addr().String(), "c=IN IP4 0.0.0.0", 1),
+		"without pictures": offerOf(alice, sound64+"\r\na=sendonly", "video 0 RTP/AVP 97"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.limited(800)
+				a, b := r.talk(offerOf(alice, sound64, pictures), offerOf(bob, sound64, pictures))
+				for _, offer := range []string{held, offerOf(alice, sound64, pictures)} {
+					a.send(message.Invite, withSDP(offer))
+					answer := offerOf(bob, sound64, pictures)
+					if strings.Contains(offer, "video 0") {
+						answer = offerOf(bob, sound64+"\r\na=recvonly", "video 0 RTP/AVP 97")
+					}
+					b.answer(b.gets("INVITE"), 200, withSDP(answer))
+					a.ack(nil, a.gets("200 INVITE"))
+					b.gets("ACK")
+					r.wants("held or resumed", 768, 2)
+				}
+				r.bye(a, b)
+			})
+		})
+	}
+}
+
+// From audio to video a call takes the other half of the licence; where there is none, the
+// stream is refused and the call goes on (facts A3).
+func TestVideoWithoutLicence(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.keys = licensing.Installed{Keyed: true, Pool: licensing.Pool{HalfRMS: 3}}
+		r.limited(2000)
+		a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+		r.wants("audio", 64, 1)
+		other := r.occupy(384) // with video: two halves
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		in := b.gets("INVITE")
+		r.tells(in, "audio b=AS:64 video:0")
+		b.answer(in, 200, withSDP(offerOf(bob, sound64, "video 0 RTP/AVP 97")))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "audio b=AS:64 video:0")
+		a.ack(nil, ok)
+		b.gets("ACK")
+		r.wants("audio goes on", 64+384, 3)
+		other.Release()
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("video", 768, 2)
+		r.bye(a, b)
+	})
+}
+
+// Without downspeeding a re-INVITE that asks for too much is refused, and nothing changes.
+func TestReinviteIsRefused(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000, func(n *config.Node) { n.Bandwidth.DownspeedTotal = false })
+		a, b := r.talk(offerOf(alice, sound64, pictures), offerOf(bob, sound64, pictures))
+		req := a.send(message.Invite, withSDP(offerOf(alice, sound64, more)))
+		m := a.gets("488 INVITE")
+		a.ack(req, m)
+		if !strings.HasPrefix(m.Get("Warning"), "370 ") {
+			t.Errorf("refused with\n%s", m)
+		}
+		b.silent(time.Second)
+		r.wants("as before", 768, 2)
+		r.bye(a, b)
+	})
+}
+
+// The pipe becomes smaller while calls run: they keep what they have (CA-04).
+func TestNarrowerPipeKeepsCalls(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000)
+		a, b := r.talk(offerOf(alice, sound64, pictures), offerOf(bob, sound64, pictures))
+		r.limited(100)
+		r.wants("more than there is", 768, 2)
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("the same again", 768, 2)
+		r.bye(a, b)
+		r.wants("ended", 0, 0)
+	})
+}
+
+// Ends that no party asked for give back, too.
+func TestEveryEndGivesBack(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"operator":        func(r *rig) { _ = r.book.Disconnect("1", "") },
+		"media time-out":  func(r *rig) { r.node.Silent("call:1") },
+		"session expires": func(*rig) { time.Sleep(time.Hour) },
+		"over its grant": func(r *rig) {
+			r.rules.strict = true
+			r.node.Over("call:1", 100)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.talk(offerOf(alice), offerOf(bob))
+				end(r)
+				time.Sleep(time.Minute)
+				r.wants("ended", 0, 0)
+			})
+		})
+	}
+}
+
+// BW-06: a call over its grant is told of, and ended only by policy.
+func TestOverGrantIsTold(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.talk(offerOf(alice), offerOf(bob))
+		r.node.Over("call:1", 100)
+		r.node.Over("call:2", 100) // is none
+		b.silent(time.Second)
+		if got := r.events.of("Call Over Bandwidth"); len(got) != 1 || !strings.Contains(got[0], "100 kbit/s") {
+			t.Errorf("events %q", got)
+		}
+		r.bye(a, b)
+	})
+}
+
+// Facts A1.5: a call that is negotiated anew is told of.
+func TestBandwidthChangedIsTold(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		if got := r.events.of("Call Bandwidth Changed"); len(got) != 1 || !strings.Contains(got[0], "768 kbit/s, before 64") {
+			t.Errorf("events %q", got)
+		}
+		r.bye(a, b)
+	})
+}
+
+// Direct media is counted and told of as well.
+func TestDirectMediaIsGranted(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(500)
+		a, b := r.phone(bob), r.phone(carol)
+		r.callees(carol)
+		a.invite(withSDP(offerOf(bob, sound64, pictures)))
+		in := b.gets("INVITE")
+		r.tells(in, "b=AS:500 audio b=AS:64 video b=AS:436")
+		b.answer(in, 200, withSDP(offerOf(netip.AddrPort(carol), sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("directly", 500, 2)
+		r.bye(a, b)
+	})
+}
