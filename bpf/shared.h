@@ -3,8 +3,9 @@
  * The buckets that flows share, on any CPU: of a call's direction, of a pipe's. The word
  * is that of policer.h, but moved by compare-and-swap; and so that CPUs do not pass its
  * cache line round for each packet, each takes bytes in batches and keeps what it has not
- * used. So a bucket grants at most its depth and a batch for each CPU at once, and no more
- * than its rate in the long run: what a CPU keeps was granted before.
+ * used. So a bucket grants at most its depth and a batch for each CPU at once (less than
+ * its depth as well, when other CPUs keep theirs: the process makes it deeper by as much),
+ * and no more than its rate in the long run: what a CPU keeps was granted before.
  *
  * The arithmetic has its twin in ../dataplane/xdp/group_model_test.go.
  */

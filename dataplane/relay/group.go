@@ -17,8 +17,8 @@ const MaxGroups = 16
 const (
 	// CallDepth is how much of a call's grant may come at once.
 	CallDepth = time.Second
-	// PipeDepth is how much of a pipe's. It is more than a call's and what CPUs may hold
-	// back of one (an eighth of it), so calls that keep to their grants lose nothing on a
+	// PipeDepth is how much of a pipe's. It is more than a call's with what the batches of
+	// CPUs add to one (an eighth at most), so calls that keep to their grants lose nothing on a
 	// pipe that has room for all of them, not even when all begin at the same moment.
 	PipeDepth = 2 * time.Second
 )

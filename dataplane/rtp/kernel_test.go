@@ -56,6 +56,22 @@ func inNode(t *testing.T) bool {
 // newKernelSite is a site whose relay is the kernel's, between the lab's client and peer.
 func newKernelSite(t *testing.T, a, b Side, edit func(*Config)) *site {
 	t.Helper()
+	process, err := userspace.New(userspace.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel := newKernel(t)
+	t.Cleanup(func() { _ = errors.Join(process.Close(), kernel.Close()) })
+	s := newSiteOn(t, relay.NewEngine(kernel, "", process), process, a, b, edit)
+	if err := kernel.Activate(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// newKernel is the kernel's relay on the lab's node.
+func newKernel(t *testing.T) *xdp.Backend {
+	t.Helper()
 	pins, err := xdp.PinDir("test", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -65,29 +81,11 @@ func newKernelSite(t *testing.T, a, b Side, edit func(*Config)) *site {
 			t.Error(err)
 		}
 	})
-	process, err := userspace.New(userspace.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	kernel, err := xdp.Open(xdp.Config{PinDir: pins, Interfaces: []string{"s0", "s1"}, MaxFlows: 256})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = errors.Join(process.Close(), kernel.Close()) })
-	s := &site{t: t, engine: relay.NewEngine(kernel, "", process), silent: make(chan string, 9)}
-	cfg := Config{Table: s.engine, Gate: s.engine, Sockets: process, Silent: func(owner string) { s.silent <- owner }}
-	if edit != nil {
-		edit(&cfg)
-	}
-	if s.media, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	if err := kernel.Activate(); err != nil {
-		t.Fatal(err)
-	}
-	s.call = s.media.Open("call:1", a, b)
-	t.Cleanup(func() { s.call.Release() })
-	return s
+	return kernel
 }
 
 // newEndIn is somebody on another host of the lab.

@@ -38,18 +38,25 @@ func newSite(t testing.TB, edit func(*Config)) *site {
 			t.Error(err)
 		}
 	})
-	s := &site{t: t, engine: relay.NewEngine(nil, "it is a test", process), silent: make(chan string, 9)}
+	return newSiteOn(t, relay.NewEngine(nil, "it is a test", process), process, Side{Local: ours}, Side{Local: ours}, edit)
+}
+
+// newSiteOn is a site over a table.
+func newSiteOn(t testing.TB, engine *relay.Engine, process *userspace.Relay, a, b Side, edit func(*Config)) *site {
+	t.Helper()
+	s := &site{t: t, engine: engine, silent: make(chan string, 9)}
 	cfg := Config{
-		Table: s.engine, Gate: s.engine, Sockets: process,
+		Table: s.engine, Gate: s.engine, Sockets: process, Policer: s.engine,
 		Silent: func(owner string) { s.silent <- owner },
 	}
 	if edit != nil {
 		edit(&cfg)
 	}
+	var err error
 	if s.media, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	s.call = s.media.Open("call:1", Side{Local: ours}, Side{Local: ours})
+	s.call = s.media.Open("call:1", a, b)
 	t.Cleanup(func() { s.call.Release() })
 	return s
 }

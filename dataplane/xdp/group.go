@@ -17,8 +17,9 @@ const (
 	// as some fifty packets of video, over which the look at the bucket itself costs nothing.
 	maxBatch = 64 << 10
 	// batchShare is the part of a bucket's depth that all CPUs together may have taken and
-	// not used.
-	batchShare = 8
+	// not used. The bucket is deeper by as much, so that it holds its depth for whoever
+	// comes on whichever CPU; so at most it grants its depth and twice this part at once.
+	batchShare = 16
 )
 
 // buckets are the buckets that flows share, and the sets of them that flows name.
@@ -105,22 +106,22 @@ func (t *buckets) shareIndex(n uint32, cpu int) int { return cpu*t.flows + int(n
 
 // grant writes what a bucket grants.
 func (t *buckets) grant(n uint32, l relay.Limit) {
-	b, cost, depth := &t.memory.buckets[n], uint32(0), uint32(0)
-	if l.Kbps > 0 {
-		cost, depth = byteCost(l.Kbps), encodeDepth(l.Depth)
-	}
-	atomic.StoreUint32(&b.Batch, batch(cost, depth, t.cpus))
-	atomic.StoreUint32(&b.Depth, depth)
-	atomic.StoreUint32(&b.ByteCost, cost)
+	b, grant := &t.memory.buckets[n], encodeLimit(l, t.cpus)
+	atomic.StoreUint32(&b.Batch, grant.Batch)
+	atomic.StoreUint32(&b.Depth, grant.Depth)
+	atomic.StoreUint32(&b.ByteCost, grant.ByteCost)
 }
 
-// batch is how many bytes a CPU takes beyond what it needs.
-func batch(cost, depth uint32, cpus int) uint32 {
-	if cost == 0 {
-		return 0
+// encodeLimit is what a bucket grants, as the program has it.
+func encodeLimit(l relay.Limit, cpus int) bpf.RelayBucket {
+	if l.Kbps == 0 {
+		return bpf.RelayBucket{}
 	}
+	cost, depth := byteCost(l.Kbps), encodeDepth(l.Depth)
 	bytes := uint64(depth) << 10 << costShift / uint64(cost)
-	return uint32(min(bytes/uint64(batchShare*cpus), maxBatch))
+	batch := min(bytes/uint64(batchShare*cpus), maxBatch)
+	apart := uint64(cpus) * batch * uint64(cost) >> costShift
+	return bpf.RelayBucket{ByteCost: cost, Batch: uint32(batch), Depth: depth + uint32(apart>>10)}
 }
 
 // hashName is a bucket's name as the kernel keeps it; never 0.
