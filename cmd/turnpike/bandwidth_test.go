@@ -14,8 +14,10 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/cli"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/licensing"
 )
 
 // offices is a node file with subzones, links and pipes of every kind.
@@ -211,4 +213,45 @@ func TestMissingLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is used up is told once, and so is that some is left again.
+func TestFullIsToldOnce(t *testing.T) {
+	var out bytes.Buffer
+	log, err := eventlog.New(eventlog.Config{Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := occupied(t).node
+	n.log = log
+	n.tellFull()
+	n.tellFull()
+	if err := n.resources.Change(withTotal(n.config, 5000), licensing.Installed{}); err != nil {
+		t.Fatal(err)
+	}
+	n.tellFull()
+	n.tellFull()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`Event="Bandwidth Limit Reached" Detail="pipe porto line: 2000 of 2000 kbit/s are granted to 2 calls"`,
+		`Event="Bandwidth Left Again" Detail="pipe porto line"`,
+	} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("want one %s in\n%s", want, out.String())
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines:\n%s", lines, out.String())
+	}
+}
+
+// withTotal is a configuration whose pipes have another total.
+func withTotal(n *config.Node, kbps int) *config.Node {
+	n = n.Clone()
+	for i := range n.Pipes {
+		n.Pipes[i].Total.Kbps = kbps
+	}
+	return n
 }

@@ -31,6 +31,9 @@ func (n *node) Snapshot() metrics.Snapshot {
 	}
 	n.addTURN(&s)
 	n.addSIP(&s)
+	if n.resources != nil {
+		s.Bandwidth = n.Bandwidth().Objects
+	}
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {
 		s.Exits = append(s.Exits, metrics.Exit{Path: r.Path, Reason: r.Reason, Verdict: r.Verdict, Packets: r.Packets})

@@ -44,6 +44,7 @@ func full() snapshot {
 			Setup: calls.Histogram{Buckets: map[float64]uint64{1: 29}, Count: 30, Sum: 31},
 		},
 		Media:      rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39},
+		Bandwidth:  bandwidthOf(),
 		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},
 		Exits:      []Exit{{"xdp", "forwarded", "forward", 10}, {"userspace", "forwarded", "forward", 11}},

@@ -6,6 +6,7 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/rtp"
@@ -30,6 +31,7 @@ type Snapshot struct {
 	// RegistrationLimit is the platform's.
 	RegistrationLimit int
 	Media             rtp.Counts
+	Bandwidth         []occupancy.Object
 
 	Flows         []Flows
 	Strays        uint64

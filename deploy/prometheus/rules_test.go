@@ -94,6 +94,9 @@ var sick = map[string]struct {
 	"TurnpikeCallsFail":                  {map[string]string{`turnpike_sip_calls_ended_total{kind="failed"}`: "0+30x30", "turnpike_sip_call_attempts_total": "0+60x30"}, nil, "25m"},
 	"TurnpikeCallsLoseTheirMedia":        {one(`turnpike_sip_calls_ended_total{kind="media_timeout"}`, "0+1x20"), nil, "15m"},
 	"TurnpikeCallRecordsLost":            {one("turnpike_sip_call_records_lost_total", "0+1x20"), nil, "10m"},
+	"TurnpikeBandwidthNearlyAllUsed":     {used("pipe near", 230000, 200000, 250000), of("object", "pipe near"), "30m"},
+	"TurnpikeBandwidthAllUsed":           {used("pipe full", 250000, 200000, 250000), of("object", "pipe full"), "10m"},
+	"TurnpikeBandwidthOverGrant":         {used("pipe over", 100000, 130000, 250000), of("object", "pipe over"), "10m"},
 	"TurnpikeMediaInProcess":             {one(`turnpike_relay_flows{path="userspace",cause="interface"}`, "4x20"), of("cause", "interface"), "10m"},
 	"TurnpikeLeasesStale":                {one("turnpike_relay_lease_age_seconds", "12x20"), nil, "5m"},
 	"TurnpikeStrays":                     {one("turnpike_relay_strays_total", "0+1x20"), nil, "10m"},
@@ -122,6 +125,8 @@ var well = map[string]string{
 	"turnpike_sip_registrations": "4000x90", "turnpike_sip_registrations_limit": "5000x90", "turnpike_sip_call_records_lost_total": "0x90",
 	"turnpike_sip_call_attempts_total": "0+60x90", `turnpike_sip_calls_ended_total{kind="refused"}`: "0+30x90", `turnpike_sip_calls_ended_total{kind="failed"}`: "0+6x90",
 	`turnpike_sip_calls_ended_total{kind="media_timeout"}`:         "3x90",
+	`turnpike_bandwidth_granted_bytes_per_second{object="pipe a"}`: "200000x90", `turnpike_bandwidth_measured_bytes_per_second{object="pipe a"}`: "210000x90", `turnpike_bandwidth_limit_bytes_per_second{object="pipe a"}`: "250000x90",
+	`turnpike_bandwidth_granted_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_measured_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_limit_bytes_per_second{object="pipe closed"}`: "0x90",
 	`turnpike_relay_flows{path="userspace",cause="client_stream"}`: "40x90", `turnpike_relay_flows{path="userspace",cause="configured"}`: "4x90",
 	`turnpike_relay_flows{path="xdp",cause=""}`: "9000x90", "turnpike_relay_lease_age_seconds": "1x90", "turnpike_relay_strays_total": "0x90",
 	`turnpike_relay_rtp_expected_packets_total{direction="up"}`: "0+6000x90", `turnpike_relay_rtp_received_packets_total{direction="up"}`: "0+5990x90",
@@ -134,6 +139,15 @@ var well = map[string]string{
 }
 
 func one(series, values string) map[string]string { return map[string]string{series: values} }
+
+// used is the bandwidth of an object, in bytes per second.
+func used(object string, granted, measured, limit int) map[string]string {
+	series := map[string]string{}
+	for name, value := range map[string]int{"granted": granted, "measured": measured, "limit": limit} {
+		series[fmt.Sprintf("turnpike_bandwidth_%s_bytes_per_second{object=%q}", name, object)] = fmt.Sprintf("%dx40", value)
+	}
+	return series
+}
 
 func of(pairs ...string) map[string]string {
 	labels := map[string]string{}
