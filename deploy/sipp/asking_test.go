@@ -20,16 +20,6 @@ const (
 	audioOnly = 0
 )
 
-// asking is a SIPp whose calls ask for a bandwidth, one after another, and stand until
-// the node or the callee ends them.
-type asking struct {
-	n       *node
-	caller  *runner.Process
-	callee  *runner.Process
-	number  int
-	service string
-}
-
 // line is the b= line that asks for so many kbit/s. 0: nothing is asked for.
 func line(kbps int) string {
 	if kbps == 0 {
@@ -38,12 +28,12 @@ func line(kbps int) string {
 	return fmt.Sprintf("b=AS:%d", kbps)
 }
 
-// answering starts the callee of calls that ask, who has room for far more than is offered.
+// answering starts the callee of calls that ask, who asks for as much as most callers.
 func (n *node) answering(t *testing.T, number, video int) *runner.Process {
 	t.Helper()
 	c := n.called("asking-callee", number)
 	c.MediaPort, c.Timeout = 0, 2*time.Minute
-	c.Users = []string{fmt.Sprintf("%s;%d", line(4096), video)}
+	c.Users = []string{fmt.Sprintf("%s;%d", line(asks), video)}
 	return begin(t, c)
 }
 

@@ -1,0 +1,98 @@
+package sipp_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"turnpike.dev/turnpike/deploy/sipp/runner"
+)
+
+// Kbit/s that calls of these tests ask for, and a pipe that five of them and a bit fit into.
+const (
+	asks  = 384
+	pipe  = 2000
+	bit   = pipe - 5*asks
+	extra = 100 // port of a SIPp besides the first one's
+)
+
+// also is where another SIPp of the calling site is.
+func (n *node) also(i int) netip.AddrPort {
+	return netip.AddrPortFrom(n.caller(0).Addr(), callerPort+extra+uint16(2*i))
+}
+
+// wantShort checks that a call was refused as RFC 3261 wants it where bandwidth is short:
+// 21.4.18, 20.33 and 20.43.
+func wantShort(t *testing.T, c runner.Told) {
+	t.Helper()
+	if c.Status != 480 || c.RetryAfter == 0 || c.Warning != 370 {
+		t.Errorf("%+v, want 480, Retry-After and a warning 370", c)
+	}
+}
+
+// one asks for one call more.
+func (n *node) one(t *testing.T, i, kbps, video int) runner.Told {
+	t.Helper()
+	return told(t, n.ask(t, n.also(i), fmt.Sprint("more", i), 1, kbps, video), 1)[0]
+}
+
+// BW-01, BW-02, BW-03, CA-04: a pipe changes under calls that stand: they stay as they are,
+// and the next ones get what there is then.
+func TestPipeChangesUnderCalls(t *testing.T) {
+	t.Parallel()
+	n := newSites(t, site{pipe: limited(pipe)})
+	answering := n.answering(t, 20, videoPort)
+	first := n.ask(t, n.caller(0), "first", 5, asks, videoPort)
+	told(t, first, 5)
+	n.on(t, "pipe", "line", 5, 5*asks)
+	kbps := func(i, asked int) int {
+		t.Helper()
+		c := n.one(t, i, asked, videoPort)
+		if c.Status != 0 {
+			wantShort(t, c)
+			return 0
+		}
+		got, _ := c.Kbps()
+		return got
+	}
+	for i, tt := range []struct {
+		name        string
+		set         string // item and value, and again
+		want        int    // kbit/s that the next call gets
+		calls, used int    // after it
+	}{
+		{name: "as it is", want: bit, calls: 6, used: pipe},
+		{name: "more", set: "pipes[line].total.kbps 4000", want: asks, calls: 7, used: pipe + asks},
+		{name: "less than is in use", set: "pipes[line].total.kbps 1000", want: 0, calls: 7, used: pipe + asks},
+		{name: "nothing", set: "pipes[line].total.mode none", want: 0, calls: 7, used: pipe + asks},
+		{name: "no limit", set: "pipes[line].total.mode unlimited", want: asks, calls: 8, used: pipe + 2*asks},
+		{name: "of one call", set: "pipes[line].per_call.kbps 128 pipes[line].per_call.mode limited", want: 128, calls: 9, used: pipe + 2*asks + 128},
+	} {
+		for change := range slices.Chunk(strings.Fields(tt.set), 2) {
+			n.Command(t, 0, append([]string{"config", "set"}, change...)...)
+		}
+		if got := kbps(i, asks); got != tt.want {
+			t.Errorf("%s: the next call got %d kbit/s, want %d", tt.name, got, tt.want)
+		}
+		n.on(t, "pipe", "line", tt.calls, tt.used)
+	}
+	n.standing(t, 9)
+	callees, err := answering.Told()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard []int // what the callees were told
+	for _, c := range callees {
+		kbps, _ := c.Kbps()
+		heard = append(heard, kbps)
+	}
+	if diff := cmp.Diff([]int{asks, asks, asks, asks, asks, bit, asks, asks, 128}, heard); diff != "" {
+		t.Errorf("the callees were told (-want +got):\n%s", diff)
+	}
+	n.hangUp(t)
+	n.idle(t)
+}
