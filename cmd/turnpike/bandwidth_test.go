@@ -12,6 +12,7 @@ import (
 
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/cli"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/eventlog"
@@ -254,4 +255,25 @@ func withTotal(n *config.Node, kbps int) *config.Node {
 		n.Pipes[i].Total.Kbps = kbps
 	}
 	return n
+}
+
+// What a call sends is the larger of its directions, as a grant is for each; a call whose
+// media passes the node by is not measured.
+func TestMeterReadsTheBook(t *testing.T) {
+	n := callingNode(t)
+	m := n.meter()
+	for _, c := range n.calls.Calls() {
+		want := max(c.Media.MeasuredKbps.FromCaller, c.Media.MeasuredKbps.FromCallee)
+		if kbps, known := m.Measured(c.Serial); !known || kbps != want || want == 0 {
+			t.Errorf("%d, %t, want %d", kbps, known, want)
+		}
+	}
+	for _, c := range n.calls.EndedCalls() {
+		if _, known := m.Measured(c.Serial); known {
+			t.Error("a call that has ended is measured")
+		}
+	}
+	if _, known := measuredKbps(calls.Call{}); known {
+		t.Error("a call is measured that does not pass the node")
+	}
 }

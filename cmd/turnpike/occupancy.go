@@ -46,8 +46,15 @@ func (n *node) meter() occupancy.Meter {
 	return r
 }
 
-// measuredKbps is the larger of the two directions of a call.
-func measuredKbps(calls.Call) (kbps uint32, known bool) { return 0, false }
+// measuredKbps is the larger of the two directions of a call; false of one whose media
+// passes the node by.
+func measuredKbps(c calls.Call) (kbps uint32, known bool) {
+	r := c.Media.MeasuredKbps
+	if r == nil {
+		return 0, false
+	}
+	return max(r.FromCaller, r.FromCallee), true
+}
 
 // alarmLinks are the alarms about shipped links, by the ends of the link (facts A5).
 var alarmLinks = map[[2]string]int{
