@@ -81,6 +81,9 @@ type node struct {
 	metrics string
 	notes   []string
 
+	https       []string // where administration over HTTPS is
+	httpsFailed string   // why it is not
+
 	maintenance bool
 }
 
@@ -156,6 +159,10 @@ func (n *node) Status() api.Status {
 		Path: overall(ifs), Interfaces: ifs, Metrics: n.metrics, Notes: slices.Clone(n.notes), Degraded: []string{},
 	}
 	st.Draining = n.maintenance
+	st.HTTPS = slices.Clone(n.https)
+	if n.httpsFailed != "" {
+		st.Degraded = append(st.Degraded, n.httpsFailed)
+	}
 	n.mu.Unlock()
 	st.TURN = n.turnStatus(c)
 	st.Relays = n.relaysUsed(c)
@@ -184,6 +191,9 @@ func degraded(c *config.Node, ifs []api.Interface, st api.Status) []string {
 	}
 	if c.TURN.Mode && len(c.TURN.Users)+len(c.TURN.Secrets) == 0 {
 		out = append(out, "nobody may use TURN: add turn.users or turn.secrets and reload")
+	}
+	if c.Admin.HTTPS.Mode && len(c.Admin.Accounts) == 0 {
+		out = append(out, "nobody may log in over HTTPS: make an account with `turnpike account set NAME --role admin`")
 	}
 	if st.Relays.Used >= st.Relays.Limit && st.Relays.Limit > 0 {
 		out = append(out, fmt.Sprintf("all %d relays are in use: new ones are refused", st.Relays.Limit))

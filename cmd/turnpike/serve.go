@@ -198,9 +198,11 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if err != nil {
 		return err
 	}
-	run.Go(func() error {
-		return api.New(node, metrics).Record(log.Module("control.api")).Configure(node).Speak(newShell(node)).Keep(node).Carry(node).Live(node).Examine(node).Measure(node).Serve(ctx, socket)
-	})
+	server := newServer(node, metrics, log.Module("control.api"))
+	run.Go(func() error { return server.Serve(ctx, socket) })
+	https := newRemote(node, server)
+	stored.Subscribe(https.change, "admin.https")
+	run.Go(func() error { return https.run(ctx) })
 	if err := admin(ctx, run, n, node, metrics); err != nil {
 		return err
 	}

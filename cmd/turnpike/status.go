@@ -96,6 +96,9 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 		}
 	}
 	l.line("metrics", "%s", st.Metrics)
+	for _, at := range st.HTTPS {
+		l.line("https", "%s", at)
+	}
 	for _, d := range st.Degraded {
 		l.line("degraded", "%s", d)
 	}

@@ -75,7 +75,7 @@ func eitherOf(args map[string]string, command, a, b string) (string, error) {
 
 func (n *node) xDisconnectCall() cli.Command {
 	return cli.Command{
-		Name: "DisconnectCall", Text: "Ends a call.",
+		Name: "DisconnectCall", Needs: cli.Operate, Text: "Ends a call.",
 		Params: []cli.Param{
 			{Name: "Call", Kind: config.Integer(1, 1<<31-1), Text: "Its ID, as xStatus Calls has it."},
 			{Name: "CallSerialNumber", Kind: config.Text(1, 255), Text: "Its serial number."},
@@ -92,7 +92,7 @@ func (n *node) xDisconnectCall() cli.Command {
 
 func (n *node) xFindRegistration() cli.Command {
 	return cli.Command{
-		Name: "FindRegistration", Text: "Lists the registrations of an alias on this node.",
+		Name: "FindRegistration", Needs: cli.Look, Text: "Lists the registrations of an alias on this node.",
 		Params: []cli.Param{{Name: "Alias", Kind: config.Text(1, 512), Required: true, Text: "Alias that is registered."}},
 		Run: func(_ context.Context, args map[string]string, _ cli.Caller) ([]cli.Element, error) {
 			list, err := n.Registrations(args["Alias"])
@@ -109,7 +109,7 @@ func (n *node) xFindRegistration() cli.Command {
 
 func (n *node) xRemoveRegistration() cli.Command {
 	return cli.Command{
-		Name: "RemoveRegistration", Text: "Removes a registration. The endpoint comes back at its next refresh, unless it is kept out.",
+		Name: "RemoveRegistration", Needs: cli.Operate, Text: "Removes a registration. The endpoint comes back at its next refresh, unless it is kept out.",
 		Params: []cli.Param{
 			{Name: "Registration", Kind: config.Integer(1, 1<<31-1), Text: "Its ID, as xStatus Registrations has it."},
 			{Name: "RegistrationSerialNumber", Kind: config.Text(1, 255), Text: "Its serial number."},

@@ -42,7 +42,7 @@ func aliasParam() cli.Param {
 
 func (n *node) xLocate() cli.Command {
 	return cli.Command{
-		Name: "Locate", Text: "Says where a call to an alias would go, and why.",
+		Name: "Locate", Needs: cli.Look, Text: "Says where a call to an alias would go, and why.",
 		Params: []cli.Param{
 			aliasParam(),
 			{Name: "HopCount", Kind: config.Integer(0, 255), Text: "Hops that the request may still take; 15 when left out."},
@@ -92,7 +92,7 @@ func locateElements(a routing.Answer) []cli.Element {
 // xZoneList lists the zones that a call from here to an alias would ask.
 func (n *node) xZoneList() cli.Command {
 	return cli.Command{
-		Name: "ZoneList", Text: "Lists the zones that would be searched for an alias, in order.", Params: []cli.Param{aliasParam()},
+		Name: "ZoneList", Needs: cli.Look, Text: "Lists the zones that would be searched for an alias, in order.", Params: []cli.Param{aliasParam()},
 		Run: func(_ context.Context, args map[string]string, _ cli.Caller) ([]cli.Element, error) {
 			answer, err := n.Locate(questionOf(args))
 			if err != nil {
@@ -116,7 +116,7 @@ func (n *node) xZoneList() cli.Command {
 
 func xCheckPattern() cli.Command {
 	return cli.Command{
-		Name: "CheckPattern", Text: "Says whether a pattern matches an alias, and what becomes of it.",
+		Name: "CheckPattern", Needs: cli.Look, Text: "Says whether a pattern matches an alias, and what becomes of it.",
 		Params: []cli.Param{
 			{Name: "Target", Kind: config.Text(1, 512), Required: true, Text: "Alias that is compared."},
 			{Name: "Pattern", Kind: config.Text(1, 256), Required: true, Text: "What it is compared with."},

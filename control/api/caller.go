@@ -5,7 +5,9 @@ import (
 	"net"
 	"os/user"
 	"strconv"
+	"time"
 
+	"turnpike.dev/turnpike/control/accounts"
 	"turnpike.dev/turnpike/control/config/store"
 )
 
@@ -15,6 +17,12 @@ type Caller struct {
 	From string // SocketName, or an address
 	Role Role
 	root bool // root of the machine, who alone may see passwords and keys
+
+	// Over HTTPS: what was shown, a token with its end or the password of an account.
+	guard   *accounts.Guard
+	token   string
+	until   time.Time
+	account accounts.Account
 }
 
 type callerKey struct{}

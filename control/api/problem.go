@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -137,6 +138,26 @@ func refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the asker went away
+}
+
+// survived answers 500 where an operation panics, and tells it: the node goes on.
+func (s *Server) survived(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			what := recover()
+			if what == nil {
+				return
+			}
+			if err, ok := what.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(what)
+			}
+			if s.log != nil {
+				s.log.Event("API Failure", "Detail", what, "Method", r.Method, "Path", r.URL.Path, "Stack", string(debug.Stack()))
+			}
+			refuse(w, problem(http.StatusInternalServerError, "this is a mistake in turnpike: please report it with the record \"API Failure\" of the event log"))
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // readProblem reads what an answer says is wrong.

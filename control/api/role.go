@@ -1,10 +1,6 @@
 package api
 
-import (
-	"slices"
-
-	"turnpike.dev/turnpike/control/config"
-)
+import "slices"
 
 // Role is what somebody may do with a node; each includes those before it.
 type Role string
@@ -18,9 +14,6 @@ const (
 
 // roles in order.
 var roles = []Role{RoleRead, RoleOperate, RoleAdmin}
-
-// roleOf returns the role that an account of the configuration has.
-func roleOf(r config.AdminRole) Role { return Role(r) }
 
 // May reports whether a role includes another. What is no role includes nothing.
 func (r Role) May(needed Role) bool {

@@ -102,6 +102,7 @@ func New(node Node, metrics http.Handler) *Server {
 	s.addCapture()
 	s.addRouting()
 	s.addAlarms()
+	s.addSessions()
 	if metrics != nil {
 		stream(s, operation{id: "metrics", route: "GET /metrics", role: RoleRead, area: "Node", text: "The metrics in the format of Prometheus."}, "text/plain",
 			func(w http.ResponseWriter, r *http.Request, _ *none) { metrics.ServeHTTP(w, r) })

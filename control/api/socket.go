@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -99,13 +101,14 @@ func peerUID(c *net.UnixConn) (uint32, error) {
 
 // Serve answers on l until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return serveHTTP(ctx, l, s.mux)
+	return serveHTTP(ctx, l, s.survived(s.mux))
 }
 
 // serveHTTP serves until ctx ends and gives running answers a moment to end.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler:           timed(h),
+		ErrorLog:          log.New(io.Discard, "", 0), // scanners' handshakes; what fails in here is recorded by survived
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,

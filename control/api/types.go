@@ -41,6 +41,8 @@ type Status struct {
 	Registrations Usage  `json:"registrations"`
 	Draining      bool   `json:"draining"`
 	Metrics       string `json:"metrics"` // address, or why not
+	// HTTPS is where accounts administer; none where that is off.
+	HTTPS []string `json:"https,omitempty"`
 	// Degraded lists what does not work as configured; empty: all is well.
 	Degraded []string `json:"degraded"`
 	// Alarms are those that stand and no other explains, the worst first.

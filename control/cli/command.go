@@ -23,6 +23,8 @@ type Command struct {
 	Name   string
 	Text   string
 	Params []Param
+	// Needs says what a caller must be allowed to do; the zero value is the careful one.
+	Needs Right
 	// Run gets the values by the names of the parameters. What it returns is shown.
 	Run func(ctx context.Context, args map[string]string, caller Caller) ([]Element, error)
 }

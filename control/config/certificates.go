@@ -17,7 +17,7 @@ const (
 )
 
 func certificateItems() []Item {
-	return awaits(awaitsAccess, peer(live(
+	return peer(live(
 		Item{Path: "certificates.client_check", X: "Administration HTTPS ClientCertificate", Kind: words("not_required", "validate"), Default: "not_required", Text: "Whether administration over HTTPS wants a client certificate."},
-	)...))
+	)...)
 }

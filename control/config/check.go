@@ -175,14 +175,6 @@ func (c checker) custom(path string, limit int) {
 	}
 }
 
-func (c checker) admin() {
-	a := c.n.Admin.Metrics
-	if a.IsValid() && !a.Addr().IsLoopback() {
-		c.wrong("admin.metrics", fmt.Sprintf("admin.metrics cannot be %s: it has no authentication", a),
-			"write a loopback address, for example 127.0.0.1:9464, and put a proxy in front")
-	}
-}
-
 func (c checker) log() {
 	if f := c.n.Log.File; f != "" && f != "off" && !filepath.IsAbs(f) {
 		c.wrong("log.file", "log.file is not an absolute path", "write for example /var/log/turnpike/event.log, or off")

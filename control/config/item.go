@@ -66,7 +66,7 @@ func (i Item) DefaultText() string {
 
 // What items wait for that have no effect yet.
 const (
-	awaitsAccess  = "comes with administration over HTTPS (issue 6)"
+	awaitsAccess  = "the machine's own SSH server and console decide (design/0044)"
 	awaitsCluster = "comes with the cluster (issue 7)"
 	awaitsH323    = "comes with H.323 (a later issue)"
 	awaitsOptimal = "the node stays in the signalling of every call; leaving it comes with a later issue"

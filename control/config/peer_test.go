@@ -65,7 +65,7 @@ option_keys: [{name: 1X4757T5-1-60BAD5CD}]
 turn: {mode: on, users: [{name: u, password: p}], tls: {certificate: /c, key: /k}}
 accounts: [{name: alice, password: q}]
 zones: [{name: out, peers: [192.0.2.1]}]
-admin: {ssh: off, https: {mode: on, port: 8443}, accounts: [{name: root, password: r}]}
+admin: {ssh: off, https: {mode: on, port: 8443}, accounts: [{name: root, password: '$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$H9YweMwoZaKj+u6urw6adAxV6iLhNwQ/DYbynE6J72M'}]}
 cluster: {name: c.example.org, peers: [192.0.2.10, 192.0.2.11]}
 `
 
@@ -78,7 +78,7 @@ func TestReset(t *testing.T) {
 	want, err := Parse("kept", []byte(`system: {name: tp1}
 interfaces: {internal: {name: s0}}
 option_keys: [{name: 1X4757T5-1-60BAD5CD}]
-admin: {ssh: off, https: {mode: on}, accounts: [{name: root, password: r}]}
+admin: {ssh: off, https: {mode: on}, accounts: [{name: root, password: '$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$H9YweMwoZaKj+u6urw6adAxV6iLhNwQ/DYbynE6J72M'}]}
 `))
 	if err != nil {
 		t.Fatal(err)
