@@ -22,7 +22,7 @@ const (
 
 func trial(b broken) sim.Trial {
 	return sim.Trial{
-		Name: "liveness", Sizes: []int{2, 3, 4, 6}, Seeds: 20, Steps: 5000, Settle: 10 * time.Second,
+		Name: "liveness", Sizes: []int{2, 3, 4, 6}, Seeds: 4, Steps: 5000, Settle: 10 * time.Second,
 		New:  func(w *sim.World) sim.Program { return newLives(w, b) },
 		Must: []string{"cut one way", "cut in a bridge", "crash", "pause", "message overtaken", "message doubled", "became lost", "became active", "restarted", "one-way cut noticed on both sides"},
 	}

@@ -180,6 +180,9 @@ func (w *World) upTo(d time.Duration) time.Duration {
 	return time.Duration(w.Rand.Int64N(int64(d) + 1))
 }
 
+// After does something later, whatever lives then.
+func (w *World) After(d time.Duration, do func()) { w.after(d, nil, do) }
+
 // happening is something that will happen, to a life of a machine or to the world.
 type happening struct {
 	at    time.Duration
