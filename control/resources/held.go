@@ -3,6 +3,7 @@ package resources
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/bandwidth"
@@ -20,6 +21,11 @@ type held struct {
 	halves    int
 	kind      licensing.Kind
 	amounts   []admission.Amount // of all that is limited, in the order of taking
+
+	// Room for most calls, so that deciding about one allocates once.
+	oneLane  [1]lane
+	fewTolls [8]toll
+	few      [8]admission.Amount
 }
 
 // lane is a way that a call has.
@@ -66,12 +72,14 @@ func (h *held) lane(w Way) *lane {
 
 // decide works out what a call would have. had is what it has; nil: nothing.
 func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
-	h := &held{connected: w.Connected, streams: w.Streams, lanes: make([]lane, len(w.Ways))}
-	for i, way := range w.Ways {
-		var refused *Refusal
-		if h.lanes[i], refused = r.rules.lane(way, w.Anew, had); refused != nil {
+	h := &held{connected: w.Connected, streams: w.Streams}
+	h.lanes, h.tolls, h.amounts = h.oneLane[:0], h.fewTolls[:0], h.few[:0]
+	for _, way := range w.Ways {
+		l, refused := r.rules.lane(way, w.Anew, had)
+		if refused != nil {
 			return nil, refused
 		}
+		h.lanes = append(h.lanes, l)
 	}
 	h.license(w, had)
 	h.measure(r.rules, had)
@@ -86,6 +94,9 @@ func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
 func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
 	asked := r.asked(w)
 	before := had.lane(w)
+	if before != nil && w.Asked == before.way.Asked {
+		asked = before.asked // also where the default is another by now
+	}
 	modest := before != nil && asked <= before.asked
 	if modest && !anew {
 		return before.keep(w, asked), nil
@@ -166,7 +177,7 @@ func (h *held) charge() {
 		}
 	}
 	slices.SortFunc(h.tolls, func(a, b toll) int {
-		return cmp.Or(cmp.Compare(a.object.order, b.object.order), cmp.Compare(b.sum(), a.sum()))
+		return cmp.Or(cmp.Compare(a.object.order, b.object.order), cmp.Compare(b.sum(), a.sum()), cmp.Compare(a.times, b.times))
 	})
 	h.tolls = slices.CompactFunc(h.tolls, func(a, b toll) bool { return a.object == b.object })
 }
@@ -193,6 +204,9 @@ func (h *held) granted() Granted {
 	for _, t := range h.tolls {
 		g.Charges = append(g.Charges, Charge{Kind: t.object.kind, Name: t.object.name, Times: t.times, Kbps: uint32(t.kbps)})
 	}
+	slices.SortFunc(g.Charges, func(a, b Charge) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
 	if len(h.lanes) > 0 {
 		p := h.lanes[0].plan
 		g.Nodes, g.Links = p.Nodes, p.Links

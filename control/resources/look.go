@@ -113,11 +113,11 @@ func (r *Resources) held() []*held {
 // Objects lists subzones, zones, links and pipes with what calls use of each, in the order
 // of the map.
 func (r *Resources) Objects() []ObjectUse {
-	kbps, calls := map[*object]uint64{}, map[*object]int{}
+	kbps, calls := map[key]uint64{}, map[key]int{}
 	for _, h := range r.held() {
 		for _, t := range h.tolls {
-			kbps[t.object] += uint64(t.sum())
-			calls[t.object]++
+			kbps[t.object.key] += uint64(t.sum())
+			calls[t.object.key]++
 		}
 	}
 	r.changing.RLock()
@@ -125,7 +125,7 @@ func (r *Resources) Objects() []ObjectUse {
 	out := make([]ObjectUse, 0, len(r.rules.objects))
 	for id, o := range r.rules.plan.Objects() {
 		have := r.rules.objects[id]
-		u := ObjectUse{Kind: o.Kind, Name: o.Name, Total: o.Total, GrantedKbps: kbps[have], Calls: calls[have]}
+		u := ObjectUse{Kind: o.Kind, Name: o.Name, Total: o.Total, GrantedKbps: kbps[have.key], Calls: calls[have.key]}
 		u.PerCall, u.Within = r.rules.perCall(o)
 		out = append(out, u)
 	}

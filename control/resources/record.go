@@ -152,6 +152,9 @@ func appendTrue(b []byte, field string, is bool) []byte {
 }
 
 func appendTexts(b []byte, list []string) []byte {
+	if list == nil {
+		return append(b, "null"...)
+	}
 	b = append(b, '[')
 	for i, s := range list {
 		b = appendText(separate(b, i), s)

@@ -91,25 +91,32 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 	r.rules = next
 	r.settle(next)
 	r.police()
+	r.forget()
 	return nil
 }
 
-// settle gives each object of a map its counter: the one that it had, by its name, or a
-// new one.
+// settle gives each object of a map its counter, the one that it had by its name or a new
+// one, and its limit.
 func (r *Resources) settle(next *rules) {
-	configured := make(map[*object]bool, len(next.objects))
 	for id, o := range next.plan.Objects() {
-		k := key{o.Kind, o.Name}
-		have := r.object(k)
+		have := r.object(key{o.Kind, o.Name})
 		have.limit(o.Total)
 		next.objects[id] = have
-		configured[have] = true
 	}
+}
+
+// forget lets go of objects that configuration has no more, when calls have none of them.
+func (r *Resources) forget() {
+	configured := make(map[*object]bool, len(r.rules.objects))
+	for _, o := range r.rules.objects {
+		configured[o] = true
+	}
+	idle := r.Calls() == 0
 	for k, o := range r.objects {
 		if configured[o] {
 			continue
 		}
-		if o.limit(bandwidth.Unlimited); !o.inUse() && o.policing == nil {
+		if o.limit(bandwidth.Unlimited); !o.inUse(idle) {
 			delete(r.objects, k)
 		}
 	}
@@ -136,13 +143,30 @@ func (r *Resources) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			r.expire(r.deps.Now())
-			r.follow()
-			if r.deps.Journal.stale(r.Calls()) {
-				r.compact()
-			}
+			r.look()
 		}
 	}
+}
+
+// look does what is due.
+func (r *Resources) look() {
+	r.expire(r.deps.Now())
+	r.follow()
+	if r.deps.Journal.stale(r.Calls()) {
+		r.compact()
+	}
+}
+
+// Unjournaled returns how many changes are missing in the journal of this process,
+// because it could not be written.
+func (r *Resources) Unjournaled() uint64 {
+	j := r.deps.Journal
+	if j == nil {
+		return 0
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lost
 }
 
 // tick is how often Run looks around.

@@ -44,9 +44,11 @@ func (o *object) limit(l bandwidth.Limit) {
 	}
 }
 
-func (o *object) inUse() bool {
+// inUse reports whether calls may have some of it. Of zones and links nobody counts what:
+// they are when there are calls.
+func (o *object) inUse(idle bool) bool {
 	if o.counter == nil {
-		return false
+		return !idle
 	}
 	_, used := o.counter.Read()
 	return used > 0

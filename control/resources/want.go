@@ -60,7 +60,7 @@ type Granted struct {
 	Kbps    []uint32 // by way
 	HalfRMS int
 	Kind    licensing.Kind
-	Charges []Charge // by object
+	Charges []Charge // by kind and name
 	// Nodes and Links are those of the first way.
 	Nodes, Links []string
 	Police       Police
