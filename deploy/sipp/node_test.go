@@ -42,14 +42,22 @@ type node struct{ *nodetest.Node }
 // newNode starts a node with the contract's file, or with what another makes of it.
 func newNode(t *testing.T, change func(l *lab.Lab, file string) string) *node {
 	t.Helper()
+	return newNodeWith(t, func(n *node, file string) string {
+		if change != nil {
+			file = change(n.Lab, file)
+		}
+		return file
+	})
+}
+
+// newNodeWith is newNode for what has to know the node's state directory too.
+func newNodeWith(t *testing.T, change func(n *node, file string) string) *node {
+	t.Helper()
 	bin := nodetest.Built(t)
 	l := labtest.New(t, lab.Options{Clients: 4, Peers: 4})
 	n := &node{nodetest.New(t, l, bin)}
 	file := fmt.Sprintf(contract, l.Name, n.State, n.callee(0), n.caller(0))
-	if change != nil {
-		file = change(l, file)
-	}
-	n.Write(t, file)
+	n.Write(t, change(n, file))
 	n.Start(t)
 	t.Cleanup(func() {
 		select {

@@ -86,7 +86,7 @@ func benchCall(b *testing.B, trace bool) {
 	n.limit = dialog.Limits{Time: 1800e9, Min: 90e9}
 	n.layer = transaction.New(n, n.group, core{n.rig}, transaction.Timers{}, transaction.Limit(1<<20, 1<<16))
 	n.node = New(Config{
-		Group: n.group, Layer: n.layer, Local: n.Local, Access: n, Router: n, Places: n, Media: n.relay, Book: n.book, Policy: &n.rules,
+		Group: n.group, Layer: n.layer, Local: n.Local, Access: n, Router: n, Places: n, Media: n.relay, Book: n.book, Policy: &n.rules, Resources: n.rig,
 	})
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
