@@ -61,11 +61,15 @@ func (k Key) Sign(issuer ed25519.PrivateKey) (string, error) {
 }
 
 func (k Key) text() string {
-	until := perpetual
-	if !k.Until.IsZero() {
-		until = k.Until.Add(-time.Nanosecond).UTC().Format(dayFormat)
+	return strings.Join([]string{keyVersion, string(k.Feature), strconv.Itoa(k.Count), k.Node, k.LastDay(), k.Serial}, ".")
+}
+
+// LastDay returns the last day that a key counts on, in UTC: "2027-12-31", or "perpetual".
+func (k Key) LastDay() string {
+	if k.Until.IsZero() {
+		return perpetual
 	}
-	return strings.Join([]string{keyVersion, string(k.Feature), strconv.Itoa(k.Count), k.Node, until, k.Serial}, ".")
+	return k.Until.Add(-time.Nanosecond).UTC().Format(dayFormat)
 }
 
 // LastDay returns the day of an expiry in the way that Key.Until wants it: its end, in UTC.
@@ -130,7 +134,7 @@ func (k Key) Valid(node string, now time.Time) error {
 	case k.Node != node:
 		return fmt.Errorf("%w: %s, and this is %s", ErrOtherNode, k.Node, node)
 	case !k.Until.IsZero() && !now.Before(k.Until):
-		return fmt.Errorf("%w (its last day was %s)", ErrExpired, k.Until.Add(-time.Nanosecond).UTC().Format(dayFormat))
+		return fmt.Errorf("%w (its last day was %s)", ErrExpired, k.LastDay())
 	}
 	return nil
 }

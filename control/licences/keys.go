@@ -1,0 +1,77 @@
+package licences
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"turnpike.dev/turnpike/licensing"
+)
+
+// Alarms about option keys, by their numbers in the catalogue.
+const (
+	alarmNoKey    = 39001
+	alarmNotCount = 39002
+	alarmEndsSoon = 39003
+)
+
+// warnBefore is how long before its end a key is told to end, as certificates are.
+const warnBefore = 30 * 24 * time.Hour
+
+// raised is an alarm of one key of the configuration.
+type raised struct {
+	number int
+	key    string
+}
+
+// Evaluation is what a node says that has no key for licences.
+const Evaluation = "evaluation: no option key gives licences, so the platform's limits count"
+
+// tellKeys raises and lowers the alarms about option keys, and tells the log when one
+// ends.
+func (k *Keeper) tellKeys(r reading, now time.Time) {
+	if r.installed.Keyed {
+		k.deps.Alarms.Lower(alarmNoKey, "")
+	} else {
+		k.deps.Alarms.Raise(alarmNoKey, "", Evaluation)
+	}
+	stand := map[raised]bool{}
+	for i, o := range r.options {
+		name := fmt.Sprintf("option key %d", r.config.OptionKeys[i].Index)
+		switch {
+		case o.Err != nil:
+			k.stand(stand, raised{alarmNotCount, name}, o.Err.Error())
+		case !o.Key.Until.IsZero() && now.Add(warnBefore).After(o.Key.Until):
+			k.stand(stand, raised{alarmEndsSoon, name}, fmt.Sprintf("%s ends on %s", What(o.Key), o.Key.LastDay()))
+		}
+		k.tellEnd(o)
+	}
+	for a := range k.alarms {
+		if !stand[a] {
+			k.deps.Alarms.Lower(a.number, a.key)
+		}
+	}
+	k.alarms = stand
+}
+
+func (k *Keeper) stand(stand map[raised]bool, a raised, detail string) {
+	stand[a] = true
+	k.deps.Alarms.Raise(a.number, a.key, detail)
+}
+
+// tellEnd tells the log once that a key has ended.
+func (k *Keeper) tellEnd(o licensing.Option) {
+	if ended := errors.Is(o.Err, licensing.ErrExpired); !ended || k.told[o.Key.Serial] {
+		return
+	}
+	k.told[o.Key.Serial] = true
+	k.deps.Log.Warn("Option Key Expired", "Detail", What(o.Key), "Serial", o.Key.Serial, "Until", o.Key.LastDay())
+}
+
+// What says what a key gives: "100 rms", or the name of a feature.
+func What(key licensing.Key) string {
+	if key.Feature.Counted() {
+		return fmt.Sprintf("%d %s", key.Count, key.Feature)
+	}
+	return string(key.Feature)
+}
