@@ -69,7 +69,8 @@ func TestAlarmOutput(t *testing.T) {
 	}
 }
 
-// TestRestartRequired: what waits for a restart raises 25001; taking it back lowers it,
+// TestRestartRequired: what waits for a restart raises 25001, and 30025 where the node
+// becomes another; taking it back lowers it,
 // and so does the restart. // AL-01
 func TestRestartRequired(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "node.yaml")
@@ -90,16 +91,18 @@ func TestRestartRequired(t *testing.T) {
 		}
 		got := "nothing"
 		for _, a := range n.standing() {
-			got = a.Title + ": " + a.Detail
+			got = fmt.Sprintf("%d %s", a.Number, a.Detail)
 		}
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 	changed := strings.Replace(reloadFile, "3478", "3479", 1)
-	reload(changed, "Restart required: 1 items")
+	reload(changed, "25001 1 items")
 	reload(reloadFile, "nothing")
-	reload(changed, "Restart required: 1 items")
+	reload(strings.Replace(reloadFile, "{name: ", "{role: C, name: ", 1), "30025 1 items")
+	reload(reloadFile, "nothing")
+	reload(changed, "25001 1 items")
 
 	if err := n.board.Close(); err != nil {
 		t.Fatal(err)

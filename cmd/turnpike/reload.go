@@ -72,10 +72,12 @@ func (n *node) follow(s *store.Store) error {
 	return nil
 }
 
-// Numbers of "Restart required" (facts A5): of the cluster's settings, and of the rest.
+// Numbers of "Restart required" (facts A5): of the cluster's settings, of what the node is,
+// and of the rest.
 const (
 	alarmRestartCluster = 20007
 	alarmRestart        = 25001
+	alarmRestartType    = 30025
 )
 
 // takeOver applies what of a revision can change while the node runs.
@@ -104,12 +106,15 @@ func (n *node) takeOver(u store.Update) {
 
 // tellRestart raises the alarms that something waits for a restart, or lowers them.
 func (n *node) tellRestart(s *store.Snapshot) {
-	waiting := map[int][]string{alarmRestart: nil, alarmRestartCluster: nil}
+	waiting := map[int][]string{alarmRestart: nil, alarmRestartCluster: nil, alarmRestartType: nil}
 	for _, c := range config.Diff(n.running(), s.Node) {
 		n.log.Warn("System Configuration Needs Restart", "Detail", config.ChangeText(n.running(), s.Node, c), "Revision", s.Number)
 		number := alarmRestart
-		if strings.HasPrefix(c.Path, "cluster") {
+		switch {
+		case strings.HasPrefix(c.Path, "cluster"):
 			number = alarmRestartCluster
+		case c.Path == "system.role", c.Path == "system.platform":
+			number = alarmRestartType
 		}
 		waiting[number] = append(waiting[number], c.Path)
 	}

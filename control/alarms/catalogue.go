@@ -20,14 +20,15 @@ type Kind struct {
 	// CuredByRestart: a start of the node lowers it; who finds it again raises it again.
 	CuredByRestart bool
 	// Proof is the test that causes and cures it, "package TestName"; empty: nothing
-	// raises it yet, and Issue is what it waits for.
+	// raises it, and either Issue is what it waits for or Never says why it stays so.
 	Proof string
 	Issue int
+	Never string
 }
 
 // Catalogue returns every alarm there is, by number.
 func Catalogue() []Kind {
-	all := slices.Concat(systemKinds(), clusterKinds(), networkKinds(), capacityKinds(), licenceKinds(), securityKinds(), configurationKinds())
+	all := slices.Concat(systemKinds(), clusterKinds(), networkKinds(), capacityKinds(), keyKinds(), licenceKinds(), securityKinds(), configurationKinds())
 	slices.SortFunc(all, func(a, b Kind) int { return a.Number - b.Number })
 	return all
 }

@@ -1,43 +1,86 @@
 package alarms
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
+
+// Who proves what is here.
+const (
+	proofLevels   = "control/licences TestLevels"
+	proofCalls    = "control/licences TestCallCapacity"
+	proofKeys     = "control/licences TestKeys"
+	proofRelays   = "cmd/turnpike TestRelayCapacity"
+	proofBindings = "cmd/turnpike TestRegistrationCapacity"
+)
+
+// limitKinds returns the alarms that something comes near a limit and has reached it. The
+// second explains the first.
+func limitKinds(near, at int, what, bound, proof string) []Kind {
+	n := Kind{Number: near, Severity: Warning, Title: "Capacity warning: " + what, Text: fmt.Sprintf("The number of %s comes near %s.", what, bound), Remedy: "Add a node or licences, or spread the load. licensing.warn_at sets the level of the warning.", Proof: proof}
+	a := Kind{Number: at, Severity: Warning, Title: "Limit reached: " + what, Text: fmt.Sprintf("The number of %s has reached %s: new ones are refused, running ones go on.", what, bound), Remedy: "Wait until some end, or add a node or licences.", Proof: proof}
+	if at == 0 {
+		return []Kind{n}
+	}
+	if near == 0 {
+		return []Kind{a}
+	}
+	n.DependsOn = []int{at}
+	return []Kind{n, a}
+}
 
 func capacityKinds() []Kind {
-	near := func(number int, what, bound string, issue int) Kind {
-		return Kind{Number: number, Severity: Warning, Title: fmt.Sprintf("Capacity warning: %s", what), Text: fmt.Sprintf("The number of %s comes near %s.", what, bound), Remedy: "Add a node or licences, or spread the load. The level of the warning can be set.", Issue: issue}
-	}
-	at := func(number int, what, bound string, issue int) Kind {
-		return Kind{Number: number, Severity: Warning, Title: fmt.Sprintf("Limit reached: %s", what), Text: fmt.Sprintf("The number of %s has reached %s: new ones are refused, running ones go on.", what, bound), Remedy: "Wait until some end, or add a node or licences.", Issue: issue}
-	}
 	const licensed, physical = "what is licensed", "what the platform can carry"
-	relaysNear, relaysFull := near(30005, "TURN relays", physical, 0), at(30024, "TURN relays", physical, 0)
-	relaysNear.DependsOn = []int{relaysFull.Number}
-	relaysNear.Proof = "cmd/turnpike TestRelayCapacity"
-	relaysFull.Proof = relaysNear.Proof
-	bindingsFull := at(30030, "registrations on this node", physical, 0)
-	bindingsFull.Proof = "cmd/turnpike TestRegistrationCapacity"
+	kinds := slices.Concat(
+		limitKinds(30001, 30020, "traversal calls", licensed, proofLevels),
+		limitKinds(30002, 30023, "traversal calls", physical, proofCalls),
+		limitKinds(30003, 30022, "non-traversal calls", physical, proofCalls),
+		limitKinds(30004, 30019, "non-traversal calls", licensed, ""),
+		limitKinds(30005, 30024, "TURN relays", physical, proofRelays),
+		limitKinds(30007, 30021, "TURN relays", licensed, ""),
+		limitKinds(30010, 0, "registrations", "what may register here", proofLevels),
+		limitKinds(30026, 30028, "room systems", licensed, proofLevels),
+		limitKinds(0, 30027, "registrations on a peer", physical, ""),
+		limitKinds(30029, 30031, "desktop systems", licensed, proofLevels),
+		limitKinds(0, 30030, "registrations on this node", physical, proofBindings),
+		limitKinds(30047, 30048, "encrypted sessions", licensed, ""),
+	)
+	for i := range kinds {
+		switch k := &kinds[i]; k.Number {
+		case 30001, 30020:
+			k.Text += " Rich media sessions are licensed, one pool of them for calls with and without media through the node."
+		case 30004, 30019:
+			k.Never = "rich media sessions are one pool for all calls, and its alarms are 30001 and 30020"
+		case 30007, 30021:
+			k.Never = "relays need no licence: the platform limits them, and its alarms are 30005 and 30024"
+		case 30047, 30048:
+			k.Never = "no licence counts sessions by whether they are encrypted"
+		case 30027:
+			k.Issue = 7
+		}
+	}
+	return kinds
+}
+
+// keyKinds are alarms of our own, whose numbers operators do not know from elsewhere:
+// in each ten thousand those from nine thousand on.
+func keyKinds() []Kind {
 	return []Kind{
-		near(30001, "traversal calls", licensed, 6),
-		near(30002, "traversal calls", physical, 6),
-		near(30003, "non-traversal calls", physical, 6),
-		near(30004, "non-traversal calls", licensed, 6),
-		relaysNear,
-		near(30007, "TURN relays", licensed, 6),
-		near(30010, "registrations", licensed, 6),
-		at(30019, "non-traversal calls", licensed, 6),
-		at(30020, "traversal calls", licensed, 6),
-		at(30021, "TURN relays", licensed, 6),
-		at(30022, "non-traversal calls", physical, 6),
-		at(30023, "traversal calls", physical, 6),
-		relaysFull,
-		near(30026, "room systems", licensed, 6),
-		at(30027, "registrations on a peer", physical, 7),
-		at(30028, "room systems", licensed, 6),
-		near(30029, "desktop systems", licensed, 6),
-		bindingsFull,
-		at(30031, "desktop systems", licensed, 6),
-		near(30047, "encrypted sessions", licensed, 6),
-		at(30048, "encrypted sessions", licensed, 6),
+		{
+			Number: 39001, Severity: Notice, Title: "No licence key on this node", Proof: proofKeys,
+			Text:   "No option key of this node gives licences. A node alone is in evaluation: what its platform carries is the limit. In a cluster the node uses the licences of the others and adds none.",
+			Remedy: "Install a key: turnpike licence add KEY. If the node is meant to be without, acknowledge the alarm.",
+		},
+		{
+			Number: 39002, Severity: Warning, Title: "Option key does not count", Proof: proofKeys, CuredByRestart: true,
+			Text:   "An option key is installed and gives nothing: it has ended, is for another node, was changed, or is of an issuer that licensing.issuers does not name.",
+			Remedy: "turnpike licence list says which and why. Install another key and remove this one: turnpike licence remove NUMBER.",
+		},
+		{
+			Number: 39003, Severity: Warning, Title: "Option key ends soon", Proof: proofKeys, CuredByRestart: true,
+			Text:   "What an option key gives ends within 30 days. Running calls and registrations go on then; new ones need other licences.",
+			Remedy: "Ask for another key, install it, and remove the old one when it has ended.",
+		},
 	}
 }
 
@@ -55,7 +98,7 @@ func licenceKinds() []Kind {
 		lost(30015, "Registration licences of a lost peer end soon", "A peer with registration licences is away for days: they leave the pool when 14 days are over."),
 		lost(30016, "Call licences of a lost peer removed", "A peer was away for 14 days: its call licences have left the pool."),
 		lost(30017, "Registration licences of a lost peer removed", "A peer was away for 14 days: its registration licences have left the pool."),
-		{Number: 30025, Severity: Warning, Title: "Restart required", Text: "An option key or the type of the node was changed and takes effect at the next start.", Remedy: "Restart the node: running media goes on.", CuredByRestart: true, Issue: 6},
+		{Number: 30025, Severity: Warning, Title: "Restart required", Text: "The role or the platform of the node was changed and takes effect at the next start. Option keys never wait for one.", Remedy: "Restart the node: running media goes on.", CuredByRestart: true, Proof: "cmd/turnpike TestRestartRequired"},
 	}
 	for _, s := range []struct {
 		number      int

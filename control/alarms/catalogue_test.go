@@ -29,8 +29,14 @@ func TestCatalogue(t *testing.T) {
 		if k.Title == "" || k.Text == "" || k.Remedy == "" || k.Severity > Debug {
 			t.Errorf("%d says too little: %+v", k.Number, k)
 		}
-		if (k.Proof == "") == (k.Issue == 0) {
-			t.Errorf("%d needs either a test that causes and cures it, or the issue that it waits for", k.Number)
+		reasons := 0
+		for _, there := range []bool{k.Proof != "", k.Issue != 0, k.Never != ""} {
+			if there {
+				reasons++
+			}
+		}
+		if reasons != 1 {
+			t.Errorf("%d needs either a test that causes and cures it, or the issue that it waits for, or why nothing raises it", k.Number)
 		}
 		for _, d := range k.DependsOn {
 			if _, ok := Find(d); !ok || d == k.Number {
@@ -45,7 +51,9 @@ func TestCatalogue(t *testing.T) {
 		delete(seen, n)
 	}
 	for n := range seen {
-		t.Errorf("%d is not in the facts", n)
+		if n%10_000 < 9_000 { // those beyond are our own
+			t.Errorf("%d is not in the facts", n)
+		}
 	}
 }
 

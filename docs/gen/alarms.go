@@ -36,9 +36,12 @@ func alarmPages() map[string][]byte {
 	return pages
 }
 
-// proof is the test that causes and cures an alarm, or what it waits for.
+// proof is the test that causes and cures an alarm, or why there is none.
 func proof(k alarms.Kind) string {
-	if k.Proof == "" {
+	switch {
+	case k.Never != "":
+		return "nothing: " + k.Never
+	case k.Proof == "":
 		return fmt.Sprintf("nothing yet: issue %d", k.Issue)
 	}
 	dir, test, _ := strings.Cut(k.Proof, " ")
@@ -58,9 +61,12 @@ func alarmPage(k alarms.Kind) []byte {
 	if k.CuredByRestart {
 		fmt.Fprint(&b, "\nA restart of the node lowers it.\n")
 	}
-	if k.Proof == "" {
+	switch {
+	case k.Never != "":
+		fmt.Fprintf(&b, "\nNothing raises it here: %s.\n", k.Never)
+	case k.Proof == "":
 		fmt.Fprintf(&b, "\nNothing raises it yet: it waits for issue %d.\n", k.Issue)
-	} else {
+	default:
 		fmt.Fprintf(&b, "\nCaused and cured by the test %s.\n", proof(k))
 	}
 	return b.Bytes()
