@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/licences"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/licensing"
 )
 
@@ -12,3 +13,16 @@ import (
 func (n *node) installed() licensing.Installed {
 	return licensing.Install(licences.Read(n.running(), n.id, time.Now()))
 }
+
+// license lets the node know its option keys. What is short of its resources is told to
+// whom it returns.
+func (n *node) license() *licences.Keeper {
+	n.licences = licences.New(licences.Deps{
+		Node: n.id, Config: n.running, Levels: n.levels, Alarms: n.board, Log: n.log,
+		Changed: func(licensing.Installed) { n.supply() },
+	})
+	return n.licences
+}
+
+// levels are how full the limits of the node are.
+func (n *node) levels() []resources.Level { return n.resources.Levels() }

@@ -18,6 +18,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/licences"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/routing"
@@ -56,6 +57,7 @@ type node struct {
 	bound   *registrations.Table
 
 	resources *resources.Resources
+	licences  *licences.Keeper
 	supplying sync.Mutex // one supply after the other
 
 	board *alarms.Alarms

@@ -23,7 +23,7 @@ func (n *node) provide(c *config.Node, state *stateDir, log *eventlog.Log) error
 	if err != nil {
 		n.note(err.Error())
 	}
-	n.resources, err = resources.New(c, n.installed(), resources.Deps{Journal: journal, Log: log.Module("control.resources")})
+	n.resources, err = resources.New(c, n.installed(), resources.Deps{Ledger: n.license(), Journal: journal, Log: log.Module("control.resources")})
 	if err != nil {
 		return fmt.Errorf("compile subzones, links and pipes: %w", err)
 	}

@@ -168,6 +168,7 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	run.Go(func() error { return cdr.Run(ctx) })
 	run.Go(func() error { return node.bound.Run(ctx) })
 	run.Go(func() error { return node.resources.Run(ctx) })
+	run.Go(func() error { return node.licences.Run(ctx) })
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {
