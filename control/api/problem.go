@@ -77,7 +77,7 @@ func statusOf(err error) int {
 	}
 	for _, asked := range []error{
 		ErrInvalid, ErrRefused, ErrWrongQuestion, config.ErrPath, store.ErrEmpty, store.ErrNoRevision,
-		alarms.ErrNoAlarm, capture.ErrOptions, calls.ErrNoCall, registrations.ErrUnknown, // the text says where to look
+		alarms.ErrNoAlarm, capture.ErrOptions, ErrOptionKey, calls.ErrNoCall, registrations.ErrUnknown, // the text says where to look
 	} {
 		if errors.Is(err, asked) {
 			return http.StatusUnprocessableEntity
