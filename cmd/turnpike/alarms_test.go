@@ -100,7 +100,7 @@ func TestRestartRequired(t *testing.T) {
 	changed := strings.Replace(reloadFile, "3478", "3479", 1)
 	reload(changed, "25001 1 items")
 	reload(reloadFile, "nothing")
-	reload(strings.Replace(reloadFile, "{name: ", "{role: C, name: ", 1), "30025 1 items")
+	reload(strings.Replace(reloadFile, "{name: ", "{platform: Small, name: ", 1), "30025 1 items")
 	reload(reloadFile, "nothing")
 	reload(changed, "25001 1 items")
 

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
+	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/licences"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/licensing"
 )
+
+var _ api.Licensed = (*node)(nil)
 
 // installed is what the option keys of the node give now. It changes when the
 // configuration does and when a key ends.
@@ -26,3 +33,73 @@ func (n *node) license() *licences.Keeper {
 
 // levels are how full the limits of the node are.
 func (n *node) levels() []resources.Level { return n.resources.Levels() }
+
+// Licences says what the node may do, because of which keys (api.Licensed).
+func (n *node) Licences() api.Licences {
+	c, in := n.running(), n.licences.Installed()
+	out := api.Licences{Node: n.id, Evaluation: !in.Keyed, Features: []string{}, Keys: []api.OptionKey{}, Use: n.licenceUse(in), Issuers: []string{}}
+	for _, f := range in.Features {
+		out.Features = append(out.Features, string(f))
+	}
+	for _, i := range c.Licensing.Issuers {
+		out.Issuers = append(out.Issuers, i.Name)
+	}
+	for i, o := range licences.Read(c, n.id, time.Now()) {
+		out.Keys = append(out.Keys, optionKey(c.OptionKeys[i].Index, o))
+	}
+	return out
+}
+
+func optionKey(number int, o licensing.Option) api.OptionKey {
+	k := api.OptionKey{Number: number, Key: o.Text, Counts: o.Err == nil, Issuer: o.Issuer}
+	if o.Err != nil {
+		k.Why = o.Err.Error()
+	}
+	if o.Key.Feature != "" {
+		k.Feature, k.Count, k.Until, k.Serial = string(o.Key.Feature), o.Key.Count, o.Key.LastDay(), o.Key.Serial
+	}
+	return k
+}
+
+// licenceUse is how full the limits are, in the units that people count in.
+func (n *node) licenceUse(in licensing.Installed) []api.LicenceUse {
+	refused := n.licences.Refused()
+	out := []api.LicenceUse{}
+	for _, l := range n.levels() {
+		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refused: refused[l.Name]}
+		switch l.Name {
+		case resources.LevelRMS:
+			u.Used, u.Limit, u.Licensed = u.Used/2, u.Limit/2, in.Keyed
+		case resources.LevelRoom, resources.LevelDesktop:
+			u.Licensed = in.Keyed
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// InstallKey installs a key that counts on this node (api.Licensed).
+func (n *node) InstallKey(author store.Author, text string) error {
+	if _, err := licences.Check(n.running(), n.id, text, time.Now()); err != nil {
+		return fmt.Errorf("%w: %w", api.ErrOptionKey, err)
+	}
+	_, err := n.store.Propose(store.Proposal{Author: author, Operations: []config.Operation{{Verb: config.Add, Path: "option_keys", Text: text}}})
+	return err
+}
+
+var errNoKey = errors.New("none has that number or serial: see `turnpike licence list`")
+
+// RemoveKey removes the key with a number or a serial (api.Licensed).
+func (n *node) RemoveKey(author store.Author, name string) error {
+	number := 0
+	for _, k := range n.Licences().Keys {
+		if k.Is(name) && number == 0 {
+			number = k.Number
+		}
+	}
+	if number == 0 {
+		return fmt.Errorf("%w: %w", api.ErrOptionKey, errNoKey)
+	}
+	_, err := n.store.Propose(store.Proposal{Author: author, Operations: []config.Operation{{Verb: config.Delete, Path: fmt.Sprintf("option_keys[%d]", number)}}})
+	return err
+}

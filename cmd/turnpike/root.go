@@ -52,7 +52,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status, doc
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), certificateCommand(a), backupCommand(a), restoreCommand(a), restartCommand(a), maintenanceCommand(a), factoryResetCommand(a), clusterCommand(a), configCommand(a), xConfigurationCommand(a), xStatusCommand(a), xCommandCommand(a), shellCommand(a), supportCommand(a), versionCommand(a),
 		devCommand(a), demoCommand(a), manualCommand(), doctorCommand(a),
-		locateCommand(a), zoneCommand(a), callCommand(a), registrationCommand(a), checkCommand(a), alarmCommand(a), bandwidthCommand(a),
+		locateCommand(a), zoneCommand(a), callCommand(a), registrationCommand(a), checkCommand(a), alarmCommand(a), licenceCommand(a), bandwidthCommand(a),
 	)
 	root.InitDefaultCompletionCmd("")
 	each(root, func(cmd *cobra.Command) {

@@ -20,7 +20,6 @@ func newShell(n *node) *cli.Shell {
 	status("Time", "The node's clock.", clock)
 	status("NetworkInterface", "Interfaces, and who relays on them.", networkInterfaces)
 	status("TURN", "The TURN server and its relays.", turnElements)
-	status("ResourceUsage", "How much of the limits is used.", resourceUsage)
 	sh.AddCommand(cli.Command{
 		Name: "Restart", Text: "Starts the node's process again. Media goes on in the kernel meanwhile.",
 		Run: func(context.Context, map[string]string, cli.Caller) ([]cli.Element, error) {
@@ -28,7 +27,7 @@ func newShell(n *node) *cli.Shell {
 			return nil, nil
 		},
 	})
-	sh.AddStatus(cli.Status{Name: "Options", Text: "Installed option keys.", Tell: func(context.Context) []cli.Element { return n.options() }})
+	addLicences(sh, n)
 	addRouting(sh, n)
 	addCalls(sh, n)
 	addBandwidth(sh, n)
@@ -98,17 +97,4 @@ func activeOr(mode string) string {
 		return "Active"
 	}
 	return "Inactive"
-}
-
-func resourceUsage(st api.Status) []cli.Element {
-	return []cli.Element{branch("TURN", branch("Relays", value("Current", st.Relays.Used), value("Maximum", st.Relays.Limit)))}
-}
-
-// options lists the option keys.
-func (n *node) options() []cli.Element {
-	var out []cli.Element
-	for _, k := range n.running().OptionKeys {
-		out = append(out, branch("Option", value("Index", k.Index), value("Key", k.Name)))
-	}
-	return out
 }

@@ -72,7 +72,8 @@ type keyName struct {
 // License adds the routes of licences.
 func (s *Server) License(l Licensed) *Server {
 	const area = "Licences"
-	tellAll(s, operation{id: "licences", route: "GET /v1/licences", role: RoleRead, area: area, text: "What the node may do, because of which option keys, and what is used."}, l.Licences)
+	tellAll(s, operation{id: "licences", route: "GET /v1/licences", role: RoleRead, area: area, text: "What the node may do, because of which option keys, and what is used."},
+		func() Licences { return l.Licences() })
 	act(s, operation{id: "install-option-key", route: "POST /v1/licences/keys", role: RoleAdmin, area: area, text: "Installs an option key that counts on this node."},
 		func(ctx context.Context, in *bodyOf[NewKey]) error { return l.InstallKey(author(ctx), in.Body.Key) })
 	act(s, operation{id: "remove-option-key", route: "DELETE /v1/licences/keys/{name}", role: RoleAdmin, area: area, text: "Removes an option key."},

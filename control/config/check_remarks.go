@@ -16,6 +16,7 @@ func (r Remark) String() string { return r.Path + ": " + r.Text + ": " + r.Advic
 // Remarks returns what of a configuration is probably not meant, in the order of the tree.
 func Remarks(n *Node) []Remark {
 	w := &wonder{n: n, reached: n.reaches(TraversalSubzoneName)}
+	w.keys()
 	w.zones()
 	w.subzones()
 	w.pipes()

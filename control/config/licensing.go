@@ -77,3 +77,23 @@ func (c checker) licensing() {
 		}
 	}
 }
+
+// keys tells of option keys that count on no node. Whether one counts on this node, and
+// today, a document cannot know: an alarm says it where it runs.
+func (w *wonder) keys() {
+	if len(w.n.OptionKeys) > 0 && len(w.n.Licensing.Issuers) == 0 {
+		w.say("licensing.issuers", "add the public key of whom the keys are from", "no issuer is named, so none of %d option keys counts", len(w.n.OptionKeys))
+		return
+	}
+	var issuers []ed25519.PublicKey
+	for _, i := range w.n.Licensing.Issuers {
+		if key, err := i.Key(); err == nil {
+			issuers = append(issuers, key)
+		}
+	}
+	for _, k := range w.n.OptionKeys {
+		if _, err := licensing.ParseKey(k.Name, issuers...); err != nil {
+			w.say(fmt.Sprintf("option_keys[%d]", k.Index), "take it out", "it does not count: %v", err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/licensing"
 )
 
@@ -66,6 +67,30 @@ func (k *Keeper) tellEnd(o licensing.Option) {
 	}
 	k.told[o.Key.Serial] = true
 	k.deps.Log.Warn("Option Key Expired", "Detail", What(o.Key), "Serial", o.Key.Serial, "Until", o.Key.LastDay())
+}
+
+// Errors of an attempt to install a key, beside those of licensing.
+var (
+	ErrNoIssuer = errors.New("licensing.issuers is empty, so no option key can be checked: add the issuer's public key first")
+	ErrThere    = errors.New("the option key is installed already")
+)
+
+// Check says whether a text may be installed as an option key on a node of a
+// configuration: it has to count at once.
+func Check(c *config.Node, node, text string, now time.Time) (licensing.Key, error) {
+	if len(c.Licensing.Issuers) == 0 {
+		return licensing.Key{}, ErrNoIssuer
+	}
+	for _, k := range c.OptionKeys {
+		if k.Name == text {
+			return licensing.Key{}, ErrThere
+		}
+	}
+	if len(c.OptionKeys) >= licensing.MaxKeys {
+		return licensing.Key{}, licensing.ErrTooMany
+	}
+	o := licensing.Read([]string{text}, issuers(c), node, now)[0]
+	return o.Key, o.Err
 }
 
 // What says what a key gives: "100 rms", or the name of a feature.

@@ -141,13 +141,18 @@ func Read(c *config.Node, node string, now time.Time) []licensing.Option {
 	for i, k := range c.OptionKeys {
 		texts[i] = k.Name
 	}
-	var issuers []licensing.Issuer
+	return licensing.Read(texts, issuers(c), node, now)
+}
+
+// issuers are those whose option keys count.
+func issuers(c *config.Node) []licensing.Issuer {
+	var out []licensing.Issuer
 	for _, i := range c.Licensing.Issuers {
 		if key, err := i.Key(); err == nil { // the configuration was checked
-			issuers = append(issuers, licensing.Issuer{Name: i.Name, Key: key})
+			out = append(out, licensing.Issuer{Name: i.Name, Key: key})
 		}
 	}
-	return licensing.Read(texts, issuers, node, now)
+	return out
 }
 
 // lookEvery is how soon a key that ended has no effect any more, and a limit that is
