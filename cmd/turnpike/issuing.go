@@ -119,9 +119,12 @@ func licenceSign(a *app) *cobra.Command {
 		Long: `Sign an option key with a private key of keygen, for development and trials. It counts
 on the one node that it names, if licensing.issuers there has the public key.`,
 		Example: `  turnpike licence sign --key issuer.pem --node 4f1c... --feature rms --count 100
-  turnpike licence sign --key issuer.pem --node 4f1c... --feature room --count 5 --until 2027-12-31`,
+  turnpike licence sign --key issuer.pem --node 4f1c... --feature hsm --until 2027-12-31`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if s.key == "" || s.node == "" || s.feature == "" {
+				return usage(errors.New("what for? write --key FILE --node ID --feature FEATURE"))
+			}
 			private, err := readIssuer(s.key)
 			if err != nil {
 				return err
@@ -144,9 +147,6 @@ on the one node that it names, if licensing.issuers there has the public key.`,
 	f.IntVar(&count, "count", count, "how many licences; of a feature that is on or off 1")
 	f.StringVar(&s.until, "until", "", "last day, 2027-12-31; without it the key does not end")
 	f.StringVar(&s.serial, "serial", "", "letters and digits that tell keys apart; without it made up")
-	for _, name := range []string{"key", "node", "feature"} {
-		_ = cmd.MarkFlagRequired(name) // it is there
-	}
 	return cmd
 }
 

@@ -112,6 +112,9 @@ keys from standard input, one on a line.`,
 			return a.show(l, func(w *tabwriter.Writer) {
 				_, _ = fmt.Fprintf(w, "installed %d; the node now has\n", len(keys))
 				writeUse(w, l, true)
+				for _, what := range missing(l) {
+					_, _ = fmt.Fprintln(w, what)
+				}
 			})
 		},
 	}
@@ -191,7 +194,28 @@ call or two of audio. Exit code 3 says that a limit is reached.`,
 	}
 }
 
-// names of limits, as people read them.
+// missing tells what a node with a key cannot do, because no key gives it.
+func missing(l api.Licences) []string {
+	none := map[string]bool{}
+	for _, u := range l.Use {
+		none[u.Name] = u.Licensed && u.Limit == 0
+	}
+	var out []string
+	if none["rms"] {
+		out = append(out, "no key gives rich media sessions: only calls between registered endpoints are carried")
+	}
+	switch {
+	case none["room"] && none["desktop"]:
+		out = append(out, "no key gives room or desktop licences: nobody can register")
+	case none["room"]:
+		out = append(out, "no key gives room licences: only desktop devices can register")
+	case none["desktop"]:
+		out = append(out, "no key gives desktop licences: only room systems can register")
+	}
+	return out
+}
+
+// limitNames are limits as people read them.
 var limitNames = map[string]string{
 	"calls": "calls (units)", "traversal": "- with media through the node", "non_traversal": "- others",
 	"rms": "rich media sessions", "registrations": "registrations", "room": "room systems", "desktop": "desktop systems",

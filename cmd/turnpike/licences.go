@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"turnpike.dev/turnpike/control/api"
@@ -91,15 +93,14 @@ var errNoKey = errors.New("none has that number or serial: see `turnpike licence
 
 // RemoveKey removes the key with a number or a serial (api.Licensed).
 func (n *node) RemoveKey(author store.Author, name string) error {
-	number := 0
-	for _, k := range n.Licences().Keys {
-		if k.Is(name) && number == 0 {
-			number = k.Number
-		}
+	keys := n.Licences().Keys
+	i := slices.IndexFunc(keys, func(k api.OptionKey) bool { return strconv.Itoa(k.Number) == name })
+	if i < 0 {
+		i = slices.IndexFunc(keys, func(k api.OptionKey) bool { return k.Serial != "" && k.Serial == name })
 	}
-	if number == 0 {
+	if i < 0 {
 		return fmt.Errorf("%w: %w", api.ErrOptionKey, errNoKey)
 	}
-	_, err := n.store.Propose(store.Proposal{Author: author, Operations: []config.Operation{{Verb: config.Delete, Path: fmt.Sprintf("option_keys[%d]", number)}}})
+	_, err := n.store.Propose(store.Proposal{Author: author, Operations: []config.Operation{{Verb: config.Delete, Path: fmt.Sprintf("option_keys[%d]", keys[i].Number)}}})
 	return err
 }

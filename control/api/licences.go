@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"strconv"
 
 	"turnpike.dev/turnpike/control/config/store"
 )
@@ -96,9 +95,4 @@ func (c *Client) InstallKey(ctx context.Context, key string) error {
 func (c *Client) RemoveKey(ctx context.Context, name string) error {
 	_, err := ask[struct{}](ctx, c, "DELETE", "/v1/licences/keys/"+url.PathEscape(name))
 	return err
-}
-
-// Is says whether a number or a serial means a key.
-func (k OptionKey) Is(name string) bool {
-	return name != "" && (name == k.Serial || name == strconv.Itoa(k.Number))
 }
