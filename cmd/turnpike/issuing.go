@@ -118,8 +118,8 @@ func licenceSign(a *app) *cobra.Command {
 		Short: "Sign an option key, for development",
 		Long: `Sign an option key with a private key of keygen, for development and trials. It counts
 on the one node that it names, if licensing.issuers there has the public key.`,
-		Example: `  turnpike licence sign --key issuer.pem --node 4f1c... --feature rms --count 100
-  turnpike licence sign --key issuer.pem --node 4f1c... --feature hsm --until 2027-12-31`,
+		Example: `  turnpike licence sign --key i.pem --node 4f1c... --feature rms --count 100
+  turnpike licence sign --key i.pem --node 4f1c... --feature hsm --until 2027-12-31`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if s.key == "" || s.node == "" || s.feature == "" {
