@@ -3,7 +3,10 @@ package sipp_test
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,6 +82,10 @@ func TestPipeChangesUnderCalls(t *testing.T) {
 			t.Errorf("%s: the next call got %d kbit/s, want %d", tt.name, got, tt.want)
 		}
 		n.on(t, "pipe", "line", tt.calls, tt.used)
+		if i < 3 { // it is limited
+			n.measures(t, "bandwidth_granted_bytes_per_second", float64(tt.used)*1000/8)
+			n.measures(t, "bandwidth_calls", float64(tt.calls))
+		}
 	}
 	n.standing(t, 9)
 	callees, err := answering.Told()
@@ -93,6 +100,70 @@ func TestPipeChangesUnderCalls(t *testing.T) {
 	if diff := cmp.Diff([]int{asks, asks, asks, asks, asks, bit, asks, asks, 128}, heard); diff != "" {
 		t.Errorf("the callees were told (-want +got):\n%s", diff)
 	}
+	n.hangUp(t)
+	n.idle(t)
+	if full := strings.Count(n.Log(t), `Event="Bandwidth Limit Reached" Detail="pipe line`); full == 0 {
+		t.Error("no event says that the pipe was full")
+	}
+}
+
+// measures checks what a metric says of the pipe.
+func (n *node) measures(t *testing.T, metric string, want float64) {
+	t.Helper()
+	text, err := n.API.Fetch(t.Context(), "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "turnpike_" + metric + `{object="pipe line"} `
+	for line := range strings.Lines(string(text)) {
+		if value, is := strings.CutPrefix(strings.TrimSpace(line), name); is {
+			if got, err := strconv.ParseFloat(value, 64); err != nil || got != want {
+				t.Errorf("%s is %s, want %g", name, value, want)
+			}
+			return
+		}
+	}
+	t.Errorf("there is no %s", name)
+}
+
+// BW-01, BW-03: a pipe under calls that stand gets another name, and goes. Its calls go on
+// and are given back where they were, and calls on what is there then count on that alone.
+func TestPipeRenamedAndDeleted(t *testing.T) {
+	t.Parallel()
+	s := site{pipe: limited(2 * asks)}
+	n := newSites(t, s)
+	n.answering(t, 20, videoPort)
+	apply := func(change ...string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "changed.yaml")
+		if err := os.WriteFile(file, []byte(strings.NewReplacer(change...).Replace(s.text(n))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n.Command(t, 0, "config", "apply", file)
+	}
+	told(t, n.ask(t, n.caller(0), "first", 2, asks, videoPort), 2)
+	n.on(t, "pipe", "line", 2, 2*asks)
+	wantShort(t, n.one(t, 0, asks, videoPort))
+
+	apply("name: line", "name: wire", "pipe1: line", "pipe1: wire")
+	if c := n.one(t, 1, asks, videoPort); c.Status != 0 {
+		t.Errorf("%+v, want a call over the renamed pipe", c)
+	}
+	n.on(t, "pipe", "wire", 1, asks)
+
+	apply("pipes: [{name: line, "+limited(2*asks)+"}]\n", "", ", pipe1: line", "")
+	if c := n.one(t, 2, asks, videoPort); c.Status != 0 {
+		t.Errorf("%+v, want a call without a pipe", c)
+	}
+	n.on(t, "link", "west", 4, 4*asks)
+	n.standing(t, 4)
+	n.hangUp(t)
+	n.idle(t)
+
+	apply() // as it was
+	n.on(t, "pipe", "line", 0, 0)
+	told(t, n.ask(t, n.also(10), "last", 2, asks, videoPort), 2)
+	wantShort(t, n.one(t, 3, asks, videoPort))
 	n.hangUp(t)
 	n.idle(t)
 }

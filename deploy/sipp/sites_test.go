@@ -1,6 +1,7 @@
 package sipp_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -48,17 +49,16 @@ func limited(kbps int) string { return fmt.Sprintf("total: {mode: limited, kbps:
 // newSites starts a node between two sites.
 func newSites(t *testing.T, s site) *node {
 	t.Helper()
-	if s.platform == "" {
-		s.platform = "CE1200"
-	}
-	if s.pipe == "" {
-		s.pipe = "total: {mode: unlimited}"
-	}
 	return newNode(t, func(l *lab.Lab, file string) string {
-		state := strings.TrimSuffix(strings.SplitAfter(strings.SplitAfter(file, "state: \"")[1], "\"")[0], "\"")
-		n := &node{&nodetest.Node{Lab: l}}
-		return fmt.Sprintf(sites, l.Name, s.platform, state, n.caller(0), n.callee(0), s.pipe, s.more)
+		_, rest, _ := strings.Cut(file, "state: \"")
+		state, _, _ := strings.Cut(rest, "\"")
+		return s.text(&node{&nodetest.Node{Lab: l, State: state}})
 	})
+}
+
+// text is the node file of a node between the sites.
+func (s site) text(n *node) string {
+	return fmt.Sprintf(sites, n.Lab.Name, cmp.Or(s.platform, "CE1200"), n.State, n.caller(0), n.callee(0), cmp.Or(s.pipe, "total: {mode: unlimited}"), s.more)
 }
 
 // uses are what calls use of subzones, zones, links and pipes.
