@@ -2,7 +2,6 @@ package calls
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +25,7 @@ const (
 type Records struct {
 	carried, refused *lines
 	waiting          chan *Call
+	line             []byte // of Run, used again and again
 	lost             atomic.Uint64
 }
 
@@ -98,11 +98,8 @@ func (r *Records) append(c *Call) {
 			to = r.refused
 		}
 	}
-	line, err := json.Marshal(c)
-	if err == nil {
-		err = to.append(append(line, '\n'))
-	}
-	if err != nil {
+	r.line = append(appendCall(r.line[:0], c), '\n')
+	if err := to.append(r.line); err != nil {
 		r.lost.Add(1)
 	}
 }
