@@ -9,6 +9,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/control/metrics"
+	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/dataplane/relay"
 )
 
@@ -32,7 +33,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 	n.addTURN(&s)
 	n.addSIP(&s)
 	if n.resources != nil {
-		s.Bandwidth = n.Bandwidth().Objects
+		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
 	}
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {

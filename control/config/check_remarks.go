@@ -15,7 +15,10 @@ func (r Remark) String() string { return r.Path + ": " + r.Text + ": " + r.Advic
 
 // Remarks returns what of a configuration is probably not meant, in the order of the tree.
 func Remarks(n *Node) []Remark {
-	w := &wonder{n: n, reached: n.reaches(TraversalSubzoneName)}
+	w := &wonder{n: n, reached: n.reaches(TraversalSubzoneName), linked: map[string]bool{}}
+	for _, l := range n.Links {
+		w.linked[l.Node1], w.linked[l.Node2] = true, true
+	}
 	w.keys()
 	w.zones()
 	w.subzones()
@@ -28,6 +31,7 @@ func Remarks(n *Node) []Remark {
 type wonder struct {
 	n       *Node
 	reached map[string]bool // from the Traversal Subzone
+	linked  map[string]bool // with anything
 	remarks []Remark
 }
 
@@ -38,7 +42,7 @@ func (w *wonder) say(path, advice, text string, args ...any) {
 func (w *wonder) zones() {
 	for _, z := range w.n.Zones {
 		at := fmt.Sprintf("zones[%d]", z.Index)
-		if !w.n.linked(z.Name) {
+		if !w.linked[z.Name] {
 			w.say(at, "add a link", "zone %s has no link: no call goes there or comes from there", z.Name)
 			continue
 		}
@@ -49,7 +53,7 @@ func (w *wonder) zones() {
 func (w *wonder) subzones() {
 	for _, s := range w.n.Subzones {
 		at := fmt.Sprintf("subzones[%d]", s.Index)
-		if w.n.linked(s.Name) {
+		if w.linked[s.Name] {
 			w.traversal(at, "subzone "+s.Name, s.Name)
 		} else {
 			w.say(at, "add a link", "subzone %s has no link: its endpoints call each other only, and only past the node", s.Name)

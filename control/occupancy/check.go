@@ -71,7 +71,7 @@ func Check(s Source, n *config.Node, q Question) (Answer, error) {
 		a.Result, a.Reason, a.At, a.Detail = Refused, got.Why.String(), "", noWay(q)
 		return a, nil
 	}
-	a.tolls(objects(s, n, Unmeasured{}), got.Charges, q)
+	a.tolls(Objects(s, n, Unmeasured{}), got.Charges, q)
 	switch {
 	case got.Why != 0:
 		a.Result, a.Reason = Refused, got.Why.String()

@@ -83,7 +83,7 @@ func (o Object) Full() bool {
 func Of(s Source, n *config.Node, m Meter) Report {
 	r := Report{
 		DefaultKbps: n.Bandwidth.DefaultKbps, DownspeedPerCall: bool(n.Bandwidth.DownspeedPerCall), DownspeedTotal: bool(n.Bandwidth.DownspeedTotal),
-		Objects: objects(s, n, m), Remarks: config.Remarks(n),
+		Objects: Objects(s, n, m), Remarks: config.Remarks(n),
 	}
 	for _, l := range config.MissingDefaultLinks(n) {
 		r.Missing = append(r.Missing, l.Name)
@@ -91,7 +91,8 @@ func Of(s Source, n *config.Node, m Meter) Report {
 	return r
 }
 
-func objects(s Source, n *config.Node, m Meter) []Object {
+// Objects are those of a report, for who needs no more of it.
+func Objects(s Source, n *config.Node, m Meter) []Object {
 	all := s.Objects()
 	links, policed := map[string]config.Link{}, map[string]bool{}
 	for _, l := range n.Links {

@@ -123,30 +123,28 @@ func (r *Resources) Objects() []ObjectUse {
 	r.changing.RLock()
 	defer r.changing.RUnlock()
 	out := make([]ObjectUse, 0, len(r.rules.objects))
-	for id, o := range r.rules.plan.Objects() {
-		have := r.rules.objects[id]
-		u := ObjectUse{Kind: o.Kind, Name: o.Name, Total: o.Total, GrantedKbps: kbps[have.key], Calls: calls[have.key]}
-		u.PerCall, u.Within = r.rules.perCall(o)
-		out = append(out, u)
+	for _, o := range r.rules.plan.Objects() {
+		k := key{o.Kind, o.Name}
+		one := r.rules.one[k]
+		out = append(out, ObjectUse{Kind: o.Kind, Name: o.Name, Total: o.Total, PerCall: one.perCall, Within: one.within, GrantedKbps: kbps[k], Calls: calls[k]})
 	}
 	return out
 }
 
-// perCall returns the limits of one call on an object.
-func (r *rules) perCall(o bandwidth.Object) (perCall, within bandwidth.Limit) {
-	switch {
-	case o.Kind == bandwidth.AtPipe:
-		if i := slices.IndexFunc(r.config.Pipes, func(p bandwidth.Pipe) bool { return p.Name == o.Name }); i >= 0 {
-			return r.config.Pipes[i].PerCall, within
-		}
-	case o.Name == r.config.Traversal.Name:
-		return r.config.Traversal.PerCall, within
-	case o.Kind == bandwidth.AtSubzone:
-		if i := slices.IndexFunc(r.config.Subzones, func(s bandwidth.Subzone) bool { return s.Name == o.Name }); i >= 0 {
-			return r.config.Subzones[i].InOut, r.config.Subzones[i].Within
-		}
+// ofOne are the limits of one call on an object.
+type ofOne struct{ perCall, within bandwidth.Limit }
+
+// limitsOfOne are those of the objects that have any.
+func limitsOfOne(c bandwidth.Config) map[key]ofOne {
+	limits := make(map[key]ofOne, len(c.Subzones)+len(c.Pipes)+1)
+	for _, s := range c.Subzones {
+		limits[key{bandwidth.AtSubzone, s.Name}] = ofOne{s.InOut, s.Within}
 	}
-	return perCall, within
+	limits[key{bandwidth.AtSubzone, c.Traversal.Name}] = ofOne{perCall: c.Traversal.PerCall}
+	for _, p := range c.Pipes {
+		limits[key{bandwidth.AtPipe, p.Name}] = ofOne{perCall: p.PerCall}
+	}
+	return limits
 }
 
 // Grants lists what calls have, the oldest first.

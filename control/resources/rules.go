@@ -57,7 +57,7 @@ func (o *object) inUse(idle bool) bool {
 // rules are what calls are decided with. They never change.
 type rules struct {
 	plan        *bandwidth.Map
-	config      bandwidth.Config
+	one         map[key]ofOne
 	objects     []*object       // by bandwidth.ID
 	policed     map[string]bool // pipes
 	defaultKbps int
@@ -80,7 +80,7 @@ func compile(n *config.Node) (*rules, error) {
 	}
 	return &rules{
 		policed: policed,
-		plan:    m, config: c, objects: make([]*object, len(m.Objects())),
+		plan:    m, one: limitsOfOne(c), objects: make([]*object, len(m.Objects())),
 		defaultKbps: n.Bandwidth.DefaultKbps,
 		downspeed:   bandwidth.Downspeed{PerCall: bool(n.Bandwidth.DownspeedPerCall), Total: bool(n.Bandwidth.DownspeedTotal)},
 	}, nil
