@@ -14,9 +14,11 @@ import (
 
 // app is what every command shares: the global flags and where output goes.
 type app struct {
-	state  string
-	output string
-	stdout io.Writer
+	state   string
+	remote  remoteFlags
+	reached *api.Client // of remote, once it is needed
+	output  string
+	stdout  io.Writer
 }
 
 const defaultState = "/var/lib/turnpike"
@@ -38,21 +40,23 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status, doc
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "table" && a.output != "json" {
 				return usage(fmt.Errorf("-o cannot be %q: want table or json", a.output))
 			}
-			return nil
+			return a.remote.check(cmd)
 		},
 	}
 	root.SetOut(stdout)
 	root.PersistentFlags().StringVar(&a.state, "state", defaultState, "state directory of the node")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output: table or json")
+	a.remote.register(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
 		drainCommand(a), reloadCommand(a), cleanupCommand(a), certificateCommand(a), backupCommand(a), restoreCommand(a), restartCommand(a), maintenanceCommand(a), factoryResetCommand(a), clusterCommand(a), configCommand(a), xConfigurationCommand(a), xStatusCommand(a), xCommandCommand(a), shellCommand(a), supportCommand(a), versionCommand(a),
 		devCommand(a), demoCommand(a), manualCommand(), doctorCommand(a),
 		locateCommand(a), zoneCommand(a), callCommand(a), registrationCommand(a), checkCommand(a), alarmCommand(a), licenceCommand(a), bandwidthCommand(a),
+		accountCommand(a), loginCommand(a), logoutCommand(a), whoamiCommand(a),
 	)
 	root.InitDefaultCompletionCmd("")
 	each(root, func(cmd *cobra.Command) {
@@ -107,9 +111,6 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 }
 
 func usage(err error) error { return &exitError{code: exitUsage, err: err} }
-
-// client asks the node of --state.
-func (a *app) client() *api.Client { return api.NewClient(a.state) }
 
 // show prints v as JSON, or as a table by text.
 func (a *app) show(v any, text func(w *tabwriter.Writer)) error {

@@ -18,15 +18,20 @@ import (
 // ErrNoNode means that no node answers in a state directory.
 var ErrNoNode = errors.New("no node answers")
 
-// Client asks the node with a state directory.
+// Client asks a node: the one with a state directory, or one over HTTPS.
 type Client struct {
-	state string
+	state string // empty: over HTTPS
 	http  *http.Client
+
+	base      string // of the addresses
+	where     string // for people
+	authorize func(*http.Request)
+	broken    error // why there is no client
 }
 
 // NewClient returns a client for the node with a state directory.
 func NewClient(state string) *Client {
-	c := &Client{state: state}
+	c := &Client{state: state, base: "http://node", where: filepath.Join(state, SocketName)}
 	c.http = &http.Client{Transport: &http.Transport{DialContext: c.dial, DisableKeepAlives: true}}
 	return c
 }
@@ -142,26 +147,44 @@ func receive[T any](resp *http.Response, err error) (T, error) {
 
 // send sends a request and returns the answer, unless that is a refusal.
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, body)
+	resp, err := c.do(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.explain(err)
-	}
-	if resp.StatusCode < http.StatusBadRequest {
+	if resp.StatusCode < http.StatusMultipleChoices {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return nil, c.refusal(resp)
 }
 
+// do sends a request and returns whatever is answered.
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.authorize != nil {
+		c.authorize(req)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return resp, nil
+}
+
 // refusal is the error that the node answered with.
 func (c *Client) refusal(resp *http.Response) error {
 	p, ok := readProblem(resp)
 	switch {
-	case !ok && resp.StatusCode == http.StatusForbidden:
+	case !ok && resp.StatusCode == http.StatusForbidden && c.state != "":
 		return fmt.Errorf("the node of %s does not take commands from this user: use root or the node's own user", c.state)
 	case !ok:
 		return fmt.Errorf("the node answered %s", resp.Status)
@@ -175,8 +198,15 @@ func (c *Client) refusal(resp *http.Response) error {
 
 // explain says what to do when no node answers.
 func (c *Client) explain(err error) error {
-	socket := filepath.Join(c.state, SocketName)
+	socket := c.where
+	if text, ok := distrusted(err); ok {
+		return errors.New(text)
+	}
 	switch {
+	case c.state == "" && errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w at %s: is it on, and is admin.https.mode on there?", ErrNoNode, c.where)
+	case c.state == "":
+		return fmt.Errorf("ask the node at %s: %w", c.where, err)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("no permission for %s: use root or the node's own user", socket)
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):

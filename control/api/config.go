@@ -62,6 +62,7 @@ type (
 func (s *Server) Configure(c Configuration) *Server {
 	a := configAPI{c}
 	const area = "Configuration"
+	answer(s, operation{id: "list-accounts", route: "GET /v1/accounts", role: RoleAdmin, area: "Log-in", text: "Who may administer over HTTPS."}, a.accounts)
 	answer(s, operation{id: "show-configuration", route: "GET /v1/config", role: RoleRead, area: area, text: "The configuration as a node file, secrets hidden."}, a.show)
 	answer(s, operation{id: "show-item", route: "GET /v1/config/item", role: RoleRead, area: area, text: "One item with what it is set to."}, a.item)
 	answer(s, operation{id: "diff-configuration", route: "GET /v1/config/diff", role: RoleRead, area: area, text: "What differs between two revisions."}, a.diff)
