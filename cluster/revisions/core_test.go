@@ -204,3 +204,38 @@ func TestDiskLost(t *testing.T) {
 	r.step("a", change("still more"))
 	r.want(`a: 1.3 of a "still more"`, `b: 1.3 of a "still more"`)
 }
+
+// A forced update is of the primary of its time: it does not outlive it (found by simulation).
+func TestForceEndsWithItsPrimary(t *testing.T) {
+	r := newRig(t, "a", "b")
+	r.away["b"] = true
+	r.step("b", revisions.Force{})
+	r.step("b", revisions.Settings{Primary: "b", Decision: 2})
+	r.step("b", change("of b"))
+	r.step("b", revisions.Settings{Primary: "a", Decision: 3})
+	r.away["b"] = false
+	r.said = nil
+	r.pass(5 * time.Second)
+	if got := r.cores["b"].Has(); got.Generation < 2 {
+		t.Errorf("b went back to %s", got)
+	}
+}
+
+// A document that waited while another was written may be the older one (found by simulation).
+func TestWaitingDocument(t *testing.T) {
+	c := revisions.New(revisions.Config{Self: "b", Incarnation: 1, Software: "1.0"})
+	c.Step(0, revisions.Members{Peers: []cluster.ID{"a"}})
+	c.Step(0, revisions.Settings{Primary: "a", Decision: 1})
+	c.Step(0, revisions.Received{From: "a", Message: revisions.Beat{N: 1, Incarnation: 1, Software: "1.0", Names: "a", Follows: "a"}})
+	tag := func(n uint64) revisions.Tag {
+		return revisions.Tag{Reign: revisions.Reign{Generation: 1, Author: "a"}, Revision: n, Digest: fmt.Sprint(n)}
+	}
+	for _, n := range []uint64{5, 4} {
+		c.Step(0, revisions.Received{From: "a", Message: revisions.Push{Document: revisions.Document{Tag: tag(n)}}})
+	}
+	for _, a := range c.Step(0, revisions.Wrote{Tag: tag(5)}) {
+		if w, ok := a.(revisions.Write); ok {
+			t.Errorf("it writes %s", w.Tag)
+		}
+	}
+}

@@ -101,11 +101,15 @@ func (w *World) forecast() weather {
 		}
 		return r.IntN(most)
 	}
+	between := 3 * time.Second
+	if r.IntN(3) == 0 {
+		between = 20 * time.Second // so that what is cut stays so
+	}
 	return weather{
 		loss: some(200), double: some(200), overtake: r.IntN(2) == 0,
 		delay: time.Duration(some(500)) * time.Millisecond, drift: r.IntN(2) == 0,
 		crash: some(100), pause: some(100), cut: some(100), operate: 1 + r.IntN(100), torn: r.IntN(2) == 0,
-		between: time.Duration(200+r.IntN(3000)) * time.Millisecond,
+		between: 200*time.Millisecond + time.Duration(r.Int64N(int64(between))),
 		outages: time.Duration(1+r.IntN(15)) * time.Second,
 	}
 }

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+)
+
+// Config is what a core is made of.
+type Config struct {
+	Self        cluster.ID
+	Incarnation cluster.Incarnation
+	// Recovered is what calls use that a process before left running. Until the leader knows of it, nothing of
+	// what that process had is freed.
+	Recovered map[Resource]uint32
+	// Headroom is how much more than is short is asked for; nil: nothing.
+	Headroom func(Resource) uint32
+}
+
+// Core is a node's part in the ledger: as a holder of ceilings, and as the leader when it is. It
+// is not safe for concurrent use.
+type Core struct {
+	cfg     Config
+	table   *Table
+	members []cluster.ID
+	totals  map[Resource]Total
+	hold    map[Resource]*holding
+
+	seq      uint64
+	sent     [remembered]time.Duration
+	nextBeat time.Duration
+	term     uint64 // the latest whose leader was heard
+	echo     uint64 // the newest beat that it confirmed
+
+	lead *leading // nil: this node does not lead
+	out  []Action
+}
+
+// New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.
+func New(cfg Config, table *Table) *Core {
+	c := &Core{cfg: cfg, table: table, totals: map[Resource]Total{}, hold: map[Resource]*holding{}}
+	for _, r := range names(cfg.Recovered) {
+		c.holding(r)
+	}
+	return c
+}
+
+func names[V any](m map[Resource]V) []Resource { return slices.Sorted(maps.Keys(m)) }
+
+// Step takes an event and returns what has to be done.
+func (c *Core) Step(now time.Duration, e Event) []Action {
+	c.out = nil
+	if l := c.lead; l != nil && now > l.until {
+		c.lead = nil // nobody has confirmed it for too long
+	}
+	switch e := e.(type) {
+	case Applied:
+		c.table.Apply(e.Entry)
+		c.learn(e.Entry)
+		c.applied(now, e.Entry)
+	case Leads:
+		c.leads(now, e)
+	case Members:
+		c.members = slices.Sorted(slices.Values(e.Peers))
+	case Totals:
+		c.totals = maps.Clone(e.Of)
+		for _, r := range names(e.Of) {
+			c.holding(r)
+		}
+	case Short:
+		c.short(e)
+	case Lowered:
+		c.lowered(e)
+	case Forget:
+		c.forget(now, e.Peer)
+	case Leave:
+		for _, r := range names(c.hold) {
+			c.lower(r, c.hold[r], 0)
+		}
+	case Received:
+		c.receive(now, e)
+	case Tick:
+		c.rule(now)
+	}
+	if now >= c.nextBeat {
+		c.beat(now)
+	}
+	return c.out
+}
+
+func (c *Core) do(a Action) { c.out = append(c.out, a) }
+
+func (c *Core) receive(now time.Duration, e Received) {
+	if !slices.Contains(c.members, e.From) {
+		return
+	}
+	switch m := e.Message.(type) {
+	case Beat:
+		c.answer(now, e.From, m)
+	case Lead:
+		c.follow(m)
+	case Recall:
+		if m.Term >= c.term {
+			c.give(m.Of)
+		}
+	}
+}
+
+// Table returns what is agreed, as far as this node knows. It must not be changed.
+func (c *Core) Table() *Table { return c.table }
+
+// Leading says whether this node is the leader.
+func (c *Core) Leading(now time.Duration) bool { return c.lead != nil && now <= c.lead.until }

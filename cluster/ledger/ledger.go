@@ -1,0 +1,205 @@
+// Package ledger shares out what the cluster has: licences, bandwidth, capacity.
+//
+// It exists so that a call is admitted from this node's own counters and the cluster as a
+// whole never has more than the total (LI-06, BW-05). Each peer has a ceiling for each resource; the table
+// of ceilings is agreed (raft), their sum is at most the total, and a ceiling counts only when it
+// stands in the table. Growth is asked for by numbered requests, one at a time; what is given back is
+// lowered here first and told then. Before anybody is refused, the idle ceilings of the others are recalled.
+//
+// A lost peer's ceilings are a matter of policy. Strict: nothing is freed without proof. Available: they are
+// freed once the peer cannot use them any more: its ceilings are leases, that end 4 s after it sent the last
+// heartbeat that the leader has confirmed.
+//
+// It is a pure core: Step(now, event) → actions. now is of CLOCK_BOOTTIME, so that a machine that slept
+// finds its leases over.
+package ledger
+
+import (
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+)
+
+// Resource names what is shared out.
+type Resource string
+
+// Policy says what becomes of a lost peer's ceiling.
+type Policy uint8
+
+// Policies.
+const (
+	Strict Policy = iota
+	Available
+)
+
+// Times of the leases. A lease that runs on a clock 5 % slow is over before it is freed by one 5 % fast.
+const (
+	beatInterval = 500 * time.Millisecond
+	// LeaseTime is how long a ceiling may be used after a heartbeat was sent that the leader confirmed.
+	LeaseTime = 4 * time.Second
+	// FreeAfter is how long a leader has to have confirmed nothing until it frees.
+	FreeAfter = 5 * time.Second
+	// Overlap is how long an old leader may go on confirming after it last knew that it was the leader.
+	Overlap = time.Second
+	// recallTime is how long others are asked for idle ceilings until a request is granted in part.
+	recallTime = 1500 * time.Millisecond
+	// proposeAgain is how long a proposal may take.
+	proposeAgain = 2 * time.Second
+	// remembered is how many heartbeats can be confirmed.
+	remembered = 16
+)
+
+// Total is how much there is of a resource.
+type Total struct {
+	Amount uint32
+	Policy Policy
+}
+
+// Grant is a line of the agreed table: what a peer may use of a resource.
+type Grant struct {
+	Incarnation cluster.Incarnation
+	Number      uint64 // of the peer's request that made it
+	Amount      uint32
+	Freed       bool // by policy or by the operator: the peer does not know it yet
+}
+
+// Want is a request for a ceiling, in all. Requests of an incarnation are numbered from 1.
+type Want struct {
+	Resource Resource
+	Number   uint64
+	Amount   uint32
+	// Held: so much is in use, whatever the table says. An incarnation's first word on a resource
+	// is one, and frees the rest of what the one before had.
+	Held bool
+}
+
+// Entry is what is agreed on; it is applied in the same order on all peers.
+type Entry struct {
+	// A total that changes.
+	Resource Resource
+	Total    *Total
+	// Or a peer's request.
+	Peer        cluster.ID
+	Incarnation cluster.Incarnation
+	Want        *Want
+	// Or that the ceilings of a peer's Incarnation are freed: those of policy available, or all.
+	Free bool
+	All  bool
+}
+
+// Event is what happens to the core.
+type Event interface{ event() }
+
+// Applied is an entry that is agreed on.
+type Applied struct{ Entry Entry }
+
+// Leads says that this node is the leader of the agreement, that it has applied all that was
+// agreed before its term, and that a majority said so at At. It comes again and again.
+type Leads struct {
+	Term uint64
+	At   time.Duration
+}
+
+// Members are all peers that may be the leader, this node among them.
+type Members struct{ Peers []cluster.ID }
+
+// Totals are how much there is, by the configuration and the licences; the leader makes it agreed.
+type Totals struct{ Of map[Resource]Total }
+
+// Short says that so much more of a resource was wanted here than is left.
+type Short struct {
+	Resource Resource
+	N        uint32
+}
+
+// Lowered answers Lower: the ceiling is To now. It is never under what is in use.
+type Lowered struct {
+	Resource Resource
+	To       uint32
+}
+
+// Forget is the operator's word that a peer is gone and its calls with it.
+type Forget struct{ Peer cluster.ID }
+
+// Leave gives back what is not in use: this node is about to end, or in maintenance.
+type Leave struct{}
+
+// Received is a message of a peer, or of this node to itself: a Beat, a Lead or a
+// Recall.
+type Received struct {
+	From    cluster.ID
+	Message any
+}
+
+// Tick says that time has passed. It comes a few times within a beat.
+type Tick struct{}
+
+func (Applied) event()  {}
+func (Leads) event()    {}
+func (Members) event()  {}
+func (Totals) event()   {}
+func (Short) event()    {}
+func (Lowered) event()  {}
+func (Forget) event()   {}
+func (Leave) event()    {}
+func (Received) event() {}
+func (Tick) event()     {}
+
+// Action is what has to be done after an event.
+type Action interface{ action() }
+
+// Send sends a message to a peer, or to this node itself.
+type Send struct {
+	To      cluster.ID
+	Message any
+}
+
+// Propose asks for agreement on an entry. Only a leader does.
+type Propose struct{ Entry Entry }
+
+// Raise sets the ceiling of a resource, that is lower now.
+type Raise struct {
+	Resource Resource
+	To       uint32
+}
+
+// Lower lowers a ceiling as far as what is in use lets it; Lowered follows.
+type Lower struct {
+	Resource Resource
+	To       uint32
+}
+
+// Lease says until when ceilings of policy available may be used: it is read at each admission.
+type Lease struct{ Until time.Duration }
+
+// Denied says that a request was granted in part or not at all: there is no more.
+type Denied struct{ Resource Resource }
+
+func (Send) action()    {}
+func (Propose) action() {}
+func (Raise) action()   {}
+func (Lower) action()   {}
+func (Lease) action()   {}
+func (Denied) action()  {}
+
+// Beat goes from each peer to all every half second, and when there is something new to want.
+type Beat struct {
+	Incarnation cluster.Incarnation
+	Seq         uint64
+	Wants       []Want
+}
+
+// Lead is the leader's answer to a Beat.
+type Lead struct {
+	Term        uint64
+	Incarnation cluster.Incarnation // of the peer
+	Echo        uint64              // the Beat that it confirms
+	Grants      map[Resource]Grant  // the peer's
+	Recall      map[Resource]uint32 // ceilings that it is asked to come down to, as far as it can
+}
+
+// Recall asks at once to come down to some ceilings, because somebody waits.
+type Recall struct {
+	Term uint64
+	Of   map[Resource]uint32
+}

@@ -1,0 +1,408 @@
+package ledger_test
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/sim"
+)
+
+// broken is what a wrapper around the core does wrong.
+type broken int
+
+const (
+	whole     broken = iota
+	hasty            // a leader takes for agreed what it has only proposed
+	generous         // a ceiling is told to be lower before it is
+	unleased         // leases are not looked at
+	forgetful        // a start does not say what recovered calls use
+	stubborn         // a leader goes on when nobody confirms it
+	trustful         // a start raises no incarnation
+)
+
+const (
+	strict = ledger.Resource("strict")
+	loose  = ledger.Resource("available")
+)
+
+func trial(b broken) sim.Trial {
+	return sim.Trial{
+		Name: "ledger", Sizes: []int{1, 2, 3, 4, 6}, Seeds: 4, Steps: 5000, Settle: 20 * time.Second,
+		New: func(w *sim.World) sim.Program { return newShares(w, b) },
+		Must: []string{
+			"cut one way", "cut in a bridge", "crash", "pause", "message overtaken", "leader changed", "proposal lost", "granted", "denied",
+			"recalled", "freed", "over the total", "lease over", "recovered calls", "total changed", "left", "forgotten", "given to one peer in the end",
+		},
+	}
+}
+
+// LI-06, BW-05, CL-18: strict: what is in use, running or recovered, is never more than the total and never more than
+// a peer's ceiling. Available: the ceilings that may be used are together never more than the total. No call is ended
+// by the ledger; and in a healed cluster one peer gets all that the others do not use.
+func TestSimulated(t *testing.T) { trial(whole).Run(t) }
+
+func TestBrokenVariantsAreCaught(t *testing.T) {
+	for name, b := range map[string]broken{
+		"a grant before it is agreed":        hasty,
+		"a shrink that is told before it is": generous,
+		"a lease that is not looked at":      unleased,
+		"recovered calls that are not told":  forgetful,
+		"a leader that nobody confirms":      stubborn,
+		"a start with the same incarnation":  trustful,
+	} {
+		t.Run(name, func(t *testing.T) { trial(b).Catch(t) })
+	}
+}
+
+// shares is a cluster with a ledger, and an agreement as hashicorp/raft gives it: one leader that a
+// majority has confirmed a moment ago, one log.
+type shares struct {
+	w      *sim.World
+	broken broken
+	log    []ledger.Entry
+	table  *ledger.Table // after the whole log
+	term   uint64
+	leader int
+	valid  time.Duration // when a majority last confirmed the leader
+	totals map[ledger.Resource]ledger.Total
+	err    error
+	want   uint32
+	who    int
+}
+
+func newShares(w *sim.World, b broken) *shares {
+	s := &shares{w: w, broken: b, leader: -1, table: ledger.NewTable()}
+	s.totals = map[ledger.Resource]ledger.Total{strict: {Amount: 20, Policy: ledger.Strict}, loose: {Amount: 20, Policy: ledger.Available}}
+	return s
+}
+
+func name(i int) cluster.ID { return cluster.ID(rune('a' + i)) }
+
+func index(id cluster.ID) int { return int(id[0] - 'a') }
+
+func (s *shares) Every() time.Duration { return 100 * time.Millisecond }
+
+// majority says whether a machine reaches one, there and back.
+func (s *shares) majority(i int) bool {
+	n := 0
+	for j, m := range s.w.Machines {
+		if m.Runs() && s.w.Reaches(i, j) && s.w.Reaches(j, i) {
+			n++
+		}
+	}
+	return s.w.Machines[i].Runs() && 2*n > len(s.w.Machines)
+}
+
+// elect keeps the leader while it has a majority, and takes another a second after it has not.
+func (s *shares) elect() {
+	if s.leader >= 0 && s.majority(s.leader) {
+		s.valid = s.w.Now()
+		return
+	}
+	if s.w.Now()-s.valid < 1100*time.Millisecond {
+		return
+	}
+	for _, i := range s.w.Rand.Perm(len(s.w.Machines)) {
+		if s.majority(i) {
+			s.leader, s.valid = i, s.w.Now()
+			s.term++
+			s.w.Count("leader changed")
+			s.w.Logf("%s leads", name(i))
+			return
+		}
+	}
+}
+
+func (s *shares) Start(m *sim.Machine) sim.Process {
+	p := &node{s: s, m: m, id: name(m.Index), use: map[ledger.Resource]uint32{}, ceiling: map[ledger.Resource]uint32{}}
+	incarnation := cluster.Incarnation(m.Starts)
+	if s.broken == trustful {
+		incarnation = 1
+	}
+	if kept, ok := m.Read("use").(map[ledger.Resource]uint32); ok {
+		p.use = maps.Clone(kept)
+		s.w.Count("recovered calls")
+	}
+	recovered := maps.Clone(p.use)
+	if s.broken == forgetful {
+		recovered = nil
+	}
+	p.ceiling = maps.Clone(p.use)
+	if s.leader == m.Index {
+		s.leader = -1 // its process is another
+	}
+	p.core = ledger.New(ledger.Config{
+		Self: p.id, Incarnation: incarnation, Recovered: recovered,
+		Headroom: func(ledger.Resource) uint32 { return 2 },
+	}, ledger.NewTable())
+	var all []cluster.ID
+	for i := range s.w.Machines {
+		all = append(all, name(i))
+	}
+	p.step(m.Now(), ledger.Members{Peers: all})
+	p.step(m.Now(), ledger.Totals{Of: s.totals})
+	return p
+}
+
+func (s *shares) Operate(m *sim.Machine) {
+	p := m.Process.(*node)
+	if s.w.Chance(5) {
+		s.w.Count("total changed")
+		s.totals[loose] = ledger.Total{Amount: uint32(15 + s.w.Rand.IntN(10)), Policy: ledger.Available}
+		for _, o := range s.w.Machines {
+			if o.Process != nil {
+				o.After(0, func() { o.Process.(*node).step(o.Now(), ledger.Totals{Of: s.totals}) })
+			}
+		}
+		return
+	}
+	if s.w.Chance(5) {
+		s.w.Count("left")
+		p.step(m.Now(), ledger.Leave{})
+		m.After(3*time.Second, func() { s.w.Restart(m) })
+		return
+	}
+	if s.w.Chance(20) {
+		s.forget(p)
+		return
+	}
+	r := []ledger.Resource{strict, loose}[s.w.Rand.IntN(2)]
+	for range 1 + s.w.Rand.IntN(3) {
+		if s.w.Chance(600) {
+			p.call(r, uint32(1+s.w.Rand.IntN(4)))
+		} else {
+			p.hangUp(r)
+		}
+	}
+}
+
+// forget is an operator who says at the leader that a machine which is down will not come back with its calls.
+func (s *shares) forget(at *node) {
+	for _, m := range s.w.Machines {
+		if m.Process == nil && at.core.Leading(at.m.Now()) {
+			s.w.Count("forgotten")
+			m.Put("use", map[ledger.Resource]uint32{})
+			at.step(at.m.Now(), ledger.Forget{Peer: name(m.Index)})
+			return
+		}
+	}
+}
+
+// Check holds what is in use and what may be used against the totals.
+func (s *shares) Check(m *sim.Machine) error {
+	if s.err != nil {
+		return s.err
+	}
+	s.elect()
+	var used, usable uint64
+	for _, o := range s.w.Machines {
+		use, _ := o.Read("use").(map[ledger.Resource]uint32)
+		used += uint64(use[strict])
+		if p, ok := o.Process.(*node); ok {
+			if p.use[strict] > p.ceiling[strict] {
+				return fmt.Errorf("%s uses %d of strict, its ceiling is %d", p.id, p.use[strict], p.ceiling[strict])
+			}
+			if p.leased() {
+				usable += uint64(p.ceiling[loose])
+			}
+		}
+	}
+	if total := uint64(s.totals[strict].Amount); used > total {
+		return fmt.Errorf("%d of %d strict are in use", used, total)
+	}
+	granted, total := s.table.Granted(loose), uint64(s.table.Totals[loose].Amount)
+	if granted > total {
+		s.w.Count("over the total")
+	}
+	if granted <= total && usable > total {
+		return fmt.Errorf("%d of %d available may be used, %d are granted", usable, total, granted)
+	}
+	if granted := s.table.Granted(strict); granted > uint64(s.totals[strict].Amount) {
+		return fmt.Errorf("%d of strict are granted", granted)
+	}
+	return nil
+}
+
+// Quiet ends the calls but a few and then wants all that is left on one machine.
+func (s *shares) Quiet() {
+	if s.table.Over(loose) > 0 {
+		s.w.Count("healed over the total")
+	}
+	s.who = s.w.Rand.IntN(len(s.w.Machines))
+	s.w.After(8*time.Second, func() {
+		s.want = s.totals[strict].Amount
+		for _, m := range s.w.Machines {
+			p := m.Process.(*node)
+			for p.use[strict] > 2 {
+				p.hangUp(strict)
+			}
+			for p.use[loose] > 2 {
+				p.hangUp(loose)
+			}
+			if m.Index != s.who {
+				s.want -= p.use[strict]
+			}
+		}
+		s.w.Logf("%s wants %d", name(s.who), s.want)
+		p := s.w.Machines[s.who].Process.(*node)
+		p.step(p.m.Now(), ledger.Short{Resource: strict, N: s.want - p.ceiling[strict]})
+	})
+}
+
+func (s *shares) Converged() error {
+	for _, m := range s.w.Machines {
+		p := m.Process.(*node)
+		if !p.leased() {
+			return fmt.Errorf("%s has no lease", p.id)
+		}
+		for r, c := range p.ceiling {
+			if g := s.table.Grants[p.id][r]; g.Amount != c {
+				return fmt.Errorf("%s has a ceiling of %d, of %s %d are agreed", p.id, c, r, g.Amount)
+			}
+		}
+		if p.index != len(s.log) {
+			return fmt.Errorf("%s has applied %d of %d", p.id, p.index, len(s.log))
+		}
+	}
+	if got := s.w.Machines[s.who].Process.(*node).ceiling[strict]; got != s.want {
+		return fmt.Errorf("%s has %d, nobody else uses what is missing to %d", name(s.who), got, s.want)
+	}
+	s.w.Count("given to one peer in the end")
+	return nil
+}
+
+// node is what runs on a machine: the core and the counters of an admission.
+type node struct {
+	s       *shares
+	m       *sim.Machine
+	id      cluster.ID
+	core    *ledger.Core
+	use     map[ledger.Resource]uint32
+	ceiling map[ledger.Resource]uint32
+	lease   time.Duration
+	index   int // of the log
+	term    uint64
+}
+
+func (p *node) leased() bool { return p.s.broken == unleased || p.m.Now() < p.lease }
+
+// call admits a call, or says what was short.
+func (p *node) call(r ledger.Resource, n uint32) {
+	if r == loose && !p.leased() {
+		p.s.w.Count("lease over")
+		return
+	}
+	if p.use[r]+n > p.ceiling[r] {
+		p.step(p.m.Now(), ledger.Short{Resource: r, N: n})
+		return
+	}
+	p.use[r] += n
+	p.m.Put("use", maps.Clone(p.use))
+}
+
+func (p *node) hangUp(r ledger.Resource) {
+	if p.use[r] > 0 {
+		p.use[r]--
+		p.m.Put("use", maps.Clone(p.use))
+	}
+}
+
+func (p *node) Tick(now time.Duration) {
+	s := p.s
+	s.elect()
+	if s.leader >= 0 && s.w.Reaches(s.leader, p.m.Index) && s.w.Machines[s.leader].Runs() || s.leader == p.m.Index {
+		for p.index < len(s.log) {
+			p.index++
+			p.step(now, ledger.Applied{Entry: s.log[p.index-1]})
+		}
+	}
+	if s.leader == p.m.Index && s.majority(p.m.Index) {
+		p.term = s.term
+		p.step(now, ledger.Leads{Term: s.term, At: now})
+	} else if s.broken == stubborn && p.term != 0 {
+		p.step(now, ledger.Leads{Term: p.term, At: now})
+	}
+	p.step(now, ledger.Tick{})
+}
+
+func (p *node) Receive(now time.Duration, from int, message any) {
+	p.step(now, ledger.Received{From: name(from), Message: message})
+}
+
+func (p *node) step(now time.Duration, e ledger.Event) {
+	for _, a := range p.core.Step(now, e) {
+		p.act(now, a)
+	}
+}
+
+func (p *node) act(now time.Duration, a ledger.Action) {
+	w := p.s.w
+	switch a := a.(type) {
+	case ledger.Send:
+		if a.To == p.id {
+			p.m.After(0, func() { p.Receive(p.m.Now(), p.m.Index, a.Message) })
+			return
+		}
+		if _, ok := a.Message.(ledger.Recall); ok {
+			w.Count("recalled")
+		}
+		p.m.Send(index(a.To), a.Message)
+	case ledger.Propose:
+		p.propose(a.Entry)
+	case ledger.Raise:
+		w.Logf("%s may use %d of %s", p.id, a.To, a.Resource)
+		w.Count("granted")
+		p.ceiling[a.Resource] = a.To
+	case ledger.Lower:
+		to := max(a.To, p.use[a.Resource])
+		w.Logf("%s lowers %s from %d to %d", p.id, a.Resource, p.ceiling[a.Resource], to)
+		if p.s.broken != generous {
+			p.ceiling[a.Resource] = to
+		} else {
+			p.m.After(2*time.Second, func() { p.ceiling[a.Resource] = max(p.use[a.Resource], min(to, p.ceiling[a.Resource])) })
+		}
+		p.m.After(0, func() { p.step(p.m.Now(), ledger.Lowered{Resource: a.Resource, To: to}) })
+	case ledger.Lease:
+		if now > p.lease {
+			w.Logf("%s has a lease, %d of %s", p.id, p.ceiling[loose], loose)
+		}
+		p.lease = max(p.lease, a.Until)
+	case ledger.Denied:
+		w.Count("denied")
+	}
+}
+
+// propose is agreed on some time later, if the leader still leads then.
+func (p *node) propose(e ledger.Entry) {
+	s, term := p.s, p.term
+	if s.broken == hasty {
+		p.m.After(0, func() { p.step(p.m.Now(), ledger.Applied{Entry: e}) })
+	}
+	s.w.After(time.Duration(s.w.Rand.IntN(200))*time.Millisecond, func() { s.agree(p, term, e) })
+}
+
+// agree waits for a majority, as long as the leader stays the same.
+func (s *shares) agree(p *node, term uint64, e ledger.Entry) {
+	i := p.m.Index
+	if term != s.term || s.leader != i {
+		s.w.Count("proposal lost")
+		return
+	}
+	if !s.majority(i) {
+		s.w.After(100*time.Millisecond, func() { s.agree(p, term, e) })
+		return
+	}
+	if e.Free {
+		s.w.Count("freed")
+		s.w.Logf("%s is freed", e.Peer)
+	}
+	if e.Want != nil {
+		s.w.Logf("agreed: %s.%d %+v", e.Peer, e.Incarnation, *e.Want)
+	}
+	s.log = append(s.log, e)
+	s.table.Apply(e)
+}
