@@ -197,7 +197,7 @@ func (h *held) demand(l *limits) {
 
 // granted is what the call has, as others see it.
 func (h *held) granted() Granted {
-	g := Granted{HalfRMS: h.halves, Kind: h.kind}
+	g := Granted{HalfRMS: h.halves, Kind: h.kind, Kbps: make([]uint32, 0, len(h.lanes)), Charges: make([]Charge, 0, len(h.tolls))}
 	for _, l := range h.lanes {
 		g.Kbps = append(g.Kbps, uint32(l.kbps))
 	}

@@ -32,7 +32,7 @@ func (c *call) admit(f *fork) error {
 	}}
 	asked, streams := c.b.cfg.Policy.DefaultKbps(), 0 // it waits for the callee's offer
 	if c.offer != nil {
-		asked, streams = m.share.asks(c.offer.session), ports(c.offer.session)
+		asked, streams = m.share.asks(c.offer.session), m.share.ports(c.offer.session)
 	}
 	err := m.share.take(asked, streams, false)
 	if err != nil {

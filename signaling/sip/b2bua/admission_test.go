@@ -557,3 +557,46 @@ func TestDirectMediaIsGranted(t *testing.T) {
 		r.bye(a, b)
 	})
 }
+
+// BW-06: where a pipe is policed both parties are told of the grant, and the relay is, at
+// each change.
+func TestPolicedCall(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(1000, func(n *config.Node) { n.Pipes[0].Policing = true })
+		r.has.Police(&buckets{})
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(withSDP(offerOf(alice)))
+		in := b.gets("INVITE")
+		r.tells(in, "b=AS:384 audio")
+		b.answer(in, 200, withSDP(offerOf(bob)))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "b=AS:384 audio")
+		a.ack(nil, ok)
+		b.gets("ACK")
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		told := r.relay.all[0].policed
+		if told[0] != 384 || told[len(told)-1] != 768 {
+			t.Errorf("the relay was told %d kbps, want 384 and then 768", told)
+		}
+		r.bye(a, b)
+	})
+}
+
+// What cannot be relayed is no stream that a licence is for.
+func TestStreamsThatCannotBeRelayedCostNothing(t *testing.T) {
+	inRig(t, func(r *rig) {
+		chat := "message 7004 TCP/MSRP *"
+		a, b := r.talk(offerOf(alice, sound64, chat), offerOf(bob, sound64, "message 0 TCP/MSRP *"))
+		r.wants("audio and chat", 64, 1)
+		a.send(message.Invite, withSDP(offerOf(alice, sound64+"\r\na=sendonly", chat)))
+		r.wants("on hold", 64, 1)
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64+"\r\na=recvonly", "message 0 TCP/MSRP *")))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("on hold", 64, 1)
+		r.bye(a, b)
+	})
+}

@@ -135,6 +135,11 @@ func TestNodePolicy(t *testing.T) {
 			t.Errorf("%v %q: NAT %t, media %s, trusted %t, REFER %t", tc.zone, tc.subzone, p.NAT(tc.zone, tc.subzone), p.Media(tc.zone, tc.subzone), p.Trusted(tc.zone), p.Refer(tc.zone))
 		}
 	}
+	n = n.Clone()
+	n.Zones[0].Infrastructure, n.Bandwidth.DefaultKbps, n.Bandwidth.OverGrant = true, 512, config.OverGrantDisconnect
+	if !p.Infrastructure(listed) || p.Infrastructure(local) || p.DefaultKbps() != 512 || !p.EndsOverGrant() {
+		t.Error("another configuration is in force, but is not asked")
+	}
 	if got := p.Session(); got.Time.Minutes() != 30 || got.Min.Seconds() != 500 {
 		t.Errorf("session times %v", got)
 	}

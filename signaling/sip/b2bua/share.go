@@ -63,16 +63,16 @@ func (s *share) take(asked uint32, streams int, anew bool) error {
 // (firm), and its offer is cut to what the call has.
 func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
 	s.offer, s.before = d, nil
-	if s.agreed != nil && d.Held() && ports(d) <= s.streams {
+	if s.agreed != nil && d.Held() && s.ports(d) <= s.streams {
 		return s.limit(d), nil // hold keeps the grant
 	}
 	asked, before := max(s.asks(d), s.way.Asked), agreement{asked: s.way.Asked, streams: s.streams, kbps: s.kbps}
-	err := s.take(asked, max(ports(d), s.streams), s.short || asked > s.way.Asked)
+	err := s.take(asked, max(s.ports(d), s.streams), s.short || asked > s.way.Asked)
 	if err == nil {
 		s.before = &before
 		return s.limit(d), nil
 	}
-	if fewer := s.without(d); fewer != d && ports(fewer) > 0 {
+	if fewer := s.without(d); fewer != d && s.ports(fewer) > 0 {
 		return s.offered(fewer, firm)
 	}
 	if !firm {
@@ -97,7 +97,7 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 		return s.limit(d)
 	}
 	s.before = nil
-	if s.agreed != nil && (s.offer.Held() || d.Held()) && ports(d) <= s.streams {
+	if s.agreed != nil && (s.offer.Held() || d.Held()) && s.ports(d) <= s.streams {
 		return s.limit(d)
 	}
 	live := s.alive(d)
@@ -165,10 +165,10 @@ func (s *share) limit(d *sdp.Session) *sdp.Session {
 	return d
 }
 
-// ports counts the m-lines with a port.
-func ports(d *sdp.Session) (n int) {
-	for _, st := range d.Streams() {
-		if !st.Rejected {
+// ports counts the m-lines that may have a port.
+func (s *share) ports(d *sdp.Session) (n int) {
+	for i := range d.Streams() {
+		if st := &d.Streams()[i]; st.Usable() || !st.Rejected && s.media.relay == nil {
 			n++
 		}
 	}
