@@ -149,7 +149,7 @@ func (n *node) addCarried(st *api.Status, c *config.Node) {
 		return
 	}
 	st.SIP = n.sipListens(c)
-	st.Calls = api.Usage{Used: n.calls.Running(), Limit: c.MaxCalls()}
+	st.Calls = n.callsUsed(c)
 	st.Registrations = api.Usage{Used: n.bound.Counts().Local, Limit: c.MaxRegistrations()}
 }
 

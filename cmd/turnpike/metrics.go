@@ -34,6 +34,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 	n.addSIP(&s)
 	if n.resources != nil {
 		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
+		s.GrantsUnjournaled = n.resources.Unjournaled()
 	}
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {

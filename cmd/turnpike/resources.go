@@ -44,6 +44,12 @@ func (n *node) supply() {
 	}
 }
 
+// callsUsed is how many calls have a grant, those included that a process before left and
+// whose media still goes on, of how many the node carries without video.
+func (n *node) callsUsed(c *config.Node) api.Usage {
+	return api.Usage{Used: n.resources.Calls(), Limit: c.MaxCalls()}
+}
+
 // relaysUsed is how many relays there are, of how many.
 func (n *node) relaysUsed(c *config.Node) api.Usage {
 	if n.resources == nil {

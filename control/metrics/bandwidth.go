@@ -33,6 +33,8 @@ func describeBandwidth() []metric {
 			}
 			return float64(full)
 		}),
+		counter("grants_journal_errors_total", "Changes of what calls have that could not be written to the journal: a restart would not know them.",
+			func(s Snapshot) uint64 { return s.GrantsUnjournaled }),
 	}
 }
 

@@ -32,6 +32,8 @@ type Snapshot struct {
 	RegistrationLimit int
 	Media             rtp.Counts
 	Bandwidth         []occupancy.Object
+	// GrantsUnjournaled counts changes of what calls have that the journal lacks.
+	GrantsUnjournaled uint64
 
 	Flows         []Flows
 	Strays        uint64

@@ -138,6 +138,7 @@ func TestLimits(t *testing.T) {
 		want int
 	}{
 		{"relays", func(c *Config) { c.MaxRelays = 3 }, 3, 508},
+		{"places of the node", func(c *Config) { c.Capacity = &places{limit: 3} }, 3, 508},
 		{"relays per request port", func(c *Config) { c.MaxPerPort = 2 }, 2, 508},
 		{"ports", func(c *Config) { c.PortMax = c.PortMin + 3 }, 4, 508},
 		{"quota", func(c *Config) { c.QuotaPerUser = 2 }, 2, 486},

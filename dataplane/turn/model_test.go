@@ -16,6 +16,7 @@ import (
 type model struct {
 	w       *world
 	cfg     Config
+	places  *places
 	clients []*modelClient
 	failure string
 }
@@ -68,8 +69,8 @@ func TestModelWithKills(t *testing.T) {
 }
 
 func newModel(t *testing.T, journal string) *model {
-	m := &model{cfg: testConfig()}
-	m.cfg.JournalPath, m.cfg.PortMax = journal, 24007
+	m := &model{cfg: testConfig(), places: &places{limit: 100}}
+	m.cfg.JournalPath, m.cfg.PortMax, m.cfg.Capacity = journal, 24007, m.places
 	m.w = &world{network: newNetwork(t), mono: func() int64 { return time.Now().UnixNano() }}
 	m.w.start(m.cfg)
 	for i := range uint16(4) {
@@ -172,6 +173,7 @@ func (m *model) Time(rt *rapid.T) {
 }
 
 func (m *model) Kill(rt *rapid.T) {
+	m.places.taken = 0 // another process counts anew
 	m.w.restarted(m.cfg)
 	for _, c := range m.clients {
 		c.w = m.w
@@ -181,6 +183,7 @@ func (m *model) Kill(rt *rapid.T) {
 func (m *model) Stop(*rapid.T) {
 	m.w.stop()
 	m.w.crash()
+	m.places.taken = 0
 	m.w.start(m.cfg)
 }
 
@@ -200,6 +203,9 @@ func (m *model) Check(rt *rapid.T) {
 	}
 	if got := len(m.w.server.Allocations()); got != alive {
 		m.fatalf(rt, "%d allocations, clients know of %d", got, alive)
+	}
+	if m.places.taken != alive {
+		m.fatalf(rt, "%d places are taken for %d relays", m.places.taken, alive)
 	}
 	if h := m.w.holds(); h.Ports != 2+alive || h.Sockets != 2+alive {
 		m.fatalf(rt, "%d allocations, but the node holds %+v", alive, h)

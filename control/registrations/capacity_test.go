@@ -1,0 +1,131 @@
+package registrations
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"turnpike.dev/turnpike/control/dialplan"
+	"turnpike.dev/turnpike/licensing"
+)
+
+// seats is a capacity with a licence for each alias: what is left of it.
+type seats struct{ Place, Rooms, Desktops int }
+
+func (s *seats) of(d licensing.Device) *int {
+	if d == licensing.Desktop {
+		return &s.Desktops
+	}
+	return &s.Rooms
+}
+
+func (s *seats) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
+	if s.Place < 1 || *s.of(d) < aliases {
+		return s.Place > 0, *s.of(d) >= aliases
+	}
+	s.Keep(d, aliases, proxied)
+	return true, true
+}
+
+func (s *seats) Keep(d licensing.Device, aliases int, _ bool) {
+	s.Place--
+	*s.of(d) -= aliases
+}
+
+func (s *seats) Give(d licensing.Device, aliases int, _ bool) {
+	s.Place++
+	*s.of(d) += aliases
+}
+
+func (s *seats) Room(bool) bool { return s.Place > 0 }
+
+func put(table *Table, list ...Binding) error {
+	_, err := table.Update(list[0].AOR, func(now time.Time, _ []*Binding) (Changes, error) {
+		for i := range list {
+			list[i].Expires = now.Add(time.Minute)
+		}
+		return Changes{Put: list}, nil
+	})
+	return err
+}
+
+// CA-04, facts A3: a place and a licence for each alias, all of a request's or none; given
+// back when the binding goes.
+func TestCapacity(t *testing.T) {
+	left := &seats{Place: 3, Rooms: 3, Desktops: 1}
+	rec := &recorder{}
+	table := New(Config{Capacity: left, Alarms: rec})
+	desktop := Binding{AOR: "a@x", Protocol: dialplan.SIP, Desktop: true}
+	h323 := Binding{AOR: "b@x", Also: []string{"b", "12"}, Protocol: dialplan.H323, Desktop: true}
+	for name, tc := range map[string]struct {
+		list []Binding
+		want error
+	}{
+		"two desktops, one licence":       {[]Binding{desktop, desktop}, ErrLicence},
+		"three aliases and one":           {[]Binding{h323, {AOR: "b@x"}}, ErrLicence},
+		"four places, of which three are": {[]Binding{desktop, {AOR: "a@x"}, {AOR: "a@x"}, {AOR: "a@x"}}, ErrFull},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := put(table, tc.list...); !errors.Is(err, tc.want) {
+				t.Errorf("%v, want %v", err, tc.want)
+			}
+			if diff := cmp.Diff(&seats{Place: 3, Rooms: 3, Desktops: 1}, left); diff != "" {
+				t.Error("a refused request has taken something:", diff)
+			}
+		})
+	}
+	for _, b := range []Binding{desktop, h323} {
+		if err := put(table, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(&seats{Place: 1}, left); diff != "" {
+		t.Error(diff)
+	}
+	for _, b := range table.List() {
+		refreshed := *b
+		if refreshed.Desktop = !b.Desktop; put(table, refreshed) != nil {
+			t.Error("a refresh needs something")
+		}
+	}
+	for _, b := range table.List() {
+		table.Remove(b.ID, Removed)
+	}
+	if diff := cmp.Diff(&seats{Place: 3, Rooms: 3, Desktops: 1}, left); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What was registered stays over a restart, also beyond the limits; nobody new is taken
+// until enough have left.
+func TestRestoreBeyondCapacity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "registrations")
+	first := New(Config{File: file})
+	for _, name := range []string{"a@x", "b@x"} {
+		if err := put(first, Binding{AOR: name, Protocol: dialplan.SIP}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.keep()
+	left := &seats{Place: 1, Rooms: 1}
+	table := New(Config{File: file, Capacity: left})
+	if n, err := table.Restore(); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if diff := cmp.Diff(&seats{Place: -1, Rooms: -1}, left); diff != "" {
+		t.Error(diff)
+	}
+	c := Binding{AOR: "c@x", Protocol: dialplan.SIP}
+	for range 2 {
+		if err := put(table, c); !errors.Is(err, ErrFull) {
+			t.Errorf("beyond the limit: %v", err)
+		}
+		table.Remove(table.List()[0].ID, Removed)
+	}
+	if err := put(table, c); err != nil {
+		t.Error(err)
+	}
+}
