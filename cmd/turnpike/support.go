@@ -18,6 +18,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/doctor"
+	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/support"
 	"turnpike.dev/turnpike/dataplane/xdp"
 )
@@ -222,6 +223,7 @@ func (b *bundle) parts() []support.Part {
 		support.JSON("node/traffic.json", b.traffic),
 		support.JSON("node/dataplane.json", b.client.Dataplane),
 		support.JSON("node/relays.json", b.relays),
+		support.JSON("node/bandwidth.json", func(ctx context.Context) (occupancy.Report, error) { return b.client.Bandwidth(ctx, "") }),
 		b.nameless(support.JSON("node/alarms.json", b.client.Alarms)),
 		{Name: "node/metrics.txt", Read: b.fetch("/metrics")},
 		{Name: "node/goroutines.txt", Read: b.fetch("/v1/profile/goroutine")},

@@ -121,6 +121,10 @@ func (a *Answer) detail(why resources.Why) string {
 	t := a.Tolls[i]
 	ofOne := why == resources.OverPerCall || why == 0 && t.Limit != nil && uint32(*t.Limit) == a.Kbps
 	switch {
+	case ofOne && t.Limit != nil && *t.Limit == 0:
+		return fmt.Sprintf("%s admits no such call", a.At)
+	case t.Object.TotalKbps != nil && *t.Object.TotalKbps == 0:
+		return fmt.Sprintf("%s admits no call at all", a.At)
 	case ofOne && t.Limit != nil:
 		return fmt.Sprintf("%s allows one call %d kbit/s", a.At, *t.Limit)
 	case t.Left == nil:

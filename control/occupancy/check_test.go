@@ -152,8 +152,14 @@ func TestCheck(t *testing.T) {
 			route: "lisbon out, porto out", counts: "subzone DefaultSubZone 1, subzone lisbon 1, subzone porto 1, pipe lisbon line 1, pipe porto line 1",
 		},
 		"no bandwidth at all": {
-			ask: Question{Node1: "DefaultSubZone", Node2: "partner", Kbps: 64, Traversal: true}, want: "refused 0 pipe closed: pipe closed has 0 kbit/s left: Gatekeeper Resources Unavailable",
+			ask: Question{Node1: "DefaultSubZone", Node2: "partner", Kbps: 64, Traversal: true}, want: "refused 0 pipe closed: pipe closed admits no call at all: Gatekeeper Resources Unavailable",
 			route: "DefaultSZtoTraversalSZ, partner media", counts: "subzone DefaultSubZone 1, subzone TraversalSubZone 1, zone partner 1, pipe closed 1",
+		},
+
+		"no such call": {
+			ask: Question{Node1: "lisbon", Node2: "porto"}, change: []string{"in_out: {mode: limited, kbps: 3000}", "in_out: {mode: none}"},
+			want:  "refused 0 subzone lisbon: subzone lisbon admits no such call: Exceeds Call Capacity",
+			route: "lisbon out, porto out", counts: "subzone DefaultSubZone 1, subzone lisbon 1, subzone porto 1, pipe lisbon line 1, pipe porto line 1",
 		},
 
 		// Links (BW-01).
