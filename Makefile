@@ -87,6 +87,12 @@ fuzz: ## each fuzz target for a while (FUZZTIME=30s)
 	done
 FUZZTIME ?= 30s
 
+.PHONY: soak
+soak: ## simulate clusters for long: SEEDS=1000 new runs of each size (about 20 minutes)
+	TURNPIKE_SIM_SEEDS=$(SEEDS) TURNPIKE_SIM_FIRST=$(FIRST) $(GO) test -run 'TestSimulated$$' -count 1 -v -timeout 12h ./cluster/...
+SEEDS ?= 1000
+FIRST ?= $(shell date +%s)
+
 .PHONY: vet
 vet:
 	$(GO) vet ./...

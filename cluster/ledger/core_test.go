@@ -233,3 +233,23 @@ func TestOldLeader(t *testing.T) {
 		}
 	}
 }
+
+// Who was freed has no lease until the table has what he uses, also while he is lowering a ceiling for
+// another reason (found by simulation).
+func TestNoLeaseOverWhatWasFreed(t *testing.T) {
+	c := ledger.New(ledger.Config{Self: "b", Incarnation: 1}, ledger.NewTable())
+	lead := func(echo, number uint64, freed bool, recall map[ledger.Resource]uint32) []ledger.Action {
+		grant := map[ledger.Resource]ledger.Grant{pool: {Incarnation: 1, Number: number, Amount: 8, Freed: freed}}
+		return c.Step(0, ledger.Received{From: "a", Message: ledger.Lead{Term: 1, Incarnation: 1, Echo: echo, Grants: grant, Recall: recall}})
+	}
+	c.Step(0, ledger.Members{Peers: []cluster.ID{"a", "b"}})
+	c.Step(0, ledger.Short{Resource: pool, N: 8}) // number 1 is what is held, 2 this
+	lead(1, 1, false, nil)
+	lead(2, 2, false, map[ledger.Resource]uint32{pool: 3})
+	c.Step(time.Second, ledger.Tick{})
+	for _, a := range lead(3, 2, true, nil) {
+		if _, ok := a.(ledger.Lease); ok {
+			t.Error("it has a lease")
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (c *Core) follow(m Lead) {
 		c.granted(r, c.holding(r), m.Grants[r])
 	}
 	c.give(m.Recall)
-	if !c.owing() {
+	if !c.owing(m.Grants) {
 		c.do(Lease{c.sent[m.Echo%remembered] + LeaseTime})
 	}
 }
@@ -108,8 +108,14 @@ func (c *Core) learn(e Entry) {
 	}
 }
 
-// owing says that the table does not have yet what is in use here: until then nothing more is taken.
-func (c *Core) owing() bool {
+// owing says that the table does not have what is in use here, because it was freed or is another
+// process's: until it has, nothing more is taken.
+func (c *Core) owing(grants map[Resource]Grant) bool {
+	for _, g := range grants {
+		if g.Freed || g.Incarnation != c.cfg.Incarnation {
+			return true
+		}
+	}
 	for _, h := range c.hold {
 		if h.held || h.asked != nil && h.asked.Held {
 			return true

@@ -31,7 +31,7 @@ const (
 
 func trial(b broken) sim.Trial {
 	return sim.Trial{
-		Name: "ledger", Sizes: []int{1, 2, 3, 4, 6}, Seeds: 4, Steps: 5000, Settle: 20 * time.Second,
+		Name: "ledger", Sizes: []int{1, 2, 3, 4, 6}, Seeds: 6, Steps: 5000, Settle: 20 * time.Second,
 		New: func(w *sim.World) sim.Program { return newShares(w, b) },
 		Must: []string{
 			"cut one way", "cut in a bridge", "crash", "pause", "message overtaken", "leader changed", "proposal lost", "granted", "denied",
@@ -166,7 +166,7 @@ func (s *shares) Operate(m *sim.Machine) {
 		m.After(3*time.Second, func() { s.w.Restart(m) })
 		return
 	}
-	if s.w.Chance(20) {
+	if s.w.Chance(60) {
 		s.forget(p)
 		return
 	}
