@@ -13,6 +13,11 @@ func describeMedia() []metric {
 		counter("media_sources_learned_total", "Sources of media that were learned and were not where signalling said.",
 			func(s Snapshot) uint64 { return s.Media.Latched }),
 		counter("media_unflowed_streams_total", "Streams that the flow table had no room for.", func(s Snapshot) uint64 { return s.Media.Unflowed }),
+		counter("media_unpoliced_buckets_total", "Buckets of calls that there was no room for: their calls are not held to their grants.",
+			func(s Snapshot) uint64 { return s.Media.Unpoliced }),
+		counter("media_over_grant_packets_total", "Packets dropped because a call sent more than it was granted, read every two seconds.",
+			func(s Snapshot) uint64 { return s.Media.Policed }),
+		counter("media_over_grant_total", "Times that a call went on sending more than it was granted.", func(s Snapshot) uint64 { return s.Media.Over }),
 		counter("media_refused_streams_total", "Streams refused for the address that signalling gave.", func(s Snapshot) uint64 { return s.Media.Refused }),
 		counter("media_send_errors_total", "Packets of calls that could not be sent.", func(s Snapshot) uint64 { return s.Media.SendErrors }),
 	}

@@ -43,7 +43,7 @@ func full() snapshot {
 			Running: map[calls.State]int{calls.Connected: 27}, Ended: map[calls.Kind]uint64{calls.Completed: 28},
 			Setup: calls.Histogram{Buckets: map[float64]uint64{1: 29}, Count: 30, Sum: 31},
 		},
-		Media:      rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39},
+		Media:      rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39, Unpoliced: 40, Policed: 41, Over: 42},
 		Bandwidth:  bandwidthOf(),
 		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},

@@ -8,7 +8,6 @@ import (
 
 // grant is what a call may send (BW-06).
 type grant struct {
-	kbps  uint32
 	own   [2]relay.Group // the call's own buckets, by the leg whose end fills them; 0: none
 	pipes [2][]relay.Group
 }
@@ -36,7 +35,7 @@ func (c *Call) Grant(kbps uint32, groups [2][]relay.Group) {
 		return
 	}
 	old := c.grant.own
-	c.grant.kbps = kbps
+	c.readBuckets()
 	for l := range groups {
 		c.grant.pipes[l] = slices.Clone(groups[l])
 		c.grant.own[l] = c.bucket(Leg(l), kbps)
@@ -50,8 +49,9 @@ func (c *Call) Grant(kbps uint32, groups [2][]relay.Group) {
 		}
 	}
 	for l, g := range old {
-		if g != c.grant.own[l] {
+		if g != 0 && g != c.grant.own[l] {
 			c.media.cfg.Policer.CloseGroup(g)
+			c.rate.buckets[l] = relay.GroupStats{}
 		}
 	}
 }
@@ -77,6 +77,7 @@ func (c *Call) bucket(l Leg, kbps uint32) relay.Group {
 
 // endGrant lets go of the call's buckets; its flows are gone.
 func (c *Call) endGrant() {
+	c.readBuckets()
 	for l, g := range c.grant.own {
 		if g != 0 {
 			c.media.cfg.Policer.CloseGroup(g)

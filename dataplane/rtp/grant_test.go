@@ -175,4 +175,9 @@ func TestOver(t *testing.T) {
 	if len(got) != 2 {
 		t.Errorf("told %v, want a second time", got)
 	}
+	all := policed()
+	s.call.Release()
+	if c := s.media.Counts(); c.Policed != all || c.Over != 2 || c.Unpoliced != 0 {
+		t.Errorf("counted %+v, %d were policed", c, all)
+	}
 }

@@ -65,7 +65,7 @@ type Media struct {
 
 // counts is what a Media counts.
 type counts struct {
-	relayed, strangers, unflowed, unpoliced, refused, sendErrors, latched atomic.Uint64
+	relayed, strangers, unflowed, unpoliced, policed, over, refused, sendErrors, latched atomic.Uint64
 }
 
 // Counts is what a Media counted since its start, and what it has now.
@@ -77,6 +77,8 @@ type Counts struct {
 	Strangers  uint64 `json:"strangers"`   // packets that fitted nothing
 	Unflowed   uint64 `json:"unflowed"`    // flows that the table had no room for
 	Unpoliced  uint64 `json:"unpoliced"`   // buckets of calls that there was no room for
+	Policed    uint64 `json:"policed"`     // packets that calls sent beyond their grants
+	Over       uint64 `json:"over"`        // times that a call went on doing so
 	Refused    uint64 `json:"refused"`     // streams whose address media does not go to
 	SendErrors uint64 `json:"send_errors"` // packets that could not be sent
 	Latched    uint64 `json:"latched"`     // sources learned that were not at the signalled address
@@ -143,6 +145,7 @@ func (m *Media) Counts() Counts {
 	return Counts{
 		Calls: calls, Ports: 2 * taken,
 		Relayed: m.counts.relayed.Load(), Strangers: m.counts.strangers.Load(), Unflowed: m.counts.unflowed.Load(), Unpoliced: m.counts.unpoliced.Load(),
+		Policed: m.counts.policed.Load(), Over: m.counts.over.Load(),
 		Refused: m.counts.refused.Load(), SendErrors: m.counts.sendErrors.Load(), Latched: m.counts.latched.Load(),
 	}
 }

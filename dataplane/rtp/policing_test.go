@@ -115,9 +115,10 @@ func TestCallIsHeldToItsGrant(t *testing.T) {
 			var sending sync.WaitGroup
 			sending.Go(func() { sendAll(c.senders, done) })
 			c.burst(begin)
-			at, before := time.Now(), c.engine.GroupStats(own(c.cheat))
+			at, before := c.empty()
 			<-time.After(tt.long)
-			took, after := time.Since(at), c.engine.GroupStats(own(c.cheat))
+			end, after := c.empty()
+			took := end.Sub(at)
 			got := float64(after.Bytes-before.Bytes) * 8 / 1000 / took.Seconds()
 			const want = grantedKbps * (100 + relay.DefaultMargin) / 100
 			if got < want*0.98 || got > want*1.02 {
@@ -161,6 +162,20 @@ func (c *crossing) burst(begin time.Time) {
 	if b := float64(got.Bytes); b < least || b > most {
 		c.t.Errorf("%.0f bytes at once in %.2f s, want %.0f to %.0f", b, took, least, most)
 	}
+}
+
+// empty returns the counters of the cheating call's bucket at a time when there is nothing
+// in it: it refused something just before.
+func (c *crossing) empty() (at time.Time, stats relay.GroupStats) {
+	c.t.Helper()
+	const moment = 20 * time.Millisecond
+	at, stats = time.Now(), c.engine.GroupStats(own(c.cheat))
+	eventually(c.t, "the bucket is empty", func() bool {
+		before, was := at, stats
+		at, stats = time.Now(), c.engine.GroupStats(own(c.cheat))
+		return stats.Policed > was.Policed && time.Since(before) < moment
+	})
+	return at, stats
 }
 
 // check compares what the calls and the pipe counted in the end.

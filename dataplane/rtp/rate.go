@@ -17,11 +17,12 @@ const (
 
 // rate is what a call's ends send, from one measurement to the next.
 type rate struct {
-	at      time.Time // of the last one; zero: none
-	bytes   [2]uint64 // by leg, up to then
-	policed [2]uint64
-	kbps    [2]uint32 // between the last two
-	streak  int       // measurements with something policed (above 0) or without (below) in a row
+	at      time.Time           // of the last one; zero: none
+	bytes   [2]uint64           // by leg, up to then
+	buckets [2]relay.GroupStats // of the call's own buckets, as they were last read
+	policed [2]uint64           // bytes that those refused since the last measurement
+	kbps    [2]uint32           // between the last two
+	streak  int                 // measurements with something policed (above 0) or without (below) in a row
 	over    bool
 }
 
@@ -38,19 +39,24 @@ func (c *Call) Rate() (a, b uint32) {
 func (c *Call) measure(now time.Time) (policedKbps uint32, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.released || now.Sub(c.rate.at) < measureEvery {
+	r := &c.rate
+	took := now.Sub(r.at)
+	if c.released || took < measureEvery {
 		return 0, false
 	}
-	was, is := c.rate, rate{at: now, streak: c.rate.streak, over: c.rate.over}
-	is.bytes, is.policed = c.sent(), c.policed()
-	if !was.at.IsZero() {
-		for l := range is.bytes {
-			is.kbps[l] = kbps(is.bytes[l]-min(is.bytes[l], was.bytes[l]), now.Sub(was.at))
-			policedKbps = max(policedKbps, kbps(is.policed[l]-min(is.policed[l], was.policed[l]), now.Sub(was.at)))
+	c.readBuckets()
+	sent := c.sent()
+	if !r.at.IsZero() {
+		for l := range sent {
+			r.kbps[l] = kbps(sent[l]-min(sent[l], r.bytes[l]), took)
+			policedKbps = max(policedKbps, kbps(r.policed[l], took))
 		}
-		over = is.judge(policedKbps > 0)
+		over = r.judge(policedKbps > 0)
 	}
-	c.rate = is
+	if over {
+		c.media.counts.over.Add(1)
+	}
+	r.at, r.bytes, r.policed = now, sent, [2]uint64{}
 	return policedKbps, over
 }
 
@@ -100,12 +106,15 @@ func (c *Call) sent() (bytes [2]uint64) {
 	return bytes
 }
 
-// policed is how much the call's own buckets refused so far, by leg.
-func (c *Call) policed() (bytes [2]uint64) {
+// readBuckets takes in what the call's own buckets refused since they were last read.
+func (c *Call) readBuckets() {
 	for l, g := range c.grant.own {
-		if g != 0 {
-			bytes[l] = c.media.cfg.Policer.GroupStats(g).PolicedBytes
+		if g == 0 {
+			continue
 		}
+		was, is := &c.rate.buckets[l], c.media.cfg.Policer.GroupStats(g)
+		c.media.counts.policed.Add(is.Policed - min(is.Policed, was.Policed))
+		c.rate.policed[l] += is.PolicedBytes - min(is.PolicedBytes, was.PolicedBytes)
+		*was = is
 	}
-	return bytes
 }

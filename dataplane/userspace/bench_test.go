@@ -206,20 +206,31 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
-// BenchmarkAccept measures counting and policing of an RTP packet alone.
+// BenchmarkAccept measures counting and policing of an RTP packet alone: with a bucket of
+// the flow's own, and with such as it shares.
 func BenchmarkAccept(b *testing.B) {
-	f := &flow{}
-	f.policer.grant(4e9, 0)
-	f.media.setClock(90000)
-	packet := make([]byte, 172)
-	packet[0] = 0x80
-	now := int64(0)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		packet[2], packet[3] = byte(i>>8), byte(i)
-		now += 20e6
-		if f.accept(packet, now) != bpf.ReasonForwarded {
-			b.Fatal("policed")
-		}
+	for _, shared := range []int{0, 1, 2, 7} {
+		b.Run(fmt.Sprintf("%d groups", shared), func(b *testing.B) {
+			f := &flow{}
+			f.policer.grant(4e9, 0)
+			f.media.setClock(90000)
+			for range shared {
+				bucket := &bucket{}
+				bucket.full = &bucket.own
+				bucket.grant(relay.Limit{Kbps: 4e9, Depth: time.Second})
+				f.buckets = append(f.buckets, bucket)
+			}
+			packet := make([]byte, 172)
+			packet[0] = 0x80
+			now := int64(0)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				packet[2], packet[3] = byte(i>>8), byte(i)
+				now += 20e6
+				if f.accept(packet, now) != bpf.ReasonForwarded {
+					b.Fatal("policed")
+				}
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package userspace
 
 import (
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,38 +12,34 @@ import (
 // the virtual-scheduling twin of one, as policer is, but its word is changed by whoever
 // comes first.
 type bucket struct {
-	full  *atomic.Uint64 // when it would be full again, CLOCK_MONOTONIC
-	own   atomic.Uint64  // full's, without a kernel
-	zero  uint64         // the relay's epoch, in the same
-	kbps  atomic.Uint64  // 0: no limit
-	depth atomic.Uint64  // nanoseconds
+	full    *atomic.Uint64 // when it would be full again, CLOCK_MONOTONIC
+	own     atomic.Uint64  // full's, without a kernel
+	zero    uint64         // the relay's epoch, in the same
+	perByte atomic.Uint64  // nanoseconds, times 2^costShift; 0: no limit
+	depth   atomic.Uint64  // nanoseconds
 
 	packets, bytes, policed, policedBytes atomic.Uint64
 }
 
-func (b *bucket) grant(l relay.Limit) {
-	b.depth.Store(uint64(l.Depth))
-	b.kbps.Store(uint64(l.Kbps))
-}
+const costShift = 20
 
-// cost is how long the bucket takes to get so many bytes.
-func cost(bytes int, kbps uint64) uint64 {
-	const nsPerKbit = 8 * 1_000_000
-	over, under := bits.Mul64(uint64(bytes), nsPerKbit)
-	if over >= kbps {
-		return 1 << 62 // more than there ever is
+func (b *bucket) grant(l relay.Limit) {
+	const nsPerByte = 8 * 1_000_000 // at one kbps
+	b.depth.Store(uint64(l.Depth))
+	if l.Kbps == 0 {
+		b.perByte.Store(0)
+		return
 	}
-	ns, _ := bits.Div64(over, under, kbps)
-	return ns
+	b.perByte.Store((nsPerByte<<costShift + uint64(l.Kbps)/2) / uint64(l.Kbps))
 }
 
 // take takes bytes from the bucket, or reports that there are too few.
 func (b *bucket) take(bytes int, now int64) bool {
-	kbps := b.kbps.Load()
-	if kbps == 0 {
+	perByte := b.perByte.Load()
+	if perByte == 0 {
 		return true
 	}
-	at, price := b.zero+uint64(now), cost(bytes, kbps)
+	at, price := b.zero+uint64(now), uint64(bytes)*perByte>>costShift
 	for {
 		was := b.full.Load()
 		full := max(was, at) + price
@@ -59,9 +54,7 @@ func (b *bucket) take(bytes int, now int64) bool {
 
 // giveBack undoes take.
 func (b *bucket) giveBack(bytes int) {
-	if kbps := b.kbps.Load(); kbps != 0 {
-		b.full.Add(-cost(bytes, kbps))
-	}
+	b.full.Add(-(uint64(bytes) * b.perByte.Load() >> costShift))
 }
 
 // takeAll takes bytes from each bucket, or from none of them.
@@ -118,7 +111,7 @@ func (r *Relay) CloseGroup(g relay.Group) {
 	if b == nil {
 		return
 	}
-	b.kbps.Store(0)
+	b.perByte.Store(0)
 	r.groups.mu.Lock()
 	defer r.groups.mu.Unlock()
 	delete(r.groups.buckets, g)
