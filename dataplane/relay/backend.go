@@ -66,6 +66,8 @@ type Process interface {
 	Reasons() [bpf.ReasonCount]uint64
 	// OpenGroup makes a bucket, with the kernel's word where that is not nil.
 	OpenGroup(g Group, l Limit, full *atomic.Uint64)
+	// Take takes bytes for a datagram that a handler relays itself; false: drop it.
+	Take(from [MaxGroups]Group, bytes int) bool
 	Groups
 	Gate
 }

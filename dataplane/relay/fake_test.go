@@ -182,4 +182,8 @@ func (p *fakeProcess) OpenGroup(g Group, l Limit, full *atomic.Uint64) {
 	p.fakeGroups[g], p.words[g] = l, full
 }
 
+func (p *fakeProcess) Take(from [MaxGroups]Group, bytes int) bool {
+	return bytes <= int(p.fakeGroups[from[0]].Kbps)
+}
+
 func (p *fakeProcess) Forward(Key, []byte) bool { return true }

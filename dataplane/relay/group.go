@@ -185,6 +185,10 @@ func (e *Engine) groupStats(id Group) GroupStats {
 	return stats
 }
 
+// Take takes bytes from groups for a datagram that is relayed by hand, without a flow.
+// false: it is not granted, drop it.
+func (e *Engine) Take(from [MaxGroups]Group, bytes int) bool { return e.process.Take(from, bytes) }
+
 // Group tells how a group stands; false: it is not open.
 func (e *Engine) Group(id Group) (GroupInfo, bool) {
 	e.mu.RLock()

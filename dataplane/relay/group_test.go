@@ -44,6 +44,9 @@ func TestGroups(t *testing.T) {
 	if got := e.GroupStats(g); got != info.Stats {
 		t.Errorf("counted %+v", got)
 	}
+	if from := [MaxGroups]Group{g}; !e.Take(from, 2500) || e.Take(from, 2501) {
+		t.Error("what is relayed by hand is not the process's to judge")
+	}
 	most := e.mustOpenGroup(t, "most", 1<<32-1)
 	if got := e.kernel.fakeGroups[most].Kbps; got != 1<<32-1 {
 		t.Errorf("more than there is, with a margin: %d", got)

@@ -85,3 +85,22 @@ func (c *Call) endGrant() {
 		}
 	}
 }
+
+// taker is a Policer that also judges what is relayed without a flow, as relay.Engine does.
+type taker interface {
+	Take(from [relay.MaxGroups]relay.Group, bytes int) bool
+}
+
+// within tells whether a packet that is relayed by hand is within the call's grant: RTCP
+// that is told apart from RTP goes this way, and it must not lead round the grant.
+func (c *Call) within(l Leg, p packet, size int) bool {
+	groups := c.grant.groups(l)
+	t, ok := c.media.cfg.Policer.(taker)
+	if !ok || groups[0] == 0 {
+		return true
+	}
+	if p.kind == kindRTP {
+		size -= rtpHeader
+	}
+	return t.Take(groups, size)
+}

@@ -93,6 +93,31 @@ func TestGrantOverTooManyPipes(t *testing.T) {
 	}
 }
 
+// What is relayed by hand is within the grant as well: RTCP that is told apart.
+// BW-06
+func TestGrantHoldsByHand(t *testing.T) {
+	s := newSite(t, nil)
+	a, b := newEnd(t, "127.0.0.2"), newEnd(t, "127.0.0.3")
+	muxing := a.remote()
+	muxing.Mux = true
+	toA, toB := s.ports(0, LegA), s.ports(0, LegB)
+	s.set(0, LegA, muxing)
+	s.set(0, LegB, b.remote())
+	s.engine.SetMargin(0)
+	s.call.Grant(8, [2][]relay.Group{}) // 1000 bytes
+	report := append(rtcpOf(1), make([]byte, 292)...)
+	for range 3 {
+		a.send(laneRTP, toA.RTP, report)
+		b.hears(laneRTCP, toB.RTCP, report)
+	}
+	a.send(laneRTP, toA.RTP, report)
+	eventually(t, "a report too many is dropped", func() bool { return s.engine.GroupStats(own(s.call)).Policed == 1 })
+	b.hearsNothing(laneRTCP)
+	if c := s.media.Counts(); c.Relayed != 3 || c.Strangers != 0 {
+		t.Errorf("counted %+v", c)
+	}
+}
+
 // What the ends send is measured without headers, and each for itself.
 // BW-06
 func TestRate(t *testing.T) {

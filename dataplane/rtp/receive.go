@@ -59,6 +59,9 @@ func (s *stream) judge(l Leg, n lane, sender netip.AddrPort, p packet, size int,
 		to = laneRTCP
 		s.seeMux(leg)
 	}
+	if !s.call.within(l, p, size) {
+		return nil, netip.AddrPort{}, true
+	}
 	leg.hand[to].count(p, size, now)
 	if !s.reachable(l.Other(), to) {
 		return nil, netip.AddrPort{}, true

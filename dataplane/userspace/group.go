@@ -98,6 +98,11 @@ func (r *Relay) OpenGroup(g relay.Group, l relay.Limit, full *atomic.Uint64) {
 	r.groups.buckets[g] = b
 }
 
+// Take takes bytes from groups for a datagram that a handler relays itself.
+func (r *Relay) Take(from [relay.MaxGroups]relay.Group, bytes int) bool {
+	return takeAll(r.groups.of(from), bytes, r.clock())
+}
+
 // SetGroup changes what a bucket grants.
 func (r *Relay) SetGroup(g relay.Group, l relay.Limit) {
 	if b := r.groups.at(g); b != nil {
@@ -135,10 +140,10 @@ func (g *groups) at(id relay.Group) *bucket {
 	return g.buckets[id]
 }
 
-// of returns the buckets of a flow's groups, those that are open.
-func (g *groups) of(f *relay.Flow) []*bucket {
+// of returns the buckets of groups, those that are open.
+func (g *groups) of(ids [relay.MaxGroups]relay.Group) []*bucket {
 	var list []*bucket
-	for _, id := range f.Groups {
+	for _, id := range ids {
 		if id == 0 {
 			continue
 		}

@@ -137,7 +137,7 @@ func (r *Relay) aim(f *flow, rf relay.Flow) {
 		a.out = r.port(rf.Out.Src)
 		a.dstSize = a.dst.set(rf.Out.Dst)
 	}
-	buckets := r.groups.of(&rf)
+	buckets := r.groups.of(rf.Groups)
 	f.mu.Lock()
 	f.policer.grant(rf.RateKbps, rf.Depth)
 	f.buckets = buckets

@@ -26,6 +26,7 @@ func (*idle) Reasons() [bpf.ReasonCount]uint64                   { return [bpf.R
 func (*idle) OpenPort(netip.AddrPort, relay.PortKind) error      { return nil }
 func (*idle) ClosePort(netip.AddrPort) error                     { return nil }
 func (*idle) Permit(netip.AddrPort, netip.Addr, time.Time) error { return nil }
+func (*idle) Take([relay.MaxGroups]relay.Group, int) bool        { return true }
 func (*idle) SetGroup(relay.Group, relay.Limit)                  {}
 func (*idle) CloseGroup(relay.Group)                             {}
 func (*idle) GroupStats(relay.Group) relay.GroupStats            { return relay.GroupStats{} }
