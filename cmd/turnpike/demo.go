@@ -29,7 +29,9 @@ func demoCommand(a *app) *cobra.Command {
 coturn's turnutils_uclient and with a pion client, report each relay, and play a
 tour of the operator's commands. Then phones call each other through a node: two
 baresips over UDP, TCP and TLS, SIPp through the node to SIPp, and from IPv4 to IPv6.
-Exit code 0 says that nothing was lost, every relay and call was on XDP and every
+Last, calls fill a line of 2 Mbit/s between two sites: one is granted less than it asked
+for, one is refused, and one that sends several times its grant is held to it.
+Exit code 0 says that nothing else was lost, every relay and call was on XDP and every
 command did what it should. Needs root and the Debian package coturn; for the calls
 baresip-core, sip-tester and nftables, without which they are left out.`,
 		Example: `  sudo turnpike demo
@@ -71,6 +73,8 @@ type demoReport struct {
 	Relays  []api.Relay    `json:"relays"`
 	Tour    []tourStep     `json:"tour"`
 	Calls   callsReport    `json:"calls"`
+	// Bandwidth is what became of calls that filled a line.
+	Bandwidth bandwidthReport `json:"bandwidth"`
 }
 
 func (r demoReport) write(w *tabwriter.Writer) {
@@ -86,6 +90,7 @@ func (r demoReport) write(w *tabwriter.Writer) {
 	}
 	writeTour(w, r.Tour)
 	r.Calls.write(w)
+	r.Bandwidth.write(w)
 	verdict := "FAILED: something was lost, a relay or a call was not on XDP, or a command did not do what it should"
 	if r.OK {
 		verdict = "OK: nothing lost, every relay and every call on XDP, every command as expected"
@@ -120,7 +125,10 @@ func demo(ctx context.Context, state string) (r demoReport, err error) {
 	if err == nil {
 		r.Calls, err = demoCalls(ctx, state+"-calls")
 	}
-	r.OK = err == nil && r.good() && r.Calls.good()
+	if err == nil {
+		r.Bandwidth, err = demoBandwidth(ctx, state+"-bandwidth")
+	}
+	r.OK = err == nil && r.good() && r.Calls.good() && r.Bandwidth.good()
 	return r, err
 }
 

@@ -406,12 +406,13 @@ func runUntil(t *testing.T, cmd *exec.Cmd, mark string) string {
 }
 
 // ME-01, ME-02, ME-04: coturn's client and pion's, each relay on XDP; phones and SIPp, each
-// call on XDP, from IPv4 to IPv6 too.
+// call on XDP, from IPv4 to IPv6 too. BW-03, BW-06, CA-04: calls that fill a pipe, and one
+// that sends more than it was granted.
 func TestDemo(t *testing.T) {
 	needRoot(t)
 	s := &stage{self: binary(t), state: filepath.Join(t.TempDir(), "state")}
 	report := decode[demoReport](t, s, "demo")
-	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays || len(report.Tour) != len(tourOf("")) || len(report.Calls.Calls) != 16 || len(report.Calls.Skipped) != 0 {
+	if !report.OK || len(report.Clients) != 2 || len(report.Relays) != 1+uclientRelays || len(report.Tour) != len(tourOf("")) || len(report.Calls.Calls) != 16 || len(report.Calls.Skipped) != 0 || len(report.Bandwidth.Calls) != demoAskers {
 		t.Errorf("report %+v", report)
 	}
 }
