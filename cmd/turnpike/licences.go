@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/licences"
+	"turnpike.dev/turnpike/control/metrics"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/licensing"
 )
@@ -103,4 +104,23 @@ func (n *node) RemoveKey(author store.Author, name string) error {
 	}
 	_, err := n.store.Propose(store.Proposal{Author: author, Operations: []config.Operation{{Verb: config.Delete, Path: fmt.Sprintf("option_keys[%d]", keys[i].Number)}}})
 	return err
+}
+
+// addLicences tells metrics what option keys give, and what is used of limits.
+func (n *node) addLicences(s *metrics.Snapshot) {
+	in := n.licences.Installed()
+	for _, u := range n.licenceUse(in) {
+		s.Resources = append(s.Resources, metrics.Resource{Name: u.Name, Used: u.Used, Limit: u.Limit, Refused: u.Refused})
+	}
+	s.Licences = metrics.Licences{Evaluation: !in.Keyed, Keys: map[string]int{"counts": 0, "ended": 0, "other": 0}, Ends: n.licences.Ends()}
+	for _, o := range n.licences.Options() {
+		switch {
+		case o.Err == nil:
+			s.Licences.Keys["counts"]++
+		case errors.Is(o.Err, licensing.ErrExpired):
+			s.Licences.Keys["ended"]++
+		default:
+			s.Licences.Keys["other"]++
+		}
+	}
 }

@@ -35,6 +35,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 	if n.resources != nil {
 		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
 		s.GrantsUnjournaled = n.resources.Unjournaled()
+		n.addLicences(&s)
 	}
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {

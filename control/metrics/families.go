@@ -31,6 +31,7 @@ func describe() []metric {
 	families = append(families, describeSIP()...)
 	families = append(families, describeCalls()...)
 	families = append(families, describeBandwidth()...)
+	families = append(families, describeLicences()...)
 	families = append(families, describeMedia()...)
 	families = append(families, describeDataplane()...)
 	families = append(families, describeKernel()...)

@@ -34,6 +34,8 @@ type Snapshot struct {
 	Bandwidth         []occupancy.Object
 	// GrantsUnjournaled counts changes of what calls have that the journal lacks.
 	GrantsUnjournaled uint64
+	Resources         []Resource
+	Licences          Licences
 
 	Flows         []Flows
 	Strays        uint64
