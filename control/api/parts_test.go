@@ -75,6 +75,11 @@ func (p *parts) CheckBandwidth(occupancy.Question) (occupancy.Answer, error) {
 	return occupancy.Answer{}, fmt.Errorf("no such zone")
 }
 
+func (p *parts) Licences() Licences { return Licences{} }
+
+func (p *parts) InstallKey(store.Author, string) error { return ErrOptionKey }
+func (p *parts) RemoveKey(store.Author, string) error  { return ErrOptionKey }
+
 // onDisk are files as the node keeps them.
 type onDisk struct{}
 
@@ -143,8 +148,10 @@ func newFull(t testing.TB) *full {
 		t.Fatal(err)
 	}
 	f := &full{parts: p, log: &records{}}
-	f.Server = New(newFake(), http.NotFoundHandler()).Record(f.log)
-	f.Configure(p).Speak(cli.New(p.store, p.NeedsRestart)).Keep(p).Carry(p).Live(p).Examine(p).Measure(p)
+	running := newFake()
+	running.become(Ready)
+	f.Server = New(running, http.NotFoundHandler()).Record(f.log)
+	f.Configure(p).Speak(cli.New(p.store, p.NeedsRestart)).Keep(p).Carry(p).Live(p).Examine(p).Measure(p).License(p)
 	f.guard = accounts.New(accounts.Config{
 		Find: func(name string) (accounts.Account, bool) {
 			return accounts.Account{Name: name, Role: name, Hash: cheapHash}, Role(name).May(RoleRead)
@@ -158,7 +165,14 @@ func newFull(t testing.TB) *full {
 
 // ask sends a request as a role's account; none for the empty role.
 func (f *full) ask(role Role, method, path string, body []byte) *httptest.ResponseRecorder {
+	return f.askWith(role, method, path, nil, body)
+}
+
+func (f *full) askWith(role Role, method, path string, header http.Header, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, bytes.NewReader(body))
+	for name, values := range header {
+		r.Header[name] = values
+	}
 	if role != "" {
 		a, _ := f.guard.Find(string(role))
 		token, _ := f.guard.Issue(a)

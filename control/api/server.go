@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -82,6 +83,7 @@ type Server struct {
 	huma       huma.API
 	log        Recorder // nil: nothing is recorded
 	operations []operation
+	watchers   atomic.Int32
 }
 
 // Recorder is the event log.
@@ -103,6 +105,7 @@ func New(node Node, metrics http.Handler) *Server {
 	s.addRouting()
 	s.addAlarms()
 	s.addSessions()
+	s.addEvents()
 	if metrics != nil {
 		stream(s, operation{id: "metrics", route: "GET /metrics", role: RoleRead, area: "Node", text: "The metrics in the format of Prometheus."}, "text/plain",
 			func(w http.ResponseWriter, r *http.Request, _ *none) { metrics.ServeHTTP(w, r) })
