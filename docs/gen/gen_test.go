@@ -14,6 +14,7 @@ func TestPagesAreUpToDate(t *testing.T) {
 		"metrics.md":       metricsPage,
 		"alerts.md":        alerts,
 		"doctor.md":        doctorPage,
+		"api.md":           apiPage,
 	} {
 		want, err := page("../..")
 		if err != nil {

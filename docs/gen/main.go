@@ -22,6 +22,7 @@ func main() {
 		"docs/metrics.md":       metricsPage,
 		"docs/alerts.md":        alerts,
 		"docs/doctor.md":        doctorPage,
+		"docs/api.md":           apiPage,
 		"docs/requirements.md":  requirements,
 	} {
 		text, err := page(root)
