@@ -3,7 +3,8 @@ package config
 import "fmt"
 
 // traversal checks what zones through a firewall need of SIP: a connection that is kept
-// open, and on the server a port of the zone's own, which tells who connects.
+// open, and on the server a port of the zone's own, which tells who connects. Of all zones it
+// checks whose infrastructure they are.
 func (c checker) traversal() {
 	taken := map[Port]string{}
 	if c.n.SIP.Mode {
@@ -12,6 +13,9 @@ func (c checker) traversal() {
 	delete(taken, 0)
 	for _, z := range c.n.Zones {
 		at := fmt.Sprintf("zones[%d].", z.Index)
+		if z.Infrastructure && z.Type == ZoneDNS { // LI-04: nobody knows who that is
+			c.wrong(at+"infrastructure", fmt.Sprintf("zone %s is whatever DNS finds, which is nobody's infrastructure", z.Name), "leave it out")
+		}
 		server := z.Type == ZoneTraversalServer
 		if (server || z.Type == ZoneTraversalClient) && z.SIP.Transport == TransportUDP {
 			c.wrong(at+"sip.transport", fmt.Sprintf("zone %s goes through a firewall, and UDP keeps no connection open", z.Name), "write tls or tcp")

@@ -13,6 +13,8 @@ func TestTraversalZonesOverSIP(t *testing.T) {
 		{"UDP on the client", `[{name: a, type: traversal_client, peers: [192.0.2.1], sip: {transport: udp}}]`, "write tls or tcp"},
 		{"UDP on the server", `[{name: a, type: traversal_server, sip: {transport: udp}}]`, "write tls or tcp"},
 		{"TCP", `[{name: a, type: traversal_client, peers: [192.0.2.1], sip: {transport: tcp}}]`, ""},
+		{"infrastructure", `[{name: a, peers: [192.0.2.1], infrastructure: on}]`, ""},
+		{"infrastructure that DNS finds", `[{name: a, type: dns, infrastructure: on}]`, "nobody's infrastructure"},
 		{"neighbours may use UDP", `[{name: a, peers: [192.0.2.1], sip: {transport: udp}}]`, ""},
 	}
 	for _, test := range tests {
