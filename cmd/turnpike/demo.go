@@ -29,8 +29,8 @@ func demoCommand(a *app) *cobra.Command {
 coturn's turnutils_uclient and with a pion client, report each relay, and play a
 tour of the operator's commands. Then phones call each other through a node: two
 baresips over UDP, TCP and TLS, SIPp through the node to SIPp, and from IPv4 to IPv6.
-Last, calls fill a line of 2 Mbit/s between two sites: one is granted less than it asked
-for, one is refused, and one that sends several times its grant is held to it.
+Last, calls fill a line of 2 Mbit/s between two sites: one is granted less than it
+asked for, one is refused, and one that sends several times its grant is held to it.
 Exit code 0 says that nothing else was lost, every relay and call was on XDP and every
 command did what it should. Needs root and the Debian package coturn; for the calls
 baresip-core, sip-tester and nftables, without which they are left out.`,
