@@ -51,7 +51,16 @@ type rig struct {
 	board  *alarms.Alarms
 	config *config.Node
 	levels []resources.Level
-	given  []licensing.Installed
+
+	mu    sync.Mutex
+	given []licensing.Installed
+}
+
+// last returns what was told to be installed last, and how often it was.
+func (r *rig) last() (licensing.Installed, int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.given[len(r.given)-1], len(r.given)
 }
 
 func newRig(t *testing.T) *rig {
@@ -65,7 +74,11 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { _ = r.board.Close() })
 	r.Keeper = licences.New(licences.Deps{
 		Node: thisNode, Config: func() *config.Node { return r.config }, Levels: func() []resources.Level { return r.levels },
-		Alarms: r.board, Log: r.log, Changed: func(in licensing.Installed) { r.given = append(r.given, in) },
+		Alarms: r.board, Log: r.log, Changed: func(in licensing.Installed) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.given = append(r.given, in)
+		},
 	})
 	return r
 }
@@ -159,7 +172,8 @@ func TestKeyEnds(t *testing.T) {
 			t.Helper()
 			time.Sleep(time.Until(when))
 			synctest.Wait()
-			if got := fmt.Sprintf("%s: %d", r.standing(), r.given[len(r.given)-1].Pool.Room); got != want {
+			in, _ := r.last()
+			if got := fmt.Sprintf("%s: %d", r.standing(), in.Pool.Room); got != want {
 				t.Errorf("on %s %s, want %s", when, got, want)
 			}
 		}
@@ -170,8 +184,8 @@ func TestKeyEnds(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if len(r.given) != 2 {
-			t.Errorf("told %d times of what is installed, want 2", len(r.given))
+		if _, n := r.last(); n != 2 {
+			t.Errorf("told %d times of what is installed, want 2", n)
 		}
 	})
 }
