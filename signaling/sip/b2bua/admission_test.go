@@ -143,6 +143,27 @@ func TestAnswerLowersTheGrant(t *testing.T) {
 	})
 }
 
+// An answer that could do more takes nothing that was not asked for; one to an offer that
+// says nothing asks for both.
+func TestAnswerOfMore(t *testing.T) {
+	inRig(t, func(r *rig) {
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, more)))
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "b=AS:768 audio b=AS:64 video b=AS:704")
+		a.ack(nil, ok)
+		b.gets("ACK")
+		r.wants("as it was offered", 768, 2)
+		r.bye(a, b)
+	})
+	inRig(t, func(r *rig) {
+		a, b := r.talk(offerOf(alice, sound, "video 7002 RTP/AVP 97"), offerOf(bob, sound64, more))
+		r.wants("as it was answered", 1536, 2)
+		r.bye(a, b)
+	})
+}
+
 // CA-04, facts A1.5
 func TestShortage(t *testing.T) {
 	full := func(r *rig, on config.Switch) {

@@ -102,8 +102,11 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 	}
 	live := s.alive(d)
 	kept := s.offer.Keep(func(i int) bool { return i < len(live) && live[i] })
-	told, _ := d.Asked()
-	now := &agreement{asked: max(s.asks(kept), told), streams: count(live), live: live}
+	now := &agreement{asked: s.asks(kept), streams: count(live), live: live}
+	if _, all := kept.Asked(); !all { // the offerer did not say; whoever answers may
+		told, _ := d.Asked()
+		now.asked = max(now.asked, told)
+	}
 	if now.asked > s.way.Asked && s.take(now.asked, s.streams, true) != nil {
 		now.asked = s.way.Asked
 	}
