@@ -29,8 +29,9 @@ send 1000 and receive 1000. docs/bandwidth.md says what counts where.`,
 func bandwidthShow(a *app) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "show [NAME...]",
-		Short: "Show what calls use of subzones, zones, links and pipes",
+		Use:     "show [NAME...]",
+		Aliases: []string{"status"},
+		Short:   "Show what calls use of subzones, zones, links and pipes",
 		Long: `Show what calls use of subzones, zones, links and pipes: what they were granted, what
 they send as far as their media passes the node, and the limits. Without names and
 --all, what has neither limits nor calls is left out; JSON has everything. Exit code

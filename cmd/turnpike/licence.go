@@ -16,8 +16,9 @@ import (
 
 func licenceCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "licence",
-		Short: "Install option keys, and see what is used of what they give",
+		Use:     "licence",
+		Aliases: []string{"license"},
+		Short:   "Install option keys, and see what is used of what they give",
 		Long: `Install option keys, and see what is used of what they give. A node without a key that
 gives licences is in evaluation: the limits of its platform count, and an alarm says
 so. docs/licences.md says what a call costs, and what else there is to know.`,
@@ -168,8 +169,9 @@ that are there go on.`,
 
 func licenceUsage(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "usage",
-		Short: "Show how much of the limits is used",
+		Use:     "usage",
+		Aliases: []string{"status"},
+		Short:   "Show how much of the limits is used",
 		Long: `Show how much is used of what option keys and the platform give. Calls count in units
 of the platform, of which a video call takes most; a rich media session is one video
 call or two of audio. Exit code 3 says that a limit is reached.`,
