@@ -1,9 +1,14 @@
 package sipp_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
+	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/deploy/sipp/runner"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // wantFull checks that a call was refused because the node is full: RFC 3261 21.5.4.
@@ -41,6 +46,7 @@ func TestSmallNodeIsFull(t *testing.T) {
 				wantFull(t, n.one(t, i, 64, tt.video))
 			}
 			n.standing(t, most)
+			n.raised(t, 30023)
 			n.hangUp(t)
 			n.idle(t)
 			if c := n.one(t, 4, 64, tt.video); c.Status != 0 {
@@ -49,4 +55,17 @@ func TestSmallNodeIsFull(t *testing.T) {
 			n.hangUp(t)
 		})
 	}
+}
+
+// raised waits until an alarm stands. It is lowered a minute after the last refusal, which
+// nothing here waits for.
+func (n *node) raised(t *testing.T, number int) {
+	t.Helper()
+	nodetest.Eventually(t, 30*time.Second, fmt.Sprint("alarm ", number), func() error {
+		list, err := n.API.Alarms(t.Context())
+		if err == nil && !slices.ContainsFunc(list, func(a alarms.Alarm) bool { return a.Number == number && a.State == alarms.Raised }) {
+			err = fmt.Errorf("it is not among %d", len(list))
+		}
+		return err
+	})
 }

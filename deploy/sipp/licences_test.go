@@ -76,6 +76,7 @@ func TestLicencesAreUsedUp(t *testing.T) {
 			}
 			wantFull(t, n.one(t, tt.fit, 64, tt.video))
 			if tt.video != audioOnly {
+				n.raised(t, 30020)
 				n.registeredCall(t)
 			}
 			n.standing(t, tt.fit)
