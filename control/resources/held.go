@@ -153,11 +153,11 @@ func (h *held) license(w *Want, had *held) {
 	}
 }
 
-// measure says what the call uses of the platform: as much as one with video until it is
-// set up and has one stream. A call that is the same as before uses the same, whatever
-// the platform's measure is by now.
+// measure says what the call uses of the platform: as much as one with video unless it is
+// known to have one stream. A call that is the same as before uses the same, whatever the
+// platform's measure is by now.
 func (h *held) measure(r *rules, had *held) {
-	h.video = !h.connected || h.streams != 1
+	h.video = h.streams != 1
 	h.units = r.audio
 	if h.video {
 		h.units = r.video

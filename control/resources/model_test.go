@@ -174,7 +174,7 @@ func (m *machine) expect(w Want) ([]uint32, Why) {
 // overLimits says whether capacity or licences would refuse.
 func (m *machine) overLimits(w Want) Why {
 	units, halves := m.r.rules.video, 0
-	if w.Connected && w.Streams == 1 {
+	if w.Streams == 1 {
 		units = m.r.rules.audio
 	}
 	for _, way := range w.Ways {

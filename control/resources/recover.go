@@ -69,7 +69,7 @@ func earlier(a, b time.Time) time.Time {
 func (r *Resources) heldOf(rec record) *held {
 	h := &held{
 		connected: rec.Connected, streams: rec.Streams,
-		video: !rec.Connected || rec.Streams != 1, units: rec.Units,
+		video: rec.Streams != 1, units: rec.Units,
 		halves: rec.Halves, kind: licensing.Kind(rec.Kind),
 	}
 	for _, l := range rec.Lanes {

@@ -33,8 +33,8 @@ func (w Way) same(o Way) bool {
 // object for the way that needs most there, never for the sum.
 type Want struct {
 	Ways      []Way
-	Connected bool // set-up has completed; until then a call counts as video (facts A3)
-	Streams   int  // m= lines that have a port
+	Connected bool // set-up has completed; until then a call costs the licence of one with video (facts A3)
+	Streams   int  // m= lines that have a port; 0: nobody has said yet
 	Beyond    bool // another peer of the cluster takes the media, and the licence with it
 	// Anew asks again for what the same ways were refused a part of: of a new offer.
 	// Without it a way that asks for no more than before keeps what it has.
