@@ -1,6 +1,7 @@
 package sipp_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -9,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/deploy/sipp/runner"
+	"turnpike.dev/turnpike/perf/lab/nodetest"
 )
 
 // Kbit/s that calls of these tests ask for, and a pipe that five of them and a bit fit into.
@@ -86,6 +89,14 @@ func TestPipeChangesUnderCalls(t *testing.T) {
 			n.measures(t, "bandwidth_granted_bytes_per_second", float64(tt.used)*1000/8)
 			n.measures(t, "bandwidth_calls", float64(tt.calls))
 		}
+		if i == 0 { // it is full, and looked at now and then
+			nodetest.Eventually(t, 30*time.Second, "an event", func() error {
+				if !strings.Contains(n.Log(t), `Event="Bandwidth Limit Reached" Detail="pipe line`) {
+					return errors.New("none says that the pipe is full")
+				}
+				return nil
+			})
+		}
 	}
 	n.standing(t, 9)
 	callees, err := answering.Told()
@@ -102,28 +113,27 @@ func TestPipeChangesUnderCalls(t *testing.T) {
 	}
 	n.hangUp(t)
 	n.idle(t)
-	if full := strings.Count(n.Log(t), `Event="Bandwidth Limit Reached" Detail="pipe line`); full == 0 {
-		t.Error("no event says that the pipe was full")
-	}
 }
 
-// measures checks what a metric says of the pipe.
+// measures waits until a metric says so of the pipe.
 func (n *node) measures(t *testing.T, metric string, want float64) {
 	t.Helper()
-	text, err := n.API.Fetch(t.Context(), "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
 	name := "turnpike_" + metric + `{object="pipe line"} `
-	for line := range strings.Lines(string(text)) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), name); is {
-			if got, err := strconv.ParseFloat(value, 64); err != nil || got != want {
-				t.Errorf("%s is %s, want %g", name, value, want)
-			}
-			return
+	nodetest.Eventually(t, 10*time.Second, name, func() error {
+		text, err := n.API.Fetch(t.Context(), "/metrics")
+		if err != nil {
+			return err
 		}
-	}
-	t.Errorf("there is no %s", name)
+		for line := range strings.Lines(string(text)) {
+			if value, is := strings.CutPrefix(strings.TrimSpace(line), name); is {
+				if got, err := strconv.ParseFloat(value, 64); err != nil || got != want {
+					return fmt.Errorf("it is %s, want %g", value, want)
+				}
+				return nil
+			}
+		}
+		return errors.New("there is none")
+	})
 }
 
 // BW-01, BW-03: a pipe under calls that stand gets another name, and goes. Its calls go on
