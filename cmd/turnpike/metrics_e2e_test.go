@@ -204,8 +204,8 @@ func judgeLabels(t *testing.T, all []series) {
 			t.Errorf("%s: label %s has %d values, at most %d were promised", key[0], key[1], len(seen), limit)
 		}
 	}
-	if own > 300 {
-		t.Errorf("%d series", own)
+	if most := 400; own > most {
+		t.Errorf("%d series, want %d at most", own, most)
 	}
 }
 

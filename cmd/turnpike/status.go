@@ -53,7 +53,7 @@ func ask(ctx context.Context, c *api.Client, wait bool, timeout time.Duration) (
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%s are over", timeout))
 	defer cancel()
 	st, err := c.WaitReady(ctx)
-	if errors.Is(err, api.ErrNoNode) {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, api.ErrNoNode)) {
 		return st, fmt.Errorf("%w\nsee what `turnpike serve` said, or wait longer with --timeout", err)
 	}
 	return st, err

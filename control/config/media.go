@@ -37,7 +37,7 @@ func mediaItems() []Item {
 }
 
 func mediaMode(path, x string) Item {
-	return Item{Path: path, X: x, Kind: words("auto", "relay", "direct"), Default: "auto", Restart: RestartNone, Text: "Whether the node relays the media of calls from and to here: where it has to (two interfaces, IPv4 and IPv6, NAT); always; only where the ends could not reach each other at all (two interfaces, IPv4 and IPv6). Relay at one end counts more than direct at the other."}
+	return Item{Path: path, X: x, Kind: words("auto", "relay", "direct"), Default: "auto", Restart: RestartNone, Text: "Whether the node relays the media of calls from and to here: where it has to (two interfaces, IPv4 and IPv6, a traversal zone, NAT); always; only where the ends could not reach each other at all (two interfaces, IPv4 and IPv6, a traversal zone). Relay at one end counts more than direct at the other."}
 }
 
 func natMode(path, x, fallback string) Item {

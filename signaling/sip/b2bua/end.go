@@ -28,6 +28,12 @@ func (e *end) latch() netip.Addr {
 	return netip.Addr{}
 }
 
+// beyondFirewall reports whether the end is reached through a traversal zone: media has no
+// other way there than this node, whatever policy says.
+func (e *end) beyondFirewall() bool {
+	return e.zone != nil && (e.zone.Type == zones.TraversalClient || e.zone.Type == zones.TraversalServer)
+}
+
 // hostAddr is the address that a URI names itself; invalid: it names a host.
 func hostAddr(u message.URI) netip.Addr {
 	host := u.Host
@@ -42,6 +48,8 @@ func hostAddr(u message.URI) netip.Addr {
 // media is where the caller's offer wants it; invalid without an offer.
 func traversal(p Policy, a, b *end, media netip.Addr) (relay bool, why string) {
 	switch {
+	case a.beyondFirewall() || b.beyondFirewall():
+		return true, "firewall traversal"
 	case a.mode == config.MediaRelay || b.mode == config.MediaRelay:
 		return true, "policy"
 	case p.Interface(a.local) != p.Interface(b.local):

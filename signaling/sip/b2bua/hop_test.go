@@ -90,6 +90,8 @@ func TestTraversal(t *testing.T) {
 		{"static NAT", end{local: six, source: six}, end{local: six}, "2001:db8::1", true, "static NAT"},
 		{"relay", end{local: in, source: far, mode: config.MediaRelay}, end{local: in, mode: config.MediaDirect}, "10.0.0.7", true, "policy"},
 		{"direct, though behind a NAT", end{local: in, source: far, mode: config.MediaDirect}, end{local: in}, "192.168.1.5", false, "policy"},
+		{"through a firewall", end{local: in, source: far, zone: &zones.Zone{Type: zones.TraversalServer}}, end{local: in, mode: config.MediaDirect}, "10.0.0.7", true, "firewall traversal"},
+		{"out through a firewall", end{local: in, source: far}, end{local: in, zone: &zones.Zone{Type: zones.TraversalClient}}, "", true, "firewall traversal"},
 		{"direct, between interfaces", end{local: in, source: far, mode: config.MediaDirect}, end{local: out}, "10.0.0.7", true, "interfaces"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
