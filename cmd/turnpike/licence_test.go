@@ -125,7 +125,7 @@ func TestLicenceCommands(t *testing.T) {
 			golden(t, filepath.Join("licence", step.name+".txt"), signature.ReplaceAllString(out.String(), "SIGNATURE"))
 		})
 	}
-	if in := n.installed(); in.Keyed || len(in.Features) != 1 {
+	if in := n.licences.Installed(); in.Keyed || len(in.Features) != 1 {
 		t.Errorf("%+v is installed", in)
 	}
 }

@@ -18,12 +18,6 @@ import (
 
 var _ api.Licensed = (*node)(nil)
 
-// installed is what the option keys of the node give now. It changes when the
-// configuration does and when a key ends.
-func (n *node) installed() licensing.Installed {
-	return licensing.Install(licences.Read(n.running(), n.id, time.Now()))
-}
-
 // license lets the node know its option keys. What is short of its resources is told to
 // whom it returns.
 func (n *node) license() *licences.Keeper {

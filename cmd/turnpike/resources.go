@@ -23,7 +23,8 @@ func (n *node) provide(c *config.Node, state *stateDir, log *eventlog.Log) error
 	if err != nil {
 		n.note(err.Error())
 	}
-	n.resources, err = resources.New(c, n.installed(), resources.Deps{Ledger: n.license(), Journal: journal, Log: log.Module("control.resources")})
+	keys := n.license()
+	n.resources, err = resources.New(c, keys.Installed(), resources.Deps{Ledger: keys, Journal: journal, Log: log.Module("control.resources")})
 	if err != nil {
 		return fmt.Errorf("compile subzones, links and pipes: %w", err)
 	}
@@ -39,7 +40,7 @@ func (n *node) provide(c *config.Node, state *stateDir, log *eventlog.Log) error
 func (n *node) supply() {
 	n.supplying.Lock()
 	defer n.supplying.Unlock()
-	if err := n.resources.Change(n.running(), n.installed()); err != nil {
+	if err := n.resources.Change(n.running(), n.licences.Installed()); err != nil {
 		n.log.Error("System Configuration Not Applied", "Detail", fmt.Sprintf("what calls may use stays as it was: %v", err))
 	}
 }
