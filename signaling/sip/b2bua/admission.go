@@ -34,6 +34,7 @@ func (c *call) admit(f *fork) error {
 	if c.offer != nil {
 		asked, streams = m.share.asks(c.offer.session), m.share.ports(c.offer.session)
 	}
+	c.want = resources.Want{} // a share that is new learns what it has, also of a grant that stays the same
 	err := m.share.take(asked, streams, false)
 	if err != nil {
 		m.share = nil
@@ -106,6 +107,7 @@ func same(a, b resources.Want) bool {
 func (c *call) granted(all []*share, g resources.Granted) {
 	for i, s := range all {
 		s.kbps, s.short = g.Kbps[i], g.Kbps[i] < s.way.Asked
+		s.policed = s.media.relay != nil && (s.policed || g.Police.Kbps > 0)
 	}
 	if len(all) == 1 {
 		all[0].police(g.Police)

@@ -55,18 +55,19 @@ func TestOneForkIsRefused(t *testing.T) {
 // The next group is rung when the first has nobody; the grant goes with it.
 func TestGrantMovesToTheNextGroup(t *testing.T) {
 	inRig(t, func(r *rig) {
-		r.limited(400)
+		r.limited(800)
 		r.targets = nil
 		r.target(0, bob)
 		r.target(1, carol)
 		a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
-		req := a.invite(withSDP(offerOf(alice)))
+		req := a.invite(withSDP(offerOf(alice, sound64, pictures)))
 		b.answer(b.gets("INVITE"), 486)
 		b.gets("ACK")
 		in := c.gets("INVITE")
+		r.tells(in, "audio b=AS:64 video b=AS:704")
 		c.answer(in, 180)
 		a.gets("180 INVITE")
-		r.wants("the second rings", 384, 2)
+		r.wants("the second rings", 768, 2)
 		a.cancel(req)
 		a.gets("200 CANCEL")
 		r.wants("cancelled", 0, 0)

@@ -51,7 +51,7 @@ func figures(m *message.Message) string {
 	return strings.Join(out, " ")
 }
 
-// has fails where the call does not have so much of the pipe and so many halves of licences.
+// wants fails where the call does not have so much of the pipe and so many halves of licences.
 func (r *rig) wants(when string, kbps uint64, halves uint32) {
 	r.t.Helper()
 	if got := r.on("line"); got != kbps {

@@ -148,3 +148,18 @@ func TestNarrowerPipeKeepsCalls(t *testing.T) {
 		r.wants("ended", 0, 0)
 	})
 }
+
+// An offer that asked for more and is answered by hold and without the new stream gives it
+// back.
+func TestStreamRefusedWhileHeld(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(2000)
+		a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+		a.send(message.Invite, withSDP(offerOf(alice, sound64, pictures)))
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64+"\r\na=recvonly", "video 0 RTP/AVP 97")))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("video refused, held", 64, 1)
+		r.bye(a, b)
+	})
+}

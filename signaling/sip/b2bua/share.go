@@ -96,8 +96,9 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 	if s.offer == nil || !counts {
 		return s.limit(d)
 	}
+	took := s.before != nil && (s.before.asked != s.way.Asked || s.before.streams != s.streams)
 	s.before = nil
-	if s.agreed != nil && (s.offer.Held() || d.Held()) && s.ports(d) <= s.streams {
+	if s.agreed != nil && !took && (s.offer.Held() || d.Held()) && s.ports(d) <= s.streams {
 		return s.limit(d)
 	}
 	live := s.alive(d)
