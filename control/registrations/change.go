@@ -73,6 +73,14 @@ func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
 		stored.Serial, stored.Since, stored.Desktop = e.Serial, e.Since, e.Desktop
+		if !slices.Equal(e.Also, stored.Also) { // its contact has another name by now
+			for _, name := range e.Also {
+				t.unname(name, e)
+			}
+			for _, name := range stored.Also {
+				t.byName[name] = append(t.byName[name], e)
+			}
+		}
 		if e.origin() == stored.origin() { // a refresh, of which the origin may have thousands
 			e.Binding = &stored
 		} else {

@@ -36,6 +36,7 @@ func (q *request) keeps() bool {
 
 func (q *request) changes(now time.Time, have []*registrations.Binding, flow uint64, admission zones.Admission) (registrations.Changes, error) {
 	c := registrations.Changes{Why: registrations.Left}
+	have = slices.DeleteFunc(have, func(b *registrations.Binding) bool { return b.Proxied }) // another registrar's
 	if q.all {
 		for _, b := range have {
 			if err := q.order(b); err != nil {
