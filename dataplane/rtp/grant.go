@@ -51,7 +51,6 @@ func (c *Call) Grant(kbps uint32, groups [2][]relay.Group) {
 	for l, g := range old {
 		if g != 0 && g != c.grant.own[l] {
 			c.media.cfg.Policer.CloseGroup(g)
-			c.rate.buckets[l] = relay.GroupStats{}
 		}
 	}
 }
@@ -71,7 +70,8 @@ func (c *Call) bucket(l Leg, kbps uint32) relay.Group {
 		c.media.counts.unpoliced.Add(1)
 		return 0
 	}
-	c.grant.own[l] = 0 // what was there is open no more
+	c.grant.own[l] = 0                        // what was there is open no more
+	c.rate.buckets[l] = policer.GroupStats(g) // an earlier process may have counted there
 	return g
 }
 

@@ -240,7 +240,7 @@ func (b *Backend) Sweep() (int, error) {
 			err = errors.Join(err, b.point(key, b.flows[id].slot))
 		}
 	}
-	b.hops.disinherit()
+	b.hops.ids.disinherit()
 	b.swept = true
 	b.disinherit()
 	more, gateErr := b.gate.sweep()
@@ -288,7 +288,7 @@ func (b *Backend) findOrphans() error {
 		b.ids.reserve(n)
 	}
 	slices.Sort(hops)
-	b.hops.inherit(slices.Compact(hops))
+	b.hops.ids.inherit(slices.Compact(hops))
 	slices.Sort(sets)
 	b.buckets.inherit(slices.Compact(sets))
 	return nil

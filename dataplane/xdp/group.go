@@ -2,7 +2,6 @@ package xdp
 
 import (
 	"hash/fnv"
-	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -61,7 +60,7 @@ func (t *buckets) inherit(sets []uint32) {
 			t.byName[name] = n
 		}
 	}
-	t.sets.inherit(sets)
+	t.sets.ids.inherit(sets)
 }
 
 // disinherit frees what an earlier process left and nobody took over. No slot names it
@@ -71,7 +70,7 @@ func (t *buckets) disinherit() {
 		t.free(n)
 	}
 	clear(t.byName)
-	t.sets.disinherit()
+	t.sets.ids.disinherit()
 }
 
 // free gives a number back that no slot names any more.
@@ -107,6 +106,9 @@ func (t *buckets) shareIndex(n uint32, cpu int) int { return cpu*t.flows + int(n
 // grant writes what a bucket grants.
 func (t *buckets) grant(n uint32, l relay.Limit) {
 	b, grant := &t.memory.buckets[n], encodeLimit(l, t.cpus)
+	if grant.ByteCost == 0 { // first of all: without depth it would refuse everything
+		atomic.StoreUint32(&b.ByteCost, 0)
+	}
 	atomic.StoreUint32(&b.Batch, grant.Batch)
 	atomic.StoreUint32(&b.Depth, grant.Depth)
 	atomic.StoreUint32(&b.ByteCost, grant.ByteCost)
@@ -164,7 +166,8 @@ func (b *Backend) CloseGroup(g relay.Group) {
 	}
 	delete(b.buckets.open, g)
 	u.closed = true
-	atomic.StoreUint64(&b.memory.buckets[u.number].Name, 0)
+	// Even, so no group's: it keeps the number from the next process while a flow names it.
+	atomic.StoreUint64(&b.memory.buckets[u.number].Name, uint64(u.number)<<1)
 	atomic.StoreUint32(&b.memory.buckets[u.number].ByteCost, 0)
 	b.buckets.freeUnused(u)
 }
@@ -215,11 +218,8 @@ func (t *buckets) release(s *usedSet) {
 	if !t.sets.release(s) {
 		return
 	}
-	for _, u := range s.buckets {
+	for _, u := range s.buckets { // one that it had twice reaches zero once
 		u.sets--
-	}
-	slices.SortFunc(s.buckets, func(a, b *usedBucket) int { return int(a.number) - int(b.number) })
-	for _, u := range slices.Compact(s.buckets) { // one that it had twice is freed once
 		t.freeUnused(u)
 	}
 }

@@ -53,7 +53,7 @@ func TestGroupsOutliveTheNextStart(t *testing.T) {
 	next.Remove(id)
 	next.CloseGroup(pipe)
 	next.CloseGroup(call)
-	if named := next.namedBuckets(); named != 0 || len(next.buckets.byName) != 0 || len(next.buckets.sets.inherited) != 0 {
+	if named := next.namedBuckets(); named != 0 || len(next.buckets.byName) != 0 || len(next.buckets.sets.ids.inherited) != 0 {
 		t.Errorf("%d buckets have names after all were closed", named)
 	}
 	next.stopHeartbeat()

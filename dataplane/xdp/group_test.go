@@ -182,7 +182,7 @@ func TestGroupsChange(t *testing.T) {
 	if got := r.reason(t, packet(f, pattern(1400))); got != bpf.ReasonForwarded {
 		t.Errorf("the group is closed: %s", got)
 	}
-	if b := r.memory.buckets[1]; b.ByteCost != 0 || b.Name != 0 {
+	if b := r.memory.buckets[1]; b.ByteCost != 0 || b.Name != 1<<1 {
 		t.Errorf("a closed bucket: %+v", b)
 	}
 	// The number is another's only when no flow names it.

@@ -16,8 +16,6 @@ type hopTable struct {
 	memory *memory
 	ids    ids
 	byHop  map[hop]*usedHop
-	// inherited are numbers that flows of an earlier process use, until the sweep.
-	inherited []uint32
 }
 
 // usedHop is a next hop that flows go to. The zero value stands for none.
@@ -31,25 +29,6 @@ type usedHop struct {
 
 func newHopTable(memory *memory) *hopTable {
 	return &hopTable{memory: memory, ids: ids{next: 1, limit: maxHops}, byHop: map[hop]*usedHop{}}
-}
-
-// inherit keeps numbers that an earlier process's flows use from being given out.
-// They come in ascending order.
-func (t *hopTable) inherit(numbers []uint32) {
-	for _, n := range numbers {
-		if n > 0 {
-			t.ids.reserve(n)
-			t.inherited = append(t.inherited, n)
-		}
-	}
-}
-
-// disinherit gives the inherited numbers back when no slot has them any more.
-func (t *hopTable) disinherit() {
-	for _, n := range t.inherited {
-		t.ids.rest(n)
-	}
-	t.inherited = nil
 }
 
 // acquire returns the entry for a next hop, for one more flow.

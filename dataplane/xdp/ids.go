@@ -21,6 +21,8 @@ type ids struct {
 	next    uint32 // numbers from here on were never used
 	limit   uint32
 	grace   uint64 // grace periods that are over
+	// inherited are numbers that flows of an earlier process use, until the sweep.
+	inherited []uint32
 }
 
 type restingID struct {
@@ -69,6 +71,25 @@ func (i *ids) reserve(id uint32) {
 			heap.Push(&i.free, i.next)
 		}
 	}
+}
+
+// inherit keeps numbers above 0 that an earlier process's flows use from being given out.
+// They come in ascending order.
+func (i *ids) inherit(numbers []uint32) {
+	for _, n := range numbers {
+		if n > 0 {
+			i.reserve(n)
+			i.inherited = append(i.inherited, n)
+		}
+	}
+}
+
+// disinherit gives the inherited numbers back when no slot has them any more.
+func (i *ids) disinherit() {
+	for _, n := range i.inherited {
+		i.rest(n)
+	}
+	i.inherited = nil
 }
 
 // rest gives a number back, to be used again after a grace period.

@@ -10,8 +10,6 @@ type setTable struct {
 	memory    *memory
 	ids       ids
 	byBuckets map[bpf.RelayBucketSet]*usedSet
-	// inherited are numbers that flows of an earlier process use, until the sweep.
-	inherited []uint32
 }
 
 // usedSet is a set that slots name. The one with number 0 stands for none.
@@ -20,23 +18,6 @@ type usedSet struct {
 	entry   bpf.RelayBucketSet
 	buckets []*usedBucket
 	slots   int
-}
-
-// inherit keeps numbers from being given out, which come in ascending order.
-func (t *setTable) inherit(numbers []uint32) {
-	for _, n := range numbers {
-		if n > 0 {
-			t.ids.reserve(n)
-			t.inherited = append(t.inherited, n)
-		}
-	}
-}
-
-func (t *setTable) disinherit() {
-	for _, n := range t.inherited {
-		t.ids.rest(n)
-	}
-	t.inherited = nil
 }
 
 // acquire returns the set of these buckets, for one more slot.
