@@ -35,7 +35,11 @@ type Core struct {
 	echo     uint64 // the newest beat that it confirmed
 
 	lead *leading // nil: this node does not lead
-	out  []Action
+	// freeing are the peers whose freeing was proposed in the term freeingIn and is not agreed
+	// yet: they are not confirmed, also when this node was not sure to lead in between.
+	freeing   map[cluster.ID]bool
+	freeingIn uint64
+	out       []Action
 }
 
 // New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.

@@ -64,6 +64,7 @@ func (c *Core) lowered(e Lowered) {
 	}
 	if !h.held && e.To >= h.ceiling {
 		h.lowering = false // all of it is in use: there is nothing to give
+		c.next(e.Resource, h)
 		return
 	}
 	h.ceiling, h.lowering = e.To, false

@@ -13,7 +13,6 @@ type leading struct {
 	began     time.Duration
 	until     time.Duration // it confirms nothing after that
 	confirmed map[cluster.ID]time.Duration
-	freeing   map[cluster.ID]bool // a proposal to free it is under way: it is not confirmed any more
 	proposed  map[request]time.Duration
 	waiting   map[request]waiting // requests for which others are asked
 	totals    map[Resource]time.Duration
@@ -31,9 +30,12 @@ type waiting struct {
 }
 
 func (c *Core) leads(now time.Duration, e Leads) {
+	if e.Term != c.freeingIn {
+		c.freeingIn, c.freeing = e.Term, map[cluster.ID]bool{}
+	}
 	if c.lead == nil || c.lead.term != e.Term {
 		c.lead = &leading{
-			term: e.Term, began: now, confirmed: map[cluster.ID]time.Duration{}, freeing: map[cluster.ID]bool{},
+			term: e.Term, began: now, confirmed: map[cluster.ID]time.Duration{},
 			proposed: map[request]time.Duration{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
 		}
 	}
@@ -46,7 +48,7 @@ func (c *Core) leads(now time.Duration, e Leads) {
 // answer confirms a peer's beat and looks at what it wants.
 func (c *Core) answer(now time.Duration, from cluster.ID, b Beat) {
 	l := c.lead
-	if l == nil || l.freeing[from] {
+	if l == nil || c.freeing[from] {
 		return
 	}
 	for _, w := range b.Wants {
@@ -154,7 +156,7 @@ func (c *Core) rule(now time.Duration) {
 		}
 	}
 	for _, id := range c.holders() {
-		if !l.freeing[id] && now-max(l.confirmed[id], l.began+Overlap) >= FreeAfter && c.frees(id) {
+		if !c.freeing[id] && now-max(l.confirmed[id], l.began+Overlap) >= FreeAfter && c.frees(id) {
 			c.free(id, false)
 		}
 	}
@@ -171,7 +173,7 @@ func (c *Core) free(id cluster.ID, all bool) {
 	for _, g := range c.table.Grants[id] {
 		newest = max(newest, g.Incarnation)
 	}
-	c.lead.freeing[id] = true
+	c.freeing[id] = true
 	c.do(Propose{Entry{Peer: id, Incarnation: newest, Free: true, All: all}})
 }
 
@@ -196,20 +198,22 @@ func (c *Core) holders() []cluster.ID {
 
 // forget frees all of a peer, by the operator's word.
 func (c *Core) forget(now time.Duration, id cluster.ID) {
-	if c.Leading(now) && !c.lead.freeing[id] {
+	if c.Leading(now) && !c.freeing[id] {
 		c.free(id, true)
 	}
 }
 
 // applied notes that what this leader proposed is agreed.
 func (c *Core) applied(now time.Duration, e Entry) {
+	if e.Free {
+		delete(c.freeing, e.Peer)
+	}
 	l := c.lead
 	if l == nil {
 		return
 	}
 	switch {
 	case e.Free:
-		delete(l.freeing, e.Peer)
 		l.confirmed[e.Peer] = 0
 	case e.Want != nil:
 		delete(l.proposed, request{e.Peer, e.Want.Resource})

@@ -156,8 +156,11 @@ func (c *Core) tick(now time.Duration) {
 		c.nextHead = now + headInterval
 	}
 	for _, id := range c.order {
-		c.feed(now, c.readers[id])
-		if r := c.copies[id]; all || r.news {
+		r := c.copies[id]
+		if !r.lost {
+			c.feed(now, c.readers[id])
+		}
+		if all || r.news {
 			r.news = false
 			c.say(r)
 		}

@@ -151,7 +151,7 @@ func (c *Core) apply(now time.Duration, r *replica, rows map[Key]copied, change 
 		delete(rows, change.Key)
 		return true
 	}
-	if !fits(change.Key, change.Row) || len(rows) >= MaxRows {
+	if _, had := rows[change.Key]; !fits(change.Key, change.Row) || len(rows) >= MaxRows && !had {
 		c.do(Refused{Owner: r.owner, Err: errFull})
 		return false
 	}
