@@ -40,13 +40,10 @@ func sentOf(r *calls.Rate) string {
 
 // licenceOf says how many rich media session licences so many halves are.
 func licenceOf(halves int) string {
-	switch {
-	case halves == 0:
+	if halves == 0 {
 		return "none"
-	case halves%2 == 0:
-		return strconv.Itoa(halves/2) + " rich media session"
 	}
-	return strconv.FormatFloat(float64(halves)/2, 'f', 1, 64) + " rich media session"
+	return strconv.FormatFloat(float64(halves)/2, 'f', -1, 64) + " rich media session"
 }
 
 func timesOf(n int) string {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sendWithin is how long a request's body may take, from its first byte asked for.
+// sendWithin is how long a request's body may take, from the end of its header on.
 const sendWithin = 2 * time.Minute
 
 // timed bounds how long the body of a request may take. The server's own ReadTimeout
@@ -15,25 +15,23 @@ const sendWithin = 2 * time.Minute
 func timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &timedBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
+			control := http.NewResponseController(w)
+			// Also for what nobody reads: the server does, before it answers.
+			_ = control.SetReadDeadline(time.Now().Add(sendWithin)) // what cannot is no connection
+			r.Body = &timedBody{ReadCloser: r.Body, control: control}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// timedBody is a body with a deadline while it is read.
+// timedBody is a body with a deadline until it is read.
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
-	begun   bool
 }
 
-// Read reads, from the first time on until a deadline.
+// Read reads, and ends the deadline with the body.
 func (b *timedBody) Read(p []byte) (int, error) {
-	if !b.begun {
-		b.begun = true
-		_ = b.control.SetReadDeadline(time.Now().Add(sendWithin)) // what cannot is no connection
-	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		_ = b.control.SetReadDeadline(time.Time{})

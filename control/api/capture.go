@@ -72,8 +72,22 @@ func (s *Server) addCapture() {
 }
 
 func (s *Server) capture(w http.ResponseWriter, r *http.Request, in *bodyOf[CaptureRequest]) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		defer cancel() // who may not any more gets no more
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		for stillMay(ctx, RoleAdmin) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
+		}
+	}()
 	begun := false
-	summary, err := s.node.Capture(r.Context(), in.Body, func(start CaptureStart) io.Writer {
+	summary, err := s.node.Capture(ctx, in.Body, func(start CaptureStart) io.Writer {
 		begun = true
 		w.Header().Set("Content-Type", "application/x-pcapng")
 		w.Header().Set("Trailer", captureSummary)

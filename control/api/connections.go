@@ -28,6 +28,9 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		from := addressOf(c.RemoteAddr().String())
+		if from.Is6() { // one site has a /64
+			from = netip.PrefixFrom(from.WithZone(""), 64).Masked().Addr()
+		}
 		if l.enter(from) {
 			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
 		}

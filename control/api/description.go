@@ -35,7 +35,7 @@ func describe(mux *http.ServeMux) huma.API {
 			Components: &huma.Components{
 				Schemas: schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token":    {Type: "http", Scheme: "bearer", Description: "A token that `POST /v1/login` gave."},
+					"token":    {Type: "http", Scheme: "bearer", Description: "A token that `POST /v1/session` gave."},
 					"password": {Type: "http", Scheme: "basic", Description: "Name and password of an account, for scripts."},
 				},
 			},

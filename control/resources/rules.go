@@ -103,10 +103,11 @@ func (r *rules) asked(w Way) int {
 
 // Left implements bandwidth.Use for a call that has nothing yet.
 func (r *rules) Left(id bandwidth.ID) (kbps int, limited bool) {
-	return r.objects[id].left()
+	return r.objects[id].left(0)
 }
 
-func (o *object) left() (kbps int, limited bool) {
+// left is what is left beside so much that a call has of it already.
+func (o *object) left(had uint32) (kbps int, limited bool) {
 	if o.counter == nil {
 		return 0, false
 	}
@@ -114,6 +115,7 @@ func (o *object) left() (kbps int, limited bool) {
 	if ceiling == admission.Unlimited {
 		return 0, false
 	}
+	used -= min(used, had)
 	return int(ceiling - min(used, ceiling)), true
 }
 
@@ -126,13 +128,5 @@ type spare struct {
 // Left implements bandwidth.Use.
 func (s spare) Left(id bandwidth.ID) (kbps int, limited bool) {
 	o := s.rules.objects[id]
-	if o.counter == nil {
-		return 0, false
-	}
-	ceiling, used := o.counter.Read()
-	if ceiling == admission.Unlimited {
-		return 0, false
-	}
-	used -= min(used, s.had.on(o))
-	return int(ceiling - min(used, ceiling)), true
+	return o.left(s.had.on(o))
 }
