@@ -283,3 +283,21 @@ func TestSerial(t *testing.T) {
 		}
 	}
 }
+
+// A refresh whose contact has another name is found by that one alone, and leaves nothing.
+func TestRefreshUnderAnotherName(t *testing.T) {
+	table := New(Config{})
+	away := func(name string) func(*Binding) {
+		return func(b *Binding) { b.Proxied, b.Also = true, []string{name} }
+	}
+	b := add(t, table, bob, "sip:x@1", time.Minute, away("x@1"))
+	add(t, table, bob, "sip:y@1", time.Minute, away("y@1"), func(n *Binding) { n.ID = b.ID })
+	for name, want := range map[string]int{"x@1": 0, "y@1": 1} {
+		if got := len(table.Lookup(nil, name)); got != want {
+			t.Errorf("%s: %d bindings, want %d", name, got, want)
+		}
+	}
+	if !table.Remove(b.ID, Removed) || len(table.byName) != 0 {
+		t.Errorf("left by name: %v", table.byName)
+	}
+}
