@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/calls"
@@ -55,6 +56,7 @@ type node struct {
 	router  *routing.Router
 	calls   *calls.Book
 	bound   *registrations.Table
+	cluster *member.Member // nil: the node is alone
 
 	resources *resources.Resources
 	licences  *licences.Keeper

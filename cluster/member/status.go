@@ -1,0 +1,113 @@
+package member
+
+import (
+	"net/netip"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/revisions"
+)
+
+// Status is everything that an operator sees of the cluster (CL-17), at one moment.
+type Status struct {
+	Self        cluster.ID
+	Incarnation cluster.Incarnation
+	Name        string // of the cluster
+	Cluster     string // id of the cluster that this node has joined; empty: none
+	// Primary is the configured one, from 1; PrimaryID is empty until it was heard.
+	Primary   int
+	PrimaryID cluster.ID
+	// Acting: this node authors the configuration. Follows is from whom it takes it; itself while acting.
+	Acting  bool
+	Follows cluster.ID
+	// TLS modes: what is configured and what this process runs with (20020).
+	TLS, ActiveTLS string
+	// Tag names the configuration in force here, Synchronised is when it was last known to be the primary's
+	// and Next when it is compared in full again.
+	Tag                revisions.Tag
+	Synchronised, Next time.Time
+	Maintenance        bool
+	// Agreement is raft's part: Database is "Active" or what is wrong.
+	Database string
+	Leader   cluster.ID
+	Term     uint64
+	Voters   []cluster.ID
+	// Rows is how many rows this node has itself.
+	Rows  int
+	Peers []PeerStatus // in the order of the list, this node among them
+}
+
+// PeerStatus is a line of the table of peers.
+type PeerStatus struct {
+	Index   int    // from 1
+	Address string // the entry
+	ID      cluster.ID
+	Own     bool
+	Primary bool // of this node's settings
+	Life    liveness.State
+	// State and Certificate are in the words of facts A7.3; Certificate is empty until it was seen.
+	State, Certificate string
+	Name               string
+	Resolved           string
+	RTT                time.Duration
+	Why                string // it could not be reached
+	Software           string
+	Protocol           int
+	Cluster            string // id of the cluster that it has joined
+	// Joined: it belongs to the same cluster as this node (CL-02).
+	Joined      bool
+	Maintenance bool
+	// Tag is of the configuration that it has.
+	Tag revisions.Tag
+	// Database is how this node's copy of its rows is: "Active", or what it waits for.
+	Database string
+	Rows     int
+	// Synchronised is when its configuration was last the same as here, Next when it is compared again.
+	Synchronised, Next time.Time
+	SIPTLS             netip.AddrPort
+	Key                [32]byte // SHA-256 of its public key
+}
+
+// Peer is a peer that is there and has joined: what calls between peers need of it.
+type Peer struct {
+	ID          cluster.ID
+	Index       int // from 1
+	Name        string
+	Address     string // the entry
+	SIPTLS      netip.AddrPort
+	Key         [32]byte // SHA-256 of its public key
+	Maintenance bool
+}
+
+// Status returns everything that an operator sees of the cluster.
+func (m *Member) Status() Status { return *m.status.Load() }
+
+// Changed is closed when the status changes next.
+func (m *Member) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+// Peers returns the other peers that are there and have joined, in the order of the list.
+func (m *Member) Peers() []Peer {
+	var out []Peer
+	for _, p := range m.status.Load().Peers {
+		if p.Own || !p.Joined || p.Life != liveness.Active && p.Life != liveness.Suspect {
+			continue
+		}
+		out = append(out, Peer{p.ID, p.Index, p.Name, p.Address, p.SIPTLS, p.Key, p.Maintenance})
+	}
+	return out
+}
+
+// Peer returns a peer that is there and has joined.
+func (m *Member) Peer(id cluster.ID) (Peer, bool) {
+	for _, p := range m.Peers() {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return Peer{}, false
+}
