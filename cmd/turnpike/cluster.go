@@ -123,10 +123,15 @@ func speedOf(name string) int {
 func clusterCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "cluster",
-		Short:   "See whether the node is ready for a cluster",
-		Example: "  turnpike cluster check",
+		Short:   "See and form the cluster of this node",
+		Example: "  turnpike cluster status\n  turnpike cluster check",
 	}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(clusterStatusCommand(a), clusterCheckCommand(a))
+	return cmd
+}
+
+func clusterCheckCommand(a *app) *cobra.Command {
+	return &cobra.Command{
 		Use:   "check",
 		Short: "Say what is missing before the node may join a cluster",
 		Long: `Say what is missing before the node may join a cluster, why a cluster wants it and
@@ -147,8 +152,7 @@ that something is missing.`,
 			}
 			return nil
 		},
-	})
-	return cmd
+	}
 }
 
 func writePreflight(w *tabwriter.Writer, missing []preflight.Finding) {

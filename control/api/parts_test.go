@@ -16,6 +16,7 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/cli"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/durable"
@@ -68,6 +69,8 @@ func (p *parts) FactoryReset(name string) error {
 	p.note("reset")
 	return nil
 }
+
+func (p *parts) Clustering() clustering.Status { return clustering.Status{Mode: clustering.Standalone} }
 
 func (p *parts) Preflight() ([]preflight.Finding, error) { return []preflight.Finding{}, nil }
 
@@ -151,7 +154,7 @@ func newFull(t testing.TB) *full {
 	running := newFake()
 	running.become(Ready)
 	f.Server = New(running, http.NotFoundHandler()).Record(f.log)
-	f.Configure(p).Speak(cli.New(p.store, p.NeedsRestart)).Keep(p).Carry(p).Live(p).Examine(p).Measure(p).License(p)
+	f.Configure(p).Speak(cli.New(p.store, p.NeedsRestart)).Keep(p).Carry(p).Live(p).Examine(p).Join(p).Measure(p).License(p)
 	f.guard = accounts.New(accounts.Config{
 		Find: func(name string) (accounts.Account, bool) {
 			return accounts.Account{Name: name, Role: name, Hash: cheapHash}, Role(name).May(RoleRead)

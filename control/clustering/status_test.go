@@ -1,0 +1,70 @@
+package clustering
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// CL-17
+func TestActiveAs(t *testing.T) {
+	tests := []struct{ name, address, resolved, want string }{
+		{"by name", "tp1.example.test", "198.18.0.1", "Active as tp1 (Resolved 'tp1.example.test' as '198.18.0.1')"},
+		{"by address", "198.18.0.1", "198.18.0.1", "Active as tp1"},
+		{"not resolved yet", "tp1.example.test", "", "Active as tp1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := ActiveAs("tp1", test.address, test.resolved)
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if !(Peer{State: got}).Active() {
+				t.Error("it does not count as active")
+			}
+		})
+	}
+}
+
+// three is a cluster in which nothing is missing.
+func three() Status {
+	return Status{
+		Mode: Clustered, Primary: 1, Acting: 1, Own: 2,
+		Peers: []Peer{
+			{Index: 1, Address: "198.18.0.1", State: "Active as tp1", Digest: "d", Joined: true, Incarnation: 10, Primary: true},
+			{Index: 2, Address: "198.18.0.2", State: ThisSystem, Digest: "d", Joined: true, Incarnation: 20},
+			{Index: 3, Address: "198.18.0.3", State: "Active as tp3", Digest: "d", Joined: true, Incarnation: 30},
+		},
+	}
+}
+
+func TestSettled(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*Status)
+		want  []string
+	}{
+		{"all there", func(*Status) {}, nil},
+		{"standalone", func(s *Status) { s.Mode = Standalone }, []string{"this node runs standalone"}},
+		{"not in its list", func(s *Status) { s.Peers[1].State = Unknown }, []string{"this node is not in its own list of peers"}},
+		{"one is gone", func(s *Status) { s.Peers[2].State, s.Peers[2].Why = Failed, "connection refused" }, []string{"198.18.0.3 is Failed: connection refused"}},
+		{"one has not joined", func(s *Status) { s.Peers[2].Joined = false }, []string{"198.18.0.3 has not joined yet"}},
+		{"one is behind", func(s *Status) { s.Peers[0].Digest = "c" }, []string{"198.18.0.1 has another configuration"}},
+		{"nobody has one", func(s *Status) {
+			for i := range s.Peers {
+				s.Peers[i].Digest = ""
+			}
+		}, []string{"198.18.0.1 has another configuration", "198.18.0.2 has another configuration", "198.18.0.3 has another configuration"}},
+		{"no primary", func(s *Status) { s.Acting = 0 }, []string{"no peer acts as the primary"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := three()
+			test.spoil(&s)
+			ok, why := s.Settled()
+			if diff := cmp.Diff(test.want, why); diff != "" || ok != (len(test.want) == 0) {
+				t.Error(ok, diff)
+			}
+		})
+	}
+}
