@@ -89,7 +89,9 @@ type Binding struct {
 	// Broken: the flow is gone, with the process that had it. The endpoint has to come again.
 	Broken bool `json:"broken,omitempty"`
 
-	Since   time.Time `json:"since"`
+	Since time.Time `json:"since"`
+	// Renewed is when the endpoint registered last.
+	Renewed time.Time `json:"renewed"`
 	Expires time.Time `json:"expires"`
 
 	UserAgent string `json:"user_agent,omitempty"`

@@ -56,22 +56,23 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 	var events []Event
 	for _, id := range c.Remove {
 		if e := t.byID[id]; e != nil && slices.Contains(t.byName[name], e) { // of this name, or nothing
-			events = append(events, Event{t.drop(e), c.Why})
+			events = append(events, Event{Binding: t.drop(e), Why: c.Why})
 		}
 	}
 	for i := range c.Put {
-		if b, came := t.put(&c.Put[i], now); came {
-			events = append(events, Event{Binding: b})
-		}
+		b, was := t.put(&c.Put[i], now)
+		events = append(events, Event{Binding: b, was: was})
 	}
 	return events, nil
 }
 
-// put stores a binding and says whether it is a new one.
-func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
+// put stores a binding and returns it, with the one in whose place it is; nil: none.
+func (t *Table) put(b *Binding, now time.Time) (is, was *Binding) {
 	stored := *b
+	stored.Renewed = now
 	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
+		was = e.Binding
 		stored.Serial, stored.Since, stored.Desktop = e.Serial, e.Since, e.Desktop
 		if !slices.Equal(e.Also, stored.Also) { // its contact has another name by now
 			for _, name := range e.Also {
@@ -89,12 +90,12 @@ func (t *Table) put(b *Binding, now time.Time) (*Binding, bool) {
 			t.linkOrigin(e)
 		}
 		t.due.fix(e)
-		return e.Binding, false
+		return e.Binding, was
 	}
 	t.lastID++
 	stored.ID, stored.Serial, stored.Since = t.lastID, newSerial(), now
 	t.link(&entry{Binding: &stored, seat: seatOf(&stored)})
-	return &stored, true
+	return &stored, nil
 }
 
 // Remove ends a binding. It tells whether there was one.
@@ -103,7 +104,7 @@ func (t *Table) Remove(id uint64, why Reason) bool {
 	e := t.byID[id]
 	var gone []Event
 	if e != nil {
-		gone = []Event{{t.drop(e), why}}
+		gone = []Event{{Binding: t.drop(e), Why: why}}
 	}
 	t.mu.Unlock()
 	t.tell(gone)
@@ -120,7 +121,7 @@ func (t *Table) Closed(flow uint64) {
 	var gone []Event
 	for e := t.byOrigin[origin{flow: flow}]; e != nil; e = t.byOrigin[origin{flow: flow}] {
 		if e.Outbound {
-			gone = append(gone, Event{t.drop(e), FlowFailed})
+			gone = append(gone, Event{Binding: t.drop(e), Why: FlowFailed})
 			continue
 		}
 		t.unlinkOrigin(e)
@@ -139,7 +140,7 @@ func (t *Table) Revoke(holds func(account string) bool) {
 	var gone []Event
 	for _, e := range t.byID {
 		if e.Account != "" && !holds(e.Account) {
-			gone = append(gone, Event{t.drop(e), Revoked})
+			gone = append(gone, Event{Binding: t.drop(e), Why: Revoked})
 		}
 	}
 	t.mu.Unlock()
@@ -158,7 +159,7 @@ func (t *Table) expire() {
 func (t *Table) sweep(now time.Time) []Event {
 	var gone []Event
 	for t.due.any(now) {
-		gone = append(gone, Event{t.drop(t.due[0]), Expired})
+		gone = append(gone, Event{Binding: t.drop(t.due[0]), Why: Expired})
 	}
 	return gone
 }

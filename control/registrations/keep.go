@@ -72,6 +72,9 @@ func (t *Table) Restore() (int, error) {
 		}
 		b.Flow = 0
 		b.Broken = b.Outbound
+		if b.Renewed.IsZero() { // kept by an earlier version
+			b.Renewed = b.Since
+		}
 		t.lastID = max(t.lastID, b.ID)
 		s := seatOf(b)
 		t.cfg.Capacity.Keep(s.device, s.aliases, s.proxied)

@@ -52,6 +52,7 @@ const (
 type Event struct {
 	Binding *Binding
 	Why     Reason
+	was     *Binding // of a refresh, which Renewed is told
 }
 
 // Limits is how many bindings a node holds (CA-01); 0 of one is no limit.
@@ -98,6 +99,8 @@ type Config struct {
 	Alarms   Alarms
 	// Told is told of what came and went. It must not call the table's changing methods.
 	Told func(Event)
+	// Renewed is told of refreshes, whatever they changed. It must not call them either.
+	Renewed func(was, is *Binding)
 	// File keeps the bindings over a restart of the process; empty: nothing does. Failed is
 	// told when it cannot be written, once until it can.
 	File   string
@@ -163,10 +166,12 @@ func (t *Table) Counts() Counts {
 }
 
 func (t *Table) tell(events []Event) {
-	if t.cfg.Told == nil {
-		return
-	}
 	for _, e := range events {
-		t.cfg.Told(e)
+		switch {
+		case e.was != nil && t.cfg.Renewed != nil:
+			t.cfg.Renewed(e.was, e.Binding)
+		case e.was == nil && t.cfg.Told != nil:
+			t.cfg.Told(e)
+		}
 	}
 }
