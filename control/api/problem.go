@@ -70,7 +70,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict), errors.Is(err, ErrBusy):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrElsewhere), errors.Is(err, ErrBusy):
 		return http.StatusConflict
 	case errors.As(err, &problems):
 		return http.StatusUnprocessableEntity

@@ -107,6 +107,9 @@ func (r *Ring) ID() string { return r.keys[0].id }
 // Renewed returns a ring that seals with a fresh key and still opens what r does.
 func (r *Ring) Renewed() *Ring { return &Ring{keys: append([]key{fresh()}, r.keys...)} }
 
+// With returns a ring that seals with the key of another ring and still opens what r does.
+func (r *Ring) With(other *Ring) *Ring { return &Ring{keys: append([]key{other.keys[0]}, r.keys...)} }
+
 // Newest returns a ring with only the key that seals.
 func (r *Ring) Newest() *Ring { return &Ring{keys: r.keys[:1]} }
 

@@ -95,3 +95,20 @@ func (s *Store) keyFailed(err error) error {
 	s.Alarms.Raise(AlarmKey, "", err.Error())
 	return err
 }
+
+// adoptKey makes the key of the cluster the one that seals here (OP-02). The old one is given up last.
+func (s *Store) adoptKey(shared *seal.Ring) error {
+	if shared.ID() == s.ring.ID() {
+		return nil
+	}
+	ring := s.ring.With(shared)
+	if err := replace(s.Files, keyName, ring.Bytes()); err != nil {
+		return s.keyFailed(err)
+	}
+	s.ring = ring
+	if err := s.reseal(); err != nil {
+		return err
+	}
+	s.Log.Event("System Key Updated", "Detail", "all secrets are sealed with the key of the cluster", "Key", ring.ID())
+	return nil
+}

@@ -20,6 +20,8 @@ type Proposal struct {
 	Scope    config.Scope
 	// File: the document is the node file.
 	File bool
+	// reset: the document is what a factory reset leaves.
+	reset bool
 }
 
 // Result is what a proposal came to.
@@ -30,23 +32,35 @@ type Result struct {
 
 // Propose makes a change durable and tells it, or changes nothing. Problems are
 // config.Problems.
+//
+// In a cluster, changes of shared items go through it, and only on its primary; others are refused with
+// an ElsewhereError.
 func (s *Store) Propose(p Proposal) (Result, error) {
+	s.proposing.Lock()
+	defer s.proposing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.putInForce()
 	cur := s.Current()
 	next, changes, err := s.prepare(cur, p)
 	if err != nil {
 		return Result{}, err
 	}
-	if cur != nil && len(changes) == 0 {
+	if cur != nil && len(changes) == 0 && !p.reset {
 		return Result{Revision: cur.Number, Changes: []config.Change{}}, nil
 	}
-	if s.May != nil {
-		if err := s.May(changes); err != nil {
-			return Result{}, err
-		}
+	if err := s.elsewhere(changes); err != nil {
+		return Result{}, err
 	}
-	snap, err := s.write(cur, p, next, changes)
+	_, shared := firstShared(changes)
+	if shared && s.cluster != nil {
+		return s.spread(p, next, changes, s.ring)
+	}
+	var origin *Origin
+	if cur != nil && !shared && !p.reset {
+		origin = cur.Shared // what is not the cluster's any more is not called so
+	}
+	snap, err := s.write(cur, p, next, changes, origin)
 	if err != nil {
 		return Result{}, err
 	}
@@ -58,7 +72,12 @@ func (s *Store) Propose(p Proposal) (Result, error) {
 // Check returns what a proposal would change, and changes nothing.
 func (s *Store) Check(p Proposal) ([]config.Change, error) {
 	_, changes, err := s.prepare(s.Current(), p)
-	return changes, err
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return changes, s.elsewhere(changes)
 }
 
 // prepare makes the tree that a proposal asks for.
@@ -105,18 +124,23 @@ func number(s *Snapshot) int {
 }
 
 // write makes the next revision durable.
-func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []config.Change) (*Snapshot, error) {
+func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []config.Change, origin *Origin) (*Snapshot, error) {
 	values, err := contentOf(config.Values(next))
 	if err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
 	info := Info{
 		Number: max(number(cur), s.newest) + 1, Generation: 1, Time: s.Now().UTC(),
-		Author: p.Author, Note: p.Note, File: p.File && (cur == nil || cur.File), Digest: values.digest(),
+		Author: p.Author, Note: p.Note, File: p.File && (cur == nil || cur.File) && origin == nil, Digest: values.digest(), Shared: origin,
 		Changes: changes[:min(len(changes), maxRecorded)], More: max(len(changes)-maxRecorded, 0),
 	}
+	_, shared := firstShared(changes)
+	info.Reset = p.reset || cur != nil && cur.Reset && !shared && origin == nil
 	if cur != nil {
 		info.Generation = cur.Generation
+	}
+	if origin != nil {
+		info.Generation = int(origin.Generation)
 	}
 	data, err := values.encode(info, s.ring)
 	if err != nil {

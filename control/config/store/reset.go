@@ -15,7 +15,7 @@ func (s *Store) Reset(author Author) error {
 	if cur == nil {
 		return nil
 	}
-	if _, err := s.Propose(Proposal{Author: author, Note: "factory reset", Document: config.Reset(cur.Node)}); err != nil {
+	if _, err := s.Propose(Proposal{Author: author, Note: "factory reset", Document: config.Reset(cur.Node), reset: true}); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -34,4 +34,11 @@ func (s *Store) Reset(author Author) error {
 		return fmt.Errorf("remove the history: %w", err)
 	}
 	return nil
+}
+
+// Fresh reports whether nobody has set anything that peers share: it is what the node file put there, or what a
+// factory reset left. Only such a node joins a cluster (CL-02).
+func (s *Store) Fresh() bool {
+	cur := s.Current()
+	return cur == nil || cur.File || cur.Reset
 }

@@ -34,12 +34,16 @@ type Info struct {
 	// File: this and all revisions before it came from the node file. Such a store
 	// counts as empty: the file as a whole goes on being the configuration.
 	File bool `json:"file,omitempty"`
+	// Reset: since a factory reset nobody has set anything that peers share.
+	Reset bool `json:"reset,omitempty"`
 	// Changes lists what differs from the revision before, secrets hidden, and More
 	// how many there are besides.
 	Changes []config.Change `json:"changes"`
 	More    int             `json:"more,omitempty"`
 	// Digest is of what peers share: equal digests mean equal shared configuration.
 	Digest string `json:"digest"`
+	// Shared is what the cluster knows the shared part as; nil: it is this node's own.
+	Shared *Origin `json:"shared,omitempty"`
 }
 
 // maxRecorded bounds the changes that a revision lists.

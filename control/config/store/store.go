@@ -53,8 +53,6 @@ type Config struct {
 	Now    func() time.Time
 	// Keep is how many revisions are kept; 0: 100.
 	Keep int
-	// May refuses changes that this node must not make (CL-03); nil: all are its own.
-	May func([]config.Change) error
 }
 
 // Snapshot is the configuration as of a revision. Nobody changes it.
@@ -68,7 +66,12 @@ type Store struct {
 	Config
 	current atomic.Pointer[Snapshot]
 
+	proposing sync.Mutex // one proposal after the other; taken before mu
+
 	mu          sync.Mutex // held while a revision is made and told
+	cluster     Cluster    // nil: shared items are the node's own
+	pending     *pending   // what the cluster was handed; nil: nothing
+	written     *written   // what is durable and not in force; nil: nothing
 	ring        *seal.Ring
 	newest      int // number of the newest file, right or damaged
 	subscribers []*subscriber

@@ -176,29 +176,6 @@ func TestAFailedChangeChangesNothing(t *testing.T) {
 	}
 }
 
-// CL-03: who may not change shared items is told so.
-func TestMay(t *testing.T) {
-	files := newDisk()
-	s, _ := mustOpen(t, files)
-	if _, err := s.Propose(first(t)); err != nil {
-		t.Fatal(err)
-	}
-	s.May = func(changes []config.Change) error {
-		for _, c := range changes {
-			if item, _ := config.Lookup(c.Path); !item.Peer {
-				return errors.New("change it on the primary, tp2")
-			}
-		}
-		return nil
-	}
-	if _, err := s.Propose(set("turn.realm", "x")); err == nil || !strings.Contains(err.Error(), "tp2") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := s.Propose(set("log.level", "debug")); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestHistoryAndRollback(t *testing.T) {
 	files := newDisk()
 	s, _ := mustOpen(t, files)

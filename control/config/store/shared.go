@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/revisions"
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/seal"
+)
+
+// Cluster is who a clustered node's store hands changes of shared items to.
+type Cluster interface {
+	// Propose makes a document the configuration of the cluster. It returns when the document is in
+	// force here, after Write and Apply of this store, or says why it is not.
+	Propose(ctx context.Context, p revisions.Propose) error
+	// Primary returns the address of the peer that owns the shared configuration, as the list of peers has it,
+	// and whether this node is it and may write now.
+	Primary() (address string, here bool)
+}
+
+// Origin is what a cluster knows the shared part of a revision as.
+type Origin struct {
+	Generation uint64 `json:"generation"` // which primary's time, counted
+	Author     string `json:"author"`     // id of the primary
+	Revision   uint64 `json:"revision"`   // its number at the author's
+	// Decision is the operator's last decision about the primary that took effect here.
+	Decision uint64 `json:"decision,omitempty"`
+}
+
+// ErrElsewhere means that a change belongs on the primary (CL-03).
+var ErrElsewhere = errors.New("the peers of the cluster share this")
+
+// ElsewhereError refuses a change of shared items on another peer than the primary.
+type ElsewhereError struct {
+	Item    string // the first of them
+	Primary string // address; empty: nobody is the primary now
+}
+
+// Error says where to go.
+func (e *ElsewhereError) Error() string {
+	if e.Primary == "" {
+		return e.Item + " is shared by the peers of the cluster, and they have no primary now: see `turnpike cluster status`"
+	}
+	return fmt.Sprintf("%s is shared by the peers of the cluster: change it on their primary, %s", e.Item, e.Primary)
+}
+
+// Is makes it an ErrElsewhere.
+func (e *ElsewhereError) Is(target error) bool { return target == ErrElsewhere }
+
+// patience is how long a change may take to come into force.
+const patience = 30 * time.Second
+
+// pending is a change that was handed to the cluster and is not written yet.
+type pending struct {
+	text    string // of the document
+	p       Proposal
+	next    *config.Node
+	changes []config.Change
+}
+
+// SetCluster makes changes of shared items the cluster's; before, and with nil, they are the node's own.
+func (s *Store) SetCluster(c Cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cluster = c
+}
+
+// Clustered reports whether shared items are a cluster's.
+func (s *Store) Clustered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cluster != nil
+}
+
+// firstShared returns the first change of an item that peers share.
+func firstShared(changes []config.Change) (config.Change, bool) {
+	for _, c := range changes {
+		if item, ok := config.Lookup(c.Path); !ok || !item.Peer {
+			return c, true
+		}
+	}
+	return config.Change{}, false
+}
+
+// elsewhere refuses changes of shared items where they do not belong (CL-03).
+func (s *Store) elsewhere(changes []config.Change) error {
+	first, shared := firstShared(changes)
+	if s.cluster == nil || !shared {
+		return nil
+	}
+	if at, here := s.cluster.Primary(); !here {
+		return &ElsewhereError{Item: first.Path, Primary: at}
+	}
+	return nil
+}
+
+// spread hands a change to the cluster. s.mu is held, and let go of while the cluster writes it here.
+func (s *Store) spread(p Proposal, next *config.Node, changes []config.Change, ring *seal.Ring) (Result, error) {
+	info := Info{Author: p.Author, Note: p.Note, Time: s.Now()}
+	text, digest, err := documentOf(next.System.Name, info, next, ring)
+	if err != nil {
+		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
+	}
+	s.pending = &pending{text, p, next, changes}
+	c := s.cluster
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	err = c.Propose(ctx, revisions.Propose{Bytes: text, Digest: digest})
+	cancel()
+	s.mu.Lock()
+	s.pending = nil
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Result{}, fmt.Errorf("the change is not in force after %s, and may come into force still: see `turnpike config history`", patience)
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
+	}
+	return Result{Revision: s.Current().Number, Changes: changes}, nil
+}
+
+// Stored returns what the disk has of the cluster's configuration; zero: nothing, the node is on its own.
+func (s *Store) Stored() revisions.Stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cur := s.durable()
+	if cur == nil || cur.Shared == nil {
+		return revisions.Stored{}
+	}
+	text, digest, err := documentOf(cur.Node.System.Name, cur.Info, cur.Node, s.ring)
+	if err != nil {
+		s.Log.Error("System Configuration Not Shared", "Detail", err)
+		return revisions.Stored{}
+	}
+	tag := cur.Shared.tag()
+	tag.Digest = digest
+	return revisions.Stored{Document: revisions.Document{Tag: tag, Bytes: text}, Decision: cur.Shared.Decision}
+}
+
+func (o *Origin) tag() revisions.Tag {
+	return revisions.Tag{Reign: revisions.Reign{Generation: o.Generation, Author: cluster.ID(o.Author)}, Revision: o.Revision}
+}
+
+// Initial returns what this node begins a cluster with.
+func (s *Store) Initial() revisions.Propose {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cur := s.durable()
+	if cur == nil {
+		return revisions.Propose{}
+	}
+	text, digest, err := documentOf(cur.Node.System.Name, cur.Info, cur.Node, s.ring)
+	if err != nil {
+		s.Log.Error("System Configuration Not Shared", "Detail", err)
+		return revisions.Propose{}
+	}
+	return revisions.Propose{Bytes: text, Digest: digest}
+}
+
+// durable is the newest revision: what is in force, or what comes into force next.
+func (s *Store) durable() *Snapshot {
+	if s.written != nil {
+		return s.written.snap
+	}
+	return s.Current()
+}
