@@ -31,6 +31,7 @@ type entry struct {
 	resolved    string
 	checked     bool // its certificate was looked at
 	certificate string
+	also        string // the entry that is the same node; empty: none is
 }
 
 // peer is a node that was heard.
@@ -112,6 +113,7 @@ func (c *Core) list(l List) {
 		for _, b := range before {
 			if b.address == a {
 				n = b
+				n.also = "" // the list is another: it will be heard whether it is so still
 			}
 		}
 		c.entries = append(c.entries, n)
@@ -145,11 +147,12 @@ func (c *Core) hear(now time.Duration, h Heard) []Action {
 		return nil // not in the list: it is not spoken to
 	}
 	if h.From == c.self {
-		return []Action{Duplicate{h.From, h.Address, "this system"}}
+		return n.double(h, "this system")
 	}
 	if other := c.entryOf(h.From); other != nil && other != n {
-		return []Action{Duplicate{h.From, h.Address, other.address}}
+		return n.double(h, other.address)
 	}
+	n.also = ""
 	if n.id != "" && n.id != h.From {
 		if p := c.peers[n.id]; p != nil {
 			p.unlisted = true // another machine has the address now
@@ -157,6 +160,12 @@ func (c *Core) hear(now time.Duration, h Heard) []Action {
 	}
 	n.id, n.failed, n.name, n.resolved = h.From, "", bounded(h.Name), bounded(h.Resolved)
 	return c.take(now, c.peer(h.From), h.Beat)
+}
+
+// double notes that an entry is a node that another one is already.
+func (n *entry) double(h Heard, also string) []Action {
+	n.also = also
+	return []Action{Duplicate{h.From, h.Address, also}}
 }
 
 func (c *Core) peer(id cluster.ID) *peer {

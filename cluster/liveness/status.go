@@ -21,6 +21,8 @@ type Status struct {
 	RTT         time.Duration
 	// Why says why it could not be reached.
 	Why string
+	// Also is the entry that is the same node (alarm 20003): this one is not listened to; empty: none is.
+	Also string
 	// Checked: the certificate was seen, and Fault says what is wrong with it.
 	Checked bool
 	Fault   string
@@ -58,7 +60,7 @@ func (s Status) Certificate() string {
 func (c *Core) Status() []Status {
 	out := make([]Status, 0, len(c.entries))
 	for i, n := range c.entries {
-		s := Status{Index: i + 1, Address: n.address, Own: i == c.own, Checked: n.checked, Fault: n.certificate, Why: n.failed, Peer: n.id, Name: n.name, Resolved: n.resolved}
+		s := Status{Index: i + 1, Address: n.address, Own: i == c.own, Checked: n.checked, Fault: n.certificate, Why: n.failed, Peer: n.id, Name: n.name, Resolved: n.resolved, Also: n.also}
 		if s.Own {
 			s.Peer, s.Incarnation = c.self, c.incarnation
 		} else if p := c.peers[n.id]; p != nil {

@@ -113,50 +113,39 @@ func (c *Core) push(now time.Duration) {
 // Has returns what is in force.
 func (c *Core) Has() Tag { return c.has.Tag }
 
-// Trouble is an alarm that should stand (facts A5, CL-16).
-type Trouble struct {
-	Number int
-	Key    string
-	Detail string
+// Faults are what is wrong with the configuration's way, in words for an operator; empty: nothing. Which
+// alarms that are is decided in cluster/troubles.
+type Faults struct {
+	Unwritten string // why it could not be written last
+	Silent    string // who is followed and does not answer
+	Forgot    string // what this node wrote and does not have any more
+	Deposed   string // who has become the primary, while this node's settings name itself
+	Conflict  string // the primary has an earlier configuration than this node
+	Damaged   string // what is in force is not what it should be
 }
 
-// Troubles returns all alarms about the configuration's way that should stand now.
-func (c *Core) Troubles() []Trouble {
-	var out []Trouble
-	add := func(number int, key cluster.ID, detail string) {
-		out = append(out, Trouble{number, string(key), detail})
-	}
+// Faults returns what is wrong now.
+func (c *Core) Faults() Faults {
+	var f Faults
 	if c.failed != nil {
-		add(20009, "", "the configuration could not be written: "+c.failed.Error())
+		f.Unwritten = c.failed.Error()
 	}
 	from := c.Follows()
 	if p := c.peers[from]; p != nil && !p.reachable {
-		add(20016, from, "the primary does not answer")
+		f.Silent = "the configuration comes from " + string(from) + ", which does not answer"
 	}
 	if c.settings.Primary == c.cfg.Self && !c.Acting() && c.writing == nil {
 		if c.forgot() {
-			add(20014, "", "this node wrote "+c.mine.String()+" and does not have it any more; a peer does")
+			f.Forgot = "this node wrote " + c.mine.String() + " and does not have it any more; a peer does"
 		} else {
-			add(20017, c.reign.Author, "another node has become the primary since")
+			f.Deposed = "the settings name this node, and " + string(c.reign.Author) + " has become the primary since"
 		}
 	}
-	for _, id := range c.order {
-		p := c.peers[id]
-		if !p.heard || !p.reachable {
-			continue
-		}
-		if p.beat.Names != c.settings.Primary && p.beat.Names != "" && c.settings.Primary != "" {
-			add(20017, id, "the peer names another primary")
-		}
-		if !c.equal(p) && (id == from || c.Acting()) {
-			add(20008, id, "the peer runs "+p.beat.Software+", this node "+c.cfg.Software)
-		}
-		if id == from && id == p.beat.Follows && p.beat.Has.Reign.Compare(c.has.Tag.Reign) < 0 {
-			add(20011, id, "this node has "+c.has.Tag.String()+", the primary "+p.beat.Has.String())
-		}
+	if p := c.peers[from]; p != nil && p.heard && p.reachable && p.beat.Follows == from && p.beat.Has.Reign.Compare(c.has.Tag.Reign) < 0 {
+		f.Conflict = "this node has " + c.has.Tag.String() + ", the primary " + p.beat.Has.String()
 	}
 	if c.damaged {
-		add(20025, "", "what is in force is not "+c.has.Tag.String())
+		f.Damaged = "what is in force is not " + c.has.Tag.String()
 	}
-	return out
+	return f
 }

@@ -196,8 +196,8 @@ func (a *authors) Converged() error {
 		if p.core.Acting() != (p.id == primary) {
 			return fmt.Errorf("%s acts as the primary: %t", p.id, p.core.Acting())
 		}
-		if t := p.core.Troubles(); len(t) > 0 {
-			return fmt.Errorf("%s has %v", p.id, t)
+		if t := p.core.Faults(); t != (revisions.Faults{}) {
+			return fmt.Errorf("%s has %+v", p.id, t)
 		}
 	}
 	return nil
