@@ -84,3 +84,12 @@ func (t *Table) Over(r Resource) uint32 {
 
 // Of returns a copy of a peer's line.
 func (t *Table) Of(peer cluster.ID) map[Resource]Grant { return maps.Clone(t.Grants[peer]) }
+
+// Clone returns a copy of the table.
+func (t *Table) Clone() *Table {
+	out := &Table{Totals: maps.Clone(t.Totals), Grants: make(map[cluster.ID]map[Resource]Grant, len(t.Grants))}
+	for id, of := range t.Grants {
+		out.Grants[id] = maps.Clone(of)
+	}
+	return out
+}
