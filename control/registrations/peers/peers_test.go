@@ -1,0 +1,257 @@
+package peers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/control/registrations"
+)
+
+const (
+	alice = "alice@example.test"
+	bob   = "bob@example.test"
+)
+
+func (r *rig) wantAsked(what string, i int, name string, want ...int) {
+	r.t.Helper()
+	if want == nil {
+		want = []int{}
+	}
+	if d := cmp.Diff(want, r.asked(i, name)); d != "" {
+		r.t.Errorf("%s: whom node %d asks for %s (-want +got):\n%s", what, i+1, name, d)
+	}
+}
+
+// RG-01, RG-09: whoever is registered anywhere is found everywhere, here first.
+func TestEverybodyIsFoundEverywhere(t *testing.T) { withPeers(t, 3, everybodyIsFoundEverywhere) }
+
+func everybodyIsFoundEverywhere(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:alice@192.0.2.1"})
+	r.round()
+	r.register(1, endpoint{name: alice, contact: "sip:alice@192.0.2.2"})
+	r.register(1, endpoint{name: alice, contact: "sip:alice@192.0.2.3"})
+	r.settle()
+	r.wantAsked("own first, the other once", 0, alice, 0, 2)
+	r.wantAsked("two own", 1, alice, 0, 0, 1)
+	r.wantAsked("none own", 2, alice, 2, 1)
+	r.wantAsked("nobody", 2, bob)
+
+	r.nodes[0].own.Remove(r.nodes[0].own.Of(alice)[0].ID, registrations.Left)
+	r.settle()
+	r.wantAsked("one has left", 2, alice, 2)
+}
+
+// RG-04: who is registered on a peer that is not there is not offered.
+func TestRegistrationsOfALostPeerAreNotOffered(t *testing.T) {
+	withPeers(t, 3, registrationsOfALostPeerAreNotOffered)
+}
+
+func registrationsOfALostPeerAreNotOffered(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:alice@192.0.2.1"})
+	r.register(1, endpoint{name: bob, contact: "sip:bob@192.0.2.2"})
+	r.settle()
+	r.lose(0, true)
+	r.wantAsked("its own goes on", 0, alice, 0)
+	r.wantAsked("lost", 1, alice)
+	r.wantAsked("not lost", 2, bob, 2)
+	r.lose(0, false)
+	r.wantAsked("back", 1, alice, 1)
+	r.wantAsked("back", 0, bob, 2)
+}
+
+func TestAnEndpointThatMovesIsOnOnePeer(t *testing.T) {
+	withPeers(t, 2, anEndpointThatMovesIsOnOnePeer)
+}
+
+func anEndpointThatMovesIsOnOnePeer(t *testing.T, r *rig) {
+	phone := endpoint{name: alice, contact: "sip:alice@192.0.2.1"}
+	r.register(0, phone)
+	r.settle()
+	r.register(1, phone)
+	r.settle()
+	r.wantAsked("moved", 0, alice, 2)
+	r.wantAsked("moved", 1, alice, 0)
+	if n := r.nodes[0].own.Counts().Local; n != 0 {
+		t.Errorf("the peer before keeps %d bindings", n)
+	}
+	r.register(0, phone)
+	r.settle()
+	r.wantAsked("and back", 1, alice, 1)
+	r.wantAsked("and back", 0, alice, 0)
+}
+
+// A peer whose clock is behind takes endpoints over all the same.
+func TestClocksDoNotDecideWhereAnEndpointIs(t *testing.T) {
+	withPeers(t, 2, clocksDoNotDecideWhereAnEndpointIs)
+}
+
+func clocksDoNotDecideWhereAnEndpointIs(t *testing.T, r *rig) {
+	phone := endpoint{name: alice, contact: "sip:alice@192.0.2.1"}
+	ahead := *r.register(0, phone)
+	ahead.Renewed = time.Now().Add(time.Hour)
+	r.nodes[0].all.spread.Lock()
+	clear(r.nodes[0].all.spread.rows)
+	r.nodes[0].all.write(&ahead)
+	r.nodes[0].all.spread.Unlock()
+	r.settle()
+	r.register(1, phone)
+	r.settle()
+	r.wantAsked("moved", 0, alice, 2)
+}
+
+// CL-18: whoever was refreshed last has the endpoint when a partition is over.
+func TestAfterAPartitionTheLastRefreshCounts(t *testing.T) {
+	withPeers(t, 2, afterAPartitionTheLastRefreshCounts)
+}
+
+func afterAPartitionTheLastRefreshCounts(t *testing.T, r *rig) {
+	phone := endpoint{name: alice, contact: "sip:alice@192.0.2.1"}
+	r.register(0, phone)
+	r.settle()
+	r.lose(0, true)
+	r.register(1, phone)
+	r.settle()
+	r.register(0, phone) // a refresh
+	r.lose(0, false)
+	r.settle()
+	r.wantAsked("healed", 0, alice, 0)
+	r.wantAsked("healed", 1, alice, 1)
+	if n := r.nodes[1].own.Counts().Local; n != 0 {
+		t.Errorf("the other keeps %d bindings", n)
+	}
+}
+
+// RG-03: flows of one endpoint to several peers are not asked at a time, and another one is
+// tried when one fails.
+func TestFlowsToSeveralPeers(t *testing.T) { withPeers(t, 4, flowsToSeveralPeers) }
+
+func flowsToSeveralPeers(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 1})
+	r.round()
+	r.register(1, endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 2})
+	r.round()
+	r.register(2, endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 3})
+	r.settle()
+	r.wantAsked("it is here", 0, alice, 0)
+	r.wantAsked("the newest", 3, alice, 3)
+
+	all := r.nodes[3].all
+	second := all.Instead(nil, alice, 1<<3)
+	if len(second) != 1 || second[0].Peer != 2 {
+		t.Fatalf("instead of peer 3: %+v", second)
+	}
+	if third := all.Instead(nil, alice, 1<<3|1<<2); len(third) != 1 || third[0].Peer != 1 {
+		t.Fatalf("instead of peers 3 and 2: %+v", third)
+	}
+	if none := all.Instead(nil, alice, 1<<3|1<<2|1<<1); len(none) != 0 {
+		t.Fatalf("instead of all: %+v", none)
+	}
+	if here := r.nodes[0].all.Instead(nil, alice, 1); len(here) != 1 || here[0].Peer != 3 {
+		t.Fatalf("instead of the own flow: %+v", here)
+	}
+
+	r.register(2, endpoint{name: alice, contact: "sip:b@192.0.2.9"})
+	r.register(1, endpoint{name: alice, contact: "sip:c@192.0.2.8"})
+	r.settle()
+	r.wantAsked("both are asked anyway", 3, alice, 2, 3)
+	r.lose(1, true)
+	r.wantAsked("one is lost", 3, alice, 3)
+}
+
+// RG-08: a peer in maintenance is asked where there is no other way.
+func TestPeersInMaintenanceComeLast(t *testing.T) { withPeers(t, 3, peersInMaintenanceComeLast) }
+
+func peersInMaintenanceComeLast(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 1})
+	r.round()
+	r.register(1, endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 2})
+	r.round()
+	r.register(1, endpoint{name: bob, contact: "sip:b@192.0.2.1"})
+	r.settle()
+	all := r.nodes[2].all
+	r.wantAsked("the newest", 2, alice, 2)
+	all.Use(map[cluster.ID]Place{"node-1": {Index: 1}, "node-2": {Index: 2, Maintenance: true}})
+	r.wantAsked("the other", 2, alice, 1)
+	r.wantAsked("the only one", 2, bob, 2)
+}
+
+func TestPeersComeByPreference(t *testing.T) { withPeers(t, 3, peersComeByPreference) }
+
+func peersComeByPreference(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:a@192.0.2.1", q: 300})
+	r.register(1, endpoint{name: alice, contact: "sip:a@192.0.2.2", q: 900})
+	r.settle()
+	r.wantAsked("by q", 2, alice, 2, 1)
+}
+
+// A refresh is not spread; what it changes is.
+func TestRefreshesAreNotSpread(t *testing.T) { withPeers(t, 2, refreshesAreNotSpread) }
+
+func refreshesAreNotSpread(t *testing.T, r *rig) {
+	phone := endpoint{name: alice, contact: "sip:a@192.0.2.1", instance: "<urn:1>", flow: 1}
+	r.register(0, phone)
+	r.settle()
+	before := r.nodes[0].core.Own().Seq
+	for range 5 {
+		r.register(0, phone)
+	}
+	r.settle()
+	if after := r.nodes[0].core.Own().Seq; after != before {
+		t.Errorf("%d changes for refreshes", after-before)
+	}
+	phone.contact = "sip:a@192.0.2.77"
+	r.register(0, phone)
+	phone.expires = time.Minute
+	r.register(0, phone)
+	r.settle()
+	if after := r.nodes[0].core.Own().Seq; after != before+2 {
+		t.Errorf("%d changes, want 2", after-before)
+	}
+	list := r.nodes[1].all.List()
+	if len(list) != 1 || list[0].Contact != phone.contact || list[0].Peer != 1 || list[0].Node != "node-1" {
+		t.Errorf("the peer has %+v", list)
+	}
+}
+
+// The endpoints of a node that starts anew are there before its peers hear of the start.
+func TestARestartShowsNobodyAnEmptyTable(t *testing.T) {
+	withPeers(t, 2, aRestartShowsNobodyAnEmptyTable)
+}
+
+func aRestartShowsNobodyAnEmptyTable(t *testing.T, r *rig) {
+	r.register(0, endpoint{name: alice, contact: "sip:a@192.0.2.1"})
+	r.register(0, endpoint{name: bob, contact: "sip:b@192.0.2.1"})
+	r.settle()
+	end(r.nodes[0].own)
+	r.nodes[0].start()
+	r.nodes[0].meet()
+	for range 100 {
+		r.round()
+		r.wantAsked("while it starts", 1, alice, 1)
+		r.wantAsked("while it starts", 1, bob, 1)
+	}
+	copies := r.nodes[1].core.Copies()
+	if len(copies) != 1 || copies[0].Incarnation != 2 || !copies[0].Current {
+		t.Errorf("the copy is %+v", copies)
+	}
+}
+
+// What another registrar holds is found by its contact, and not by its name (RG-10).
+func TestProxiedRegistrationsOfPeers(t *testing.T) { withPeers(t, 2, proxiedRegistrationsOfPeers) }
+
+func proxiedRegistrationsOfPeers(t *testing.T, r *rig) {
+	_, err := r.nodes[0].own.Update(alice, func(now time.Time, _ []*registrations.Binding) (registrations.Changes, error) {
+		return registrations.Changes{Put: []registrations.Binding{{
+			AOR: alice, Also: []string{"alice@192.0.2.1"}, Contact: "sip:alice@192.0.2.1", Proxied: true, Zone: "Far", Expires: now.Add(time.Hour),
+		}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.settle()
+	r.wantAsked("by its name", 1, alice)
+	r.wantAsked("by its contact", 1, "alice@192.0.2.1", 1)
+}
