@@ -24,6 +24,7 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/locate"
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/neighbours"
+	"turnpike.dev/turnpike/signaling/sip/peers"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/proxy"
 	"turnpike.dev/turnpike/signaling/sip/registrar"
@@ -42,6 +43,7 @@ type phones struct {
 	names      *locate.Resolver
 	flows      *registrar.Flows
 	neighbours *neighbours.Neighbours
+	peers      *peers.Table // of the cluster; empty without one
 	guard      *access.Guard
 	places     *places.Finder
 	registrar  *registrar.Registrar
@@ -53,7 +55,7 @@ type phones struct {
 
 // newPhones makes them, from the sockets upwards. Nothing is read before run. timers are the RFC's where they are zero.
 func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, timers transaction.Timers, log *eventlog.Log) (*phones, error) {
-	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows()}
+	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows(), peers: peers.New()}
 	p.policy = p.newPolicy()
 	var err error
 	if p.own, err = namesOf(n); err != nil {
@@ -80,11 +82,11 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 	})
 	p.guard = access.New(n, access.Deps{
 		Sources: p.neighbours, Bindings: node.bound, Flows: p.flows, Snapshot: node.router.Snapshot, Roots: node.certificates.Roots,
-		Log: p.log.Module("signaling.access"), Key: nonce, Own: func() []netip.Addr { return p.own.addrs },
+		Peers: p.peers, Log: p.log.Module("signaling.access"), Key: nonce, Own: func() []netip.Addr { return p.own.addrs },
 	})
 	node.router.Connect(dialplan.Network{Registrations: node.bound, Health: p.neighbours})
 	p.places = places.New(ctx, places.Config{
-		Bindings: node.bound, Connections: p.flows, Neighbours: p.neighbours, Locator: p.names, Ways: ways,
+		Bindings: node.bound, Connections: p.flows, Neighbours: p.neighbours, Locator: p.names, Ways: ways, Peers: p.peers,
 		Internal: func(a netip.Addr) bool { return p.side(a).internal },
 		Own:      func(a netip.Addr) bool { return slices.Contains(p.own.addrs, a) },
 		NAT:      func(subzone string) bool { return p.policy.NAT(nil, subzone) },
@@ -151,6 +153,7 @@ func (p *phones) newStack(n *config.Node, timers transaction.Timers) (*sip.Stack
 			Certificate: func() (*tls.Certificate, error) { return node.certificates.Server(), nil },
 			Roots:       node.certificates.Roots,
 			AskClients:  true,
+			Pinned:      p.peers.Pinned,
 			Product:     sip.Product,
 			Limits:      loop.Limits{Rate: sourceRate},
 			Closed:      p.closed,

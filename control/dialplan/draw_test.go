@@ -3,6 +3,7 @@ package dialplan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -115,6 +116,9 @@ func drawRequest(t *rapid.T, d *zones.Directory) Request {
 		HopCount:      rapid.SampledFrom([]int{0, 1, 15, 70}).Draw(t, "hop count"),
 		Peer:          rapid.IntRange(0, 9).Draw(t, "peer") == 0,
 	}
+	if q.Peer {
+		q.Endpoints = rapid.SliceOfN(rapid.Uint64Range(1, 2), 0, 1).Draw(t, "endpoints")
+	}
 	q.Alias, _ = alias.Parse(name.Draw(t, "alias"))
 	q.Caller, _ = alias.Parse(name.Draw(t, "caller"))
 	if z := rapid.SampledFrom([]string{"", "local", "local", "n1", "n2"}).Draw(t, "zone"); z != "" {
@@ -131,13 +135,15 @@ func drawRequest(t *rapid.T, d *zones.Directory) Request {
 func drawNetwork(t *rapid.T) (registered, condition) {
 	reg, id := registered{}, uint64(0)
 	for _, n := range names {
-		for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "bindings") {
+		for range rapid.SampledFrom([]int{0, 0, 0, 1, 2, 4}).Draw(t, "bindings") {
 			id++
 			reg[n] = append(reg[n], Binding{
-				ID: id, Protocol: rapid.SampledFrom([]Protocol{SIP, H323}).Draw(t, "binding's protocol"),
-				Peer: uint8(rapid.IntRange(0, 1).Draw(t, "binding's peer")),
+				ID: id, Protocol: rapid.SampledFrom([]Protocol{SIP, SIP, H323}).Draw(t, "binding's protocol"),
+				Peer:     uint8(rapid.IntRange(0, 2).Draw(t, "binding's peer")),
+				Endpoint: uint64(rapid.IntRange(0, 2).Draw(t, "binding's endpoint")),
 			})
 		}
+		slices.SortStableFunc(reg[n], func(a, b Binding) int { return min(int(a.Peer), 1) - min(int(b.Peer), 1) })
 	}
 	state := condition{}
 	for _, z := range []string{"n1", "n2"} {

@@ -80,9 +80,9 @@ func (s *search) branch(a alias.Alias) {
 	defer s.leave()
 	if s.req.Peer {
 		if s.t != nil {
-			s.t.Add(trace.Step{Kind: "transform", Outcome: trace.Noted, Why: "not applied: a peer of the cluster did so, and asked its call policy"})
+			s.t.Add(trace.Step{Kind: "transform", Outcome: trace.Noted, Why: "not applied: a peer of the cluster did so, and asked its call policy and search rules"})
 		}
-		s.rules(a)
+		s.own(a)
 		return
 	}
 	a, ok := s.transform(a)

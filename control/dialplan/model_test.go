@@ -48,7 +48,7 @@ func (m *model) step2(name string, trail []string) {
 	}
 	trail = append(slices.Clone(trail), name)
 	if m.req.Peer {
-		m.step5(name)
+		m.own(name)
 		return
 	}
 	for _, t := range sorted(m.cfg.Transforms, func(t Transform) int { return t.Priority }) {
@@ -201,10 +201,8 @@ func (m *model) matches(r Rule, name string) bool {
 // ask is what a zone has for a name in one protocol, and whether that is certain.
 func (m *model) ask(zone, name string, p Protocol) (places []string, found bool) {
 	if zone == "local" {
-		for _, b := range m.reg[name] {
-			if b.Protocol == p && (p == m.req.Protocol || m.cfg.Interworking != InterworkingOff) && (b.Peer == 0 || !m.req.Peer) {
-				places = append(places, fmt.Sprintf("binding %d %s %s", b.ID, name, p))
-			}
+		if p == m.req.Protocol || m.cfg.Interworking != InterworkingOff {
+			places = m.registered(name, p)
 		}
 		return places, len(places) > 0
 	}
@@ -213,7 +211,7 @@ func (m *model) ask(zone, name string, p Protocol) (places []string, found bool)
 	unknownIP := net(name) && (host(name) != "192.0.2.1" || len(m.cfg.Own) == 0)
 	interworking := m.cfg.Interworking == InterworkingOn || m.cfg.Interworking == RegisteredOnly && m.place() == "local"
 	switch {
-	case m.req.Peer, hops == 0, unknownIP && m.cfg.UnknownIP != Indirect:
+	case hops == 0, unknownIP && m.cfg.UnknownIP != Indirect:
 		return nil, false
 	case p == SIP && !z.SIP, p == H323 && !z.H323, p != m.req.Protocol && !interworking:
 		return nil, false
@@ -230,6 +228,40 @@ func (m *model) ask(zone, name string, p Protocol) (places []string, found bool)
 		return nil, false
 	}
 	return []string{fmt.Sprintf("%s%s %s %s %d", zone, alive, name, p, hops)}, false
+}
+
+// registered are the places of who is registered: each binding here, and each peer once, for what is
+// reached no other way.
+func (m *model) registered(name string, p Protocol) (places []string) {
+	asked, met := map[uint8]bool{}, map[uint64]bool{}
+	for _, b := range m.reg[name] {
+		if b.Protocol != p {
+			continue
+		}
+		if b.Peer == 0 || !asked[b.Peer] && (b.Endpoint == 0 || !met[b.Endpoint]) {
+			places = append(places, fmt.Sprintf("binding %d %s %s", b.ID, name, p))
+			asked[b.Peer] = true
+		}
+		met[b.Endpoint] = true
+	}
+	return places
+}
+
+// own is what a peer is told of: who is registered here, whatever the rules say.
+func (m *model) own(name string) {
+	for _, p := range []Protocol{m.req.Protocol, m.req.Protocol.other()} {
+		var places []string
+		for _, b := range m.reg[name] {
+			wanted := len(m.req.Endpoints) == 0 || slices.Contains(m.req.Endpoints, b.Endpoint)
+			if b.Peer == 0 && b.Protocol == p && wanted {
+				places = append(places, fmt.Sprintf("binding %d %s %s", b.ID, name, p))
+			}
+		}
+		m.add(places)
+		if len(places) > 0 || m.cfg.Interworking == InterworkingOff {
+			return
+		}
+	}
 }
 
 // direct is a call to an address itself.

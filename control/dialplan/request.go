@@ -3,6 +3,7 @@ package dialplan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"turnpike.dev/turnpike/control/alias"
 	"turnpike.dev/turnpike/control/zones"
@@ -17,10 +18,12 @@ type Request struct {
 	// Zone is where the request comes from; nil is the Default Zone.
 	Zone    *zones.Zone
 	Subzone string // of a caller that is registered
-	// Peer says that the request comes from a peer of the cluster: it counts as coming
-	// from the Local Zone, what comes before the search rules was done there, and it is
-	// about this node's own registrations only.
-	Peer          bool
+	// Peer says that the request comes from a peer of the cluster: everything up to the
+	// search rules and what they change was done there, and it is about this node's own
+	// registrations only. So no request goes from peer to peer to peer.
+	Peer bool
+	// Endpoints are those that the peer means of who has the name; empty: all.
+	Endpoints     []uint64
 	Authenticated bool
 	Caller        alias.Alias
 	// HopCount is how far the request may still go, this hop included: Max-Forwards or
@@ -61,6 +64,9 @@ type Binding struct {
 	Protocol Protocol
 	Peer     uint8  // index of the peer that holds it; 0: this node
 	Contact  string // address or URI, for people
+	// Endpoint names who is reached, alike on all peers; 0: nobody knows. Bindings of one
+	// endpoint are never tried at a time (RFC 5626 section 7).
+	Endpoint uint64
 }
 
 // Registrations are all that is registered here and on peers that live: one Local Zone
@@ -109,12 +115,37 @@ type Target struct {
 	// Interworked says that this is not the protocol of the request.
 	Interworked bool
 	Zone        *zones.Zone
-	Order       zones.Order    // the peers of Zone to try, best first
-	Binding     Binding        // of ToBinding
-	Address     netip.AddrPort // of ToAddress
+	Order       zones.Order // the peers of Zone to try, best first
+	Binding     Binding     // of ToBinding
+	// More are further endpoints behind Binding.Peer: a peer is asked once for all of them.
+	More []uint64
+	// Peers are those that have the endpoints too, as a set of bits from 1<<1 on: they are
+	// asked when the first way fails (RG-03).
+	Peers   PeerSet
+	Address netip.AddrPort // of ToAddress
 	// HopCount is the smaller of what was received and what the zone allows, this hop
 	// included: the message that leaves carries one less (RFC 3261 section 16.6).
 	HopCount int
+}
+
+// MaxPeers is the largest cluster (CL-01): the highest index of a peer.
+const MaxPeers = 6
+
+// PeerSet is a set of peers by index.
+type PeerSet uint8
+
+// With adds a peer.
+func (s PeerSet) With(index uint8) PeerSet { return s | 1<<index }
+
+// Has says whether a peer is in the set.
+func (s PeerSet) Has(index uint8) bool { return s&(1<<index) != 0 }
+
+// Endpoints returns the endpoints of a registration that are meant; none: all of the name.
+func (t *Target) Endpoints() []uint64 {
+	if t.Binding.Endpoint == 0 || slices.Contains(t.More, 0) {
+		return nil
+	}
+	return append([]uint64{t.Binding.Endpoint}, t.More...)
 }
 
 // found says that the target need not be asked whether it knows the alias.

@@ -141,35 +141,6 @@ func (s *search) follow(r *rule, a alias.Alias) {
 	}
 }
 
-// local asks what is registered: here, then on the peers (RG-01).
-func (s *search) local(r *rule, a alias.Alias) {
-	bindings := s.out.bindings[:0]
-	if s.net.Registrations != nil {
-		bindings = s.net.Registrations.Lookup(bindings, a.Name)
-		s.out.bindings = bindings
-	}
-	found := false
-	for i := range bindings {
-		b := &bindings[i]
-		other := b.Protocol != s.req.Protocol
-		switch {
-		case s.req.Peer && b.Peer != 0:
-			continue
-		case other && s.plan.cfg.Interworking == InterworkingOff:
-			s.miss(NoInterwork, r, "it is registered over the other protocol, and interworking is off")
-			continue
-		}
-		found = true
-		s.target(Target{
-			Kind: ToBinding, Alias: a, Priority: r.Priority, Rule: r.Name, Protocol: b.Protocol,
-			Interworked: other, Zone: r.zone, Binding: *b, HopCount: s.req.HopCount,
-		})
-	}
-	if !found && s.t != nil {
-		s.missed(r, a.Name+" is not registered")
-	}
-}
-
 // zone asks a zone outside.
 func (s *search) zone(r *rule, a alias.Alias) {
 	z := r.zone
@@ -177,9 +148,6 @@ func (s *search) zone(r *rule, a alias.Alias) {
 	unknown := addr.IsValid() && !slices.Contains(s.plan.cfg.Own, addr)
 	hops := min(s.req.HopCount, z.HopCount)
 	switch {
-	case s.req.Peer:
-		s.miss(NotFound, r, "a peer of the cluster asks, and reaches zones itself")
-		return
 	case hops < 1:
 		s.miss(HopsUsedUp, r, "the hop count is used up")
 		return
@@ -243,9 +211,7 @@ func (s *search) miss(why Reason, r *rule, text string) {
 // target adds a target, once; what is found counts for its priority also when it is
 // there already.
 func (s *search) target(t Target) {
-	if t.found() {
-		s.native, s.other = s.native || !t.Interworked, s.other || t.Interworked
-	}
+	s.count(&t)
 	if len(s.out.Targets) == MaxTargets {
 		if s.t != nil {
 			s.t.Add(trace.Step{Kind: "target", Name: t.Zone.Name, Outcome: trace.Skipped, Why: fmt.Sprintf("there are %d targets already", MaxTargets)})
@@ -263,6 +229,13 @@ func (s *search) target(t Target) {
 	s.out.Targets = append(s.out.Targets, t)
 	if s.t != nil {
 		s.t.Add(trace.Step{Kind: "target", Name: t.Zone.Name, Outcome: trace.Took, Why: t.describe()})
+	}
+}
+
+// count notes what is found for certain.
+func (s *search) count(t *Target) {
+	if t.found() {
+		s.native, s.other = s.native || !t.Interworked, s.other || t.Interworked
 	}
 }
 

@@ -109,6 +109,26 @@ type Binding struct {
 // Reachable says whether a request can be sent there at a time.
 func (b *Binding) Reachable(now time.Time) bool { return !b.Broken && now.Before(b.Expires) }
 
+// Endpoint names the endpoint of the binding, alike on all peers of a cluster and for all of its flows:
+// dialplan.Binding.Endpoint.
+func (b *Binding) Endpoint() uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
+	h := uint64(offset)
+	mix := func(text string) {
+		for i := range len(text) {
+			h = (h ^ uint64(text[i])) * prime
+		}
+		h *= prime // as if a zero byte ended it
+	}
+	mix(b.AOR)
+	if b.Instance != "" {
+		mix(b.Instance)
+	} else {
+		mix(b.Contact)
+	}
+	return max(h, 1)
+}
+
 // origin is what a request is recognised by that comes from where a binding came from.
 type origin struct {
 	flow   uint64

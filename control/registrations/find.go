@@ -23,7 +23,7 @@ func (t *Table) Lookup(dst []dialplan.Binding, name string) []dialplan.Binding {
 		if !e.Reachable(now) || e.Proxied && name == e.AOR || t.outdone(list, i, now) {
 			continue
 		}
-		dst = append(dst, dialplan.Binding{ID: e.ID, Protocol: e.Protocol, Contact: e.Contact})
+		dst = append(dst, dialplan.Binding{ID: e.ID, Protocol: e.Protocol, Endpoint: e.Endpoint(), Contact: e.Contact})
 	}
 	if len(dst)-first > 1 {
 		slices.SortStableFunc(dst[first:], func(a, b dialplan.Binding) int {

@@ -24,6 +24,7 @@ import (
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/digest"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/peers"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
@@ -43,6 +44,11 @@ type Caller struct {
 	Trusted bool
 	// Binding is the registration that the request came from; 0: none.
 	Binding uint64
+	// Peer is the peer of the cluster that passed the request on, by its index; 0: none. It has
+	// checked the caller, and looks for who is registered here and nobody else (RG-01).
+	Peer uint8
+	// Note is what that peer says of the caller.
+	Note peers.Note
 }
 
 // Request is a request that waits for an answer: transaction.Server.
@@ -70,6 +76,12 @@ type Flows interface {
 	Flow(c *loop.Conn) uint64
 }
 
+// Peers are the other nodes of the cluster (peers.Table).
+type Peers interface {
+	// From returns the index of the peer that a message comes from; 0: none.
+	From(src loop.Source) uint8
+}
+
 // Log takes records of the event log.
 type Log interface {
 	Warn(event string, kv ...any)
@@ -83,6 +95,7 @@ type Deps struct {
 	Snapshot func() *routing.Snapshot
 	Roots    func() *x509.CertPool // who is believed about names in certificates
 	Log      Log
+	Peers    Peers // nil: the node is in no cluster
 	// Key makes nonces; the same for all processes and peers that share accounts.
 	Key []byte
 	// Own are this node's addresses: a domain of ours, where a phone uses them as one.
@@ -131,13 +144,16 @@ func (g *Guard) Closed(c *loop.Conn) { g.names.Delete(c) }
 // Check says who sends a request outside of a dialog; where done, it was answered: with a
 // challenge (407), or refused (403). Requests within a dialog are known by the dialog.
 //
-// In this order: a registration that the request comes from, a zone of the list, a domain
-// of ours in From, and else the Default Zone.
+// In this order: a peer of the cluster, a registration that the request comes from, a zone of
+// the list, a domain of ours in From, and else the Default Zone.
 func (g *Guard) Check(t *transaction.Server) (who Caller, done bool) { return g.check(t) }
 
 func (g *Guard) check(t Request) (Caller, bool) {
 	p, now := g.policy.Load(), time.Now()
 	directory := g.Snapshot().Zones
+	if who, is := g.peer(t, directory); is {
+		return who, false
+	}
 	from, err := alias.Parse(t.Request().From().URI.String())
 	if err != nil {
 		from = alias.Alias{}

@@ -20,6 +20,9 @@ const retryAfter = "30"
 
 // search asks the dial plan, and rings the first group of what it finds.
 func (c *call) search(name string) {
+	if c.who.Note.Alias != "" { // a peer has looked it up
+		name = c.who.Note.Alias
+	}
 	called, err := alias.Parse(name)
 	if err != nil {
 		c.refuse(404, "", warn(err))
@@ -30,6 +33,7 @@ func (c *call) search(name string) {
 	req := dialplan.Request{
 		Alias: called, Protocol: dialplan.SIP,
 		Zone: c.who.Zone, Subzone: c.who.Subzone, Authenticated: c.who.Authenticated,
+		Peer: c.who.Peer != 0, Endpoints: c.who.Note.Endpoints,
 		Caller: from, HopCount: hopsOf(c.invite),
 		Seen: c.b.loops.seen(mark, c), Trail: c.trail,
 	}

@@ -14,7 +14,13 @@ import (
 
 // binding gives the ways to a registration: over its flow, by its contact, and then over
 // the other flows of the same endpoint (RG-03, RFC 5626 section 5.3).
+//
+// An endpoint that has flows to other peers of the cluster too is reached over those last: a
+// peer is asked for what it has registered itself.
 func (f *Finder) binding(t *dialplan.Target) ([]draft, error) {
+	if t.Binding.Peer != 0 {
+		return f.peer(t)
+	}
 	var out []draft
 	var failed error
 	for _, b := range f.Bindings.Flows(t.Binding.ID) {
@@ -25,6 +31,7 @@ func (f *Finder) binding(t *dialplan.Target) ([]draft, error) {
 		}
 		out = append(out, ways...)
 	}
+	out = append(out, f.elsewhere(t)...)
 	switch {
 	case len(out) > 0:
 		return out, nil

@@ -47,6 +47,10 @@ type Place struct {
 	NAT netip.Addr
 	// Nearby says that the place is reached on the internal side.
 	Nearby bool
+	// Peer is the peer of the cluster that the place is, by its index; 0: none. It is asked for
+	// Endpoints of who has the name; none: all of them.
+	Peer      uint8
+	Endpoints []uint64
 }
 
 // Bindings are the registrations of this node (control/registrations.Table).
@@ -66,6 +70,12 @@ type Neighbours interface {
 	Settings(z *zones.Zone) neighbours.Settings
 	// Hops returns where a peer of a zone is, nil while its name has no known address.
 	Hops(z *zones.Zone, peer int) []transport.Hop
+}
+
+// Peers are the other nodes of the cluster (peers.Table).
+type Peers interface {
+	// Hop returns where calls for a peer go; false: it is lost, or takes none.
+	Hop(index uint8) (transport.Hop, bool)
 }
 
 // Locator finds the servers of a domain (locate.Resolver).
@@ -90,6 +100,7 @@ type Config struct {
 	Neighbours  Neighbours
 	Locator     Locator
 	Ways        Ways
+	Peers       Peers // nil: the node is in no cluster
 	// Internal says whether an address of ours is on the internal side; Own whether an
 	// address is ours at all. NAT says whether media of endpoints of a subzone may be learnt
 	// from where their signalling comes from.

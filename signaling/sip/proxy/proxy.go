@@ -85,7 +85,7 @@ func (p *Proxy) Request(t *transaction.Server) {
 	caller, _ := alias.Parse(t.Request().From().URI.String()) // none: policy sees no caller
 	p.cfg.Router.Locate(&dialplan.Request{
 		Alias: called, Protocol: dialplan.SIP, Zone: who.Zone, Subzone: who.Subzone, Authenticated: who.Authenticated,
-		Caller: caller, HopCount: hopsOf(t.Request()),
+		Peer: who.Peer != 0, Endpoints: who.Note.Endpoints, Caller: caller, HopCount: hopsOf(t.Request()),
 	}, &j.result, nil)
 	t.OnEnd(func(error) { j.stop() })
 	j.next()

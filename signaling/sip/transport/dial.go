@@ -59,6 +59,11 @@ func (t *Transport) find(h Hop) *loop.Conn {
 	if c == nil || h.Local.IsValid() && c.Local().Addr() != h.Local {
 		return nil
 	}
+	if h.Transport == loop.TLS && t.cfg.Pinned != nil { // the peer's key may be another one by now
+		if state, _ := c.State(); !t.fits(h.Remote, state) {
+			return nil
+		}
+	}
 	return c
 }
 
@@ -94,7 +99,7 @@ func (t *Transport) open(ctx context.Context, key queueKey, limit time.Duration)
 	}
 	to := loop.Target{Remote: key.remote, Local: key.local}
 	if key.transport == loop.TLS {
-		to.TLS = t.clientTLS(key.name)
+		to.TLS = t.clientTLS(key.remote, key.name)
 	}
 	c, err := t.loop.Dial(ctx, to)
 	if err == nil {

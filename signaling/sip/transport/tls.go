@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"net/netip"
 
 	"turnpike.dev/turnpike/signaling/loop"
 )
@@ -22,10 +24,13 @@ func (t *Transport) serverTLS() *tls.Config {
 
 // clientTLS is how we connect to others. Names are verified by RFC 5922 and not as of web
 // servers, so crypto/tls is told not to.
-func (t *Transport) clientTLS(name string) *tls.Config {
+func (t *Transport) clientTLS(to netip.AddrPort, name string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
+			if !t.fits(to, s) {
+				return ErrKey
+			}
 			if name == "" {
 				return nil
 			}
@@ -43,6 +48,16 @@ func (t *Transport) clientTLS(name string) *tls.Config {
 			return own, err
 		},
 	}
+}
+
+// fits reports whether the other end of a connection to an address may be there: at the address of
+// a peer of the cluster nobody but the peer.
+func (t *Transport) fits(to netip.AddrPort, s tls.ConnectionState) bool {
+	if t.cfg.Pinned == nil {
+		return true
+	}
+	key, pinned := t.cfg.Pinned(to)
+	return !pinned || len(s.PeerCertificates) > 0 && sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo) == key
 }
 
 func (t *Transport) roots() *x509.CertPool {

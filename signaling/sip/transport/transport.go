@@ -9,6 +9,7 @@ package transport
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -42,10 +43,13 @@ type Config struct {
 	// AskClients lets those who connect show a certificate. A wrong one does not keep them
 	// out: PeerNames says what it is good for.
 	AskClients bool
-	Limits     loop.Limits
-	DialPorts  loop.Ports
-	Scanners   []string // parts of User-Agent that are dropped, in lower case; nil: Scanners()
-	Product    string   // Server of the answers given here; empty: none
+	// Pinned returns the key (SHA-256 of the public key) that whoever listens at an address must
+	// show, whatever its certificate says; false: nobody's. May be nil.
+	Pinned    func(at netip.AddrPort) (key [sha256.Size]byte, pinned bool)
+	Limits    loop.Limits
+	DialPorts loop.Ports
+	Scanners  []string // parts of User-Agent that are dropped, in lower case; nil: Scanners()
+	Product   string   // Server of the answers given here; empty: none
 
 	// Receive gets each good message, on the loop: it must not block.
 	Receive func(src loop.Source, m *message.Message)
@@ -81,6 +85,8 @@ var (
 	ErrFlow    = errors.New("the flow is closed") // RFC 5626 section 5.3: the answer is 430
 	ErrBusy    = errors.New("too many messages wait for a connection")
 	ErrNowhere = errors.New("the next hop has no address")
+	// ErrKey says that somebody else listens where a peer of the cluster did.
+	ErrKey = errors.New("the other side has another key than the peer of the cluster at that address")
 )
 
 // New binds the addresses, and fails if one cannot be had.

@@ -1,0 +1,140 @@
+// Package peers is the other nodes of this node's cluster as SIP sees them: where each of them
+// takes calls, by which key it is known, and what one peer tells another about a request.
+//
+// It exists because a cluster is one Local Zone (RG-01): what a peer passes on has been looked at
+// already, and is looked at no further than for who is registered here. To believe that of a
+// stranger would open the node, so a peer is who shows the key that it has proved to the cluster,
+// from the address where the cluster reaches it, and nobody else; and what it says of a caller is
+// read from nobody else either.
+package peers
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"turnpike.dev/turnpike/signaling/loop"
+	"turnpike.dev/turnpike/signaling/sip/transport"
+)
+
+// Key is the SHA-256 of a public key (its SubjectPublicKeyInfo).
+type Key [sha256.Size]byte
+
+// Peer is another node of the cluster that lives.
+type Peer struct {
+	Index uint8 // in the list of peers, from 1
+	Name  string
+	Addr  netip.AddrPort // where it takes SIP over TLS; invalid or port 0: nowhere
+	Key   Key
+	// Maintenance: it takes no new calls (RG-08).
+	Maintenance bool
+}
+
+// reached says whether calls can be sent to the peer.
+func (p *Peer) reached() bool {
+	return p.Addr.IsValid() && p.Addr.Port() != 0 && p.Key != Key{} && !p.Maintenance
+}
+
+// Table is the peers at the moment. A node of its own has an empty one. Methods may be called by
+// any number of goroutines.
+type Table struct {
+	now  atomic.Pointer[[]Peer]
+	lost atomic.Pointer[func(index uint8)]
+}
+
+// New returns a table without peers.
+func New() *Table {
+	t := &Table{}
+	t.now.Store(&[]Peer{})
+	return t
+}
+
+// Set puts other peers in force: those that live. Whoever watches is told of those that do not
+// any more, or that take no calls any more.
+func (t *Table) Set(list []Peer) {
+	next := slices.Clone(list)
+	for i := range next {
+		next[i].Addr = netip.AddrPortFrom(next[i].Addr.Addr().Unmap(), next[i].Addr.Port())
+	}
+	before := *t.now.Swap(&next)
+	told := t.lost.Load()
+	if told == nil {
+		return
+	}
+	for _, was := range before {
+		now := t.at(was.Index)
+		if now == nil || now.Addr != was.Addr || now.Key != was.Key {
+			(*told)(was.Index)
+		}
+	}
+}
+
+// Lost sets who is told of a peer that is lost, or has another address or key.
+func (t *Table) Lost(told func(index uint8)) { t.lost.Store(&told) }
+
+// List returns the peers.
+func (t *Table) List() []Peer { return slices.Clone(*t.now.Load()) }
+
+func (t *Table) at(index uint8) *Peer {
+	list := *t.now.Load()
+	for i := range list {
+		if list[i].Index == index {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// Hop returns where calls for a peer go; false: it is lost, in maintenance, or takes no SIP
+// (RG-04, RG-08).
+func (t *Table) Hop(index uint8) (transport.Hop, bool) {
+	p := t.at(index)
+	if p == nil || !p.reached() {
+		return transport.Hop{}, false
+	}
+	return transport.Hop{Transport: loop.TLS, Remote: p.Addr}, true
+}
+
+// Pinned returns the key that whoever listens at an address must have (transport.Config.Pinned);
+// false: no peer is there.
+func (t *Table) Pinned(at netip.AddrPort) (key [sha256.Size]byte, pinned bool) {
+	for _, p := range *t.now.Load() {
+		if p.Addr == at && p.Key != (Key{}) {
+			return p.Key, true
+		}
+	}
+	return key, false
+}
+
+// From returns which peer a message comes from: over TLS, from the peer's address, from who has the
+// peer's key. 0: from none.
+func (t *Table) From(src loop.Source) uint8 {
+	if src.Transport != loop.TLS || src.Conn == nil {
+		return 0
+	}
+	list := *t.now.Load()
+	from := src.Remote.Addr().Unmap()
+	for i := range list {
+		p := &list[i]
+		if p.Addr.Addr() == from && p.Key != (Key{}) && shows(src.Conn, p.Key) {
+			return p.Index
+		}
+	}
+	return 0
+}
+
+func shows(c *loop.Conn, k Key) bool {
+	state, ok := c.State()
+	return ok && KeyOf(state) == k
+}
+
+// KeyOf returns the key that the other end of a connection has proved; the zero Key where it showed
+// no certificate.
+func KeyOf(state tls.ConnectionState) Key {
+	if len(state.PeerCertificates) == 0 {
+		return Key{}
+	}
+	return sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
+}
