@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -24,34 +23,6 @@ func (c checker) domains(path string, list []string) {
 	for i, d := range list {
 		if !isDomain(d) {
 			c.wrong(fmt.Sprintf("%s[%d]", path, i+1), fmt.Sprintf("%s cannot have %q", path, d), "write a DNS domain, for example example.org")
-		}
-	}
-}
-
-func (c checker) cluster() {
-	cl := c.n.Cluster
-	if cl.Name != "" && !isDomain(cl.Name) { // CL-11
-		c.wrong("cluster.name", fmt.Sprintf("cluster.name cannot be %q", cl.Name),
-			"join labels of letters, digits and hyphens by dots; the last one starts with a letter")
-	}
-	if len(cl.Peers) > 0 && cl.Primary > len(cl.Peers) {
-		c.wrong("cluster.primary", fmt.Sprintf("cluster.primary is %d of %d peers", cl.Primary, len(cl.Peers)), "name a place in the list of peers")
-	}
-	for i, p := range cl.Peers {
-		at := fmt.Sprintf("cluster.peers[%d]", i+1)
-		_, err := netip.ParseAddr(p)
-		switch {
-		case !isHost(p):
-			c.wrong(at, fmt.Sprintf("cluster.peers cannot have %q", p), "write an address or an FQDN; leave no gaps")
-		case slices.Index(cl.Peers, p) < i:
-			c.wrong(at, "this peer is there twice", "keep one of them")
-		case err == nil && c.n.ClusterTLS == TLSEnforce: // CL-05
-			c.wrong(at, p+" is an address, and cluster_tls is enforce", "write the peer's FQDN, as its certificate has it")
-		}
-	}
-	for _, m := range c.n.Mapping.Entries {
-		if !isDomain(m.Name) {
-			c.wrong(fmt.Sprintf("cluster_mapping.entries[%d].name", m.Index), fmt.Sprintf("a mapping cannot be for %q", m.Name), "write the peer's FQDN")
 		}
 	}
 }
@@ -110,7 +81,7 @@ func (c checker) zonePeers(at string, z Zone) {
 		if slices.Index(z.Peers, p) < i {
 			c.wrong(peer, "this peer is there twice", "keep one of them")
 		}
-		if slices.Contains(c.n.Cluster.Peers, p.Host) { // RG-07
+		if c.n.ownPeer(p.Host) { // RG-07
 			c.wrong(peer, fmt.Sprintf("%s is a peer of this node's own cluster", p.Host), "peers of a cluster are not neighbours of each other: take it out")
 		}
 	}

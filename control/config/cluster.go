@@ -11,7 +11,14 @@ type Cluster struct {
 	Primary int       `yaml:"primary"`
 	IP      IPVersion `yaml:"ip"`
 	Peers   []string  `yaml:"peers"`
+
+	Port         Port      `yaml:"port"`
+	RecoveryPort Port      `yaml:"recovery_port"`
+	SourcePorts  PortRange `yaml:"source_ports"`
 }
+
+// minSourcePorts leaves each of the connections with five peers some ports that still wait for their end (TIME-WAIT).
+const minSourcePorts = 100
 
 // IPVersion is the version that peers speak to each other in.
 type IPVersion string
@@ -46,10 +53,14 @@ type AddressMap struct {
 
 func clusterItems() []Item {
 	own := peer(
-		Item{Path: "cluster.name", X: "Alternates Cluster Name", Kind: text(0, 128).shown("FQDN"), Text: "Name of the cluster, the same on all peers."},
-		Item{Path: "cluster.primary", X: "Alternates ConfigurationPrimary", Kind: integer(1, maxPeers), Default: "1", Text: "Which peer of the list owns the shared configuration."},
+		Item{Path: "cluster.name", X: "Alternates Cluster Name", Kind: text(0, 128).shown("FQDN"), Restart: RestartNone, Text: "Name of the cluster, the same on all peers."},
+		Item{Path: "cluster.primary", X: "Alternates ConfigurationPrimary", Kind: integer(1, maxPeers), Default: "1", Restart: RestartNone, Text: "Which peer of the list owns the shared configuration."},
 		Item{Path: "cluster.ip", X: "Alternates IP Version", Kind: words("ipv4=IPv4", "ipv6=IPv6"), Default: "ipv4", Text: "IP version between peers."},
-		Item{Path: "cluster.peers", X: "Alternates Peer [] Address", Kind: one(TypeHost).many(maxPeers).shown("list of up to 6 addresses or FQDNs"), Text: "All peers in the same order on each of them, this node among them."},
+		Item{Path: "cluster.peers", X: "Alternates Peer [] Address", Kind: one(TypeHost).many(maxPeers).shown("list of up to 6 addresses or FQDNs"), Restart: RestartNone, Text: "All peers in the same order on each of them, this node among them. A node that runs without peers joins at its next start; a list that is emptied arms a factory reset."},
+		Item{Path: "cluster.port", X: "Alternates Port", Kind: port(1024), Default: "4372", Text: "TCP port of the cluster's communication (TLS), the same on all peers."},
+		Item{Path: "cluster.recovery_port", X: "Alternates Recovery Port", Kind: port(1024), Default: "4371", Text: "TCP port that a node answers on before it has joined (TLS), the same on all peers."},
+		Item{Path: "cluster.source_ports.start", X: "Alternates Source Port Start", Kind: integer(1024, 65535), Default: "30000", Text: "First port that connections to peers come from."},
+		Item{Path: "cluster.source_ports.end", X: "Alternates Source Port End", Kind: integer(1024, 65535), Default: "35999", Text: "Last of them."},
 	)
 	shared := []Item{
 		{Path: "cluster_tls", X: "Alternates TLS Verify Mode", Kind: words("permissive", "enforce=Enforcing"), Default: "permissive", Text: "`enforce`: a peer's certificate must chain to a trusted CA and carry its FQDN. `permissive`: encrypted, certificates not checked."},
@@ -58,5 +69,5 @@ func clusterItems() []Item {
 		{Path: "cluster_mapping.entries[].name", X: "Alternates AddressMapping Entry [] Fqdn", Kind: text(1, 128).shown("FQDN"), Required: true, Restart: RestartNone, Text: "Name of the peer."},
 		{Path: "cluster_mapping.entries[].address", X: "Alternates AddressMapping Entry [] IpAddress", Kind: one(TypeAddress), Required: true, Restart: RestartNone, Text: "Its address."},
 	}
-	return awaits(awaitsCluster, append(own, shared...))
+	return awaits(awaitsCluster, append(own, shared...), "cluster.recovery_port")
 }
