@@ -80,6 +80,8 @@ type Config struct {
 	Protocol int
 	// SIPTLS is the port that peers send calls to.
 	SIPTLS uint16
+	// ActiveTLS is the mode that this process runs with (20020).
+	ActiveTLS string
 	// Kept is what Keep kept last; empty: nothing. Keep is durable when it returns, and may block.
 	Kept []byte
 	Keep func([]byte) error
@@ -90,8 +92,10 @@ type Config struct {
 	// Newer says that the value a takes the place of b under one key.
 	Newer  func(a, b string) bool
 	Alarms Alarms
-	Log    Log
-	Now    func() time.Time
+	// Standing are those of the cluster's alarms that an earlier process has left.
+	Standing []Alarm
+	Log      Log
+	Now      func() time.Time
 	// Boot reads CLOCK_BOOTTIME.
 	Boot func() time.Duration
 }
@@ -101,56 +105,54 @@ type Handler func(ctx context.Context, from cluster.ID, body []byte) ([]byte, er
 
 // Member is this node in its cluster. Its methods may be called by any number of goroutines.
 type Member struct {
-	cfg        Config
-	kept       kept
+	cfg         Config
+	incarnation cluster.Incarnation
+	inbox, disk *inbox
+	ended       chan struct{}
+
+	// Set before Run.
 	mesh       Mesh
-	inbox      *inbox
 	handlers   map[string]Handler
 	watchers   []watcher
 	superseded func(rows.Superseded)
 
+	// Shared.
+	status      atomic.Pointer[Status]
+	maintenance atomic.Bool
+	mu          sync.Mutex
+	changed     chan struct{} // guarded by mu
+
+	// The rest belongs to the goroutine of Run.
+	kept      kept
 	liveness  *liveness.Core
 	rows      *rows.Core
 	revisions *revisions.Core
 
-	own         settings.Settings
-	status      atomic.Pointer[Status]
-	mu          sync.Mutex
-	changed     chan struct{} // guarded by mu
-	maintenance atomic.Bool
-}
+	own       settings.Settings
+	index     int // of this node in the list, from 0; -1: none
+	decidedAt uint64
+	contacts  map[cluster.ID]*contact
+	with      []cluster.ID // the others that have properly joined
+	doubles   map[string]double
+	faults    map[string]error // why an entry could not be reached last
+	raised    map[alarm]string
+	news      []rows.Changed // to be told to watchers
 
-type watcher struct {
-	prefix string
-	take   func([]rows.Changed)
+	writing      *proposal
+	queue        []proposed
+	synchronised time.Time
+	dirty        bool // the status has changed
+	looked       time.Duration
 }
 
 // Incarnation is of this process: it is durable.
-func (m *Member) Incarnation() cluster.Incarnation { return m.kept.Incarnation }
+func (m *Member) Incarnation() cluster.Incarnation { return m.incarnation }
 
 // Handle sets who answers requests of a name. It comes before Run.
 func (m *Member) Handle(name string, h Handler) { m.handlers[name] = h }
 
-// Watch tells changes of what counts under keys with a prefix, from the member's goroutine: take must be
-// quick and must not block. It comes before Run; the recovered rows come first.
-func (m *Member) Watch(prefix string, take func([]rows.Changed)) {
-	m.watchers = append(m.watchers, watcher{prefix, take})
-}
-
 // Connect gives the member its connections. It comes before Run.
 func (m *Member) Connect(mesh Mesh) { m.mesh = mesh }
-
-// Settings tells the node's own settings, which entry of the list it is itself (from 0; -1: none), and what
-// names stand for before DNS is asked. It comes before Run and whenever the configuration changes.
-func (m *Member) Settings(own settings.Settings, index int, mapping map[string]netip.Addr) {
-	m.inbox.post(configured{own, index, mapping})
-}
-
-// Put writes a row of this node's own.
-func (m *Member) Put(k rows.Key, r rows.Row) { m.inbox.post(rows.Put{Key: k, Row: r}) }
-
-// Delete removes a row of this node's own.
-func (m *Member) Delete(k rows.Key) { m.inbox.post(rows.Delete{Key: k}) }
 
 // Request asks a peer and waits for its answer.
 func (m *Member) Request(ctx context.Context, to cluster.ID, name string, body []byte) ([]byte, error) {
@@ -166,4 +168,11 @@ func (m *Member) Trust(address string) error {
 		return ErrStopped
 	}
 	return m.mesh.Trust(address)
+}
+
+// Maintenance tells the others whether this node takes new calls and registrations (RG-08).
+func (m *Member) Maintenance(on bool) {
+	if m.maintenance.Swap(on) != on && m.mesh != nil {
+		m.mesh.Say()
+	}
 }

@@ -3,24 +3,21 @@ package member
 import (
 	"context"
 	"fmt"
-	"net/netip"
+	"sync"
 	"time"
 
+	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
-	"turnpike.dev/turnpike/cluster/settings"
 )
 
-// tick is how often the cores hear that time has passed.
-const tick = 25 * time.Millisecond
-
-// configured is an event: the node's own settings.
-type configured struct {
-	own     settings.Settings
-	index   int
-	mapping map[string]netip.Addr
-}
+const (
+	// tick is how often the cores hear that time has passed.
+	tick = 25 * time.Millisecond
+	// look is how often alarms and status are made anew, besides whenever something happens.
+	look = 250 * time.Millisecond
+)
 
 // New returns a member. Its incarnation is durable when it returns.
 func New(cfg Config) (*Member, error) {
@@ -32,7 +29,9 @@ func New(cfg Config) (*Member, error) {
 		return nil, fmt.Errorf("keep the number of this start: %w", err)
 	}
 	m := &Member{
-		cfg: cfg, kept: k, inbox: newInbox(), handlers: map[string]Handler{}, changed: make(chan struct{}),
+		cfg: cfg, inbox: newInbox(), disk: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}),
+		incarnation: k.Incarnation, handlers: map[string]Handler{},
+		kept: k, contacts: map[cluster.ID]*contact{}, doubles: map[string]double{}, faults: map[string]error{}, raised: map[alarm]string{},
 		liveness: liveness.New(cfg.Self, k.Incarnation),
 		rows:     rows.New(rows.Config{Self: cfg.Self, Incarnation: k.Incarnation, Rows: cfg.Rows, Newer: cfg.Newer}),
 		revisions: revisions.New(revisions.Config{
@@ -40,65 +39,116 @@ func New(cfg Config) (*Member, error) {
 			Stored: cfg.Documents.Stored(), Initial: cfg.Documents.Initial(),
 		}),
 	}
+	for _, a := range cfg.Standing {
+		m.raised[alarm{a.Number, a.Key}] = a.Detail
+	}
 	m.status.Store(&Status{Self: cfg.Self, Incarnation: k.Incarnation, Tag: m.revisions.Has()})
 	return m, nil
 }
 
 // Run is this node in its cluster until ctx ends.
 func (m *Member) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// Propose makes a change of the shared configuration, and returns when it is in force here, or why it is not.
-func (m *Member) Propose(ctx context.Context, p revisions.Propose) error {
-	return m.ask(ctx, func(done chan error) any { return proposed{p, done} })
-}
-
-// Force takes the primary's configuration whatever there is here (CL-15).
-func (m *Member) Force(ctx context.Context) error {
-	return m.ask(ctx, func(done chan error) any { return forced{done} })
-}
-
-// Leave tells the others that this process ends, and hands back what it can.
-func (m *Member) Leave(ctx context.Context) error {
-	return m.ask(ctx, func(done chan error) any { return left{done} })
-}
-
-// Maintenance tells the others whether this node takes new calls and registrations (RG-08).
-func (m *Member) Maintenance(on bool) {
-	if m.maintenance.Swap(on) != on && m.mesh != nil {
-		m.mesh.Say()
+	defer close(m.ended)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { m.runDisk(ctx) })
+	m.recovered()
+	ticks := time.NewTicker(tick)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+			m.tick()
+		case <-m.inbox.wake:
+		}
+		for _, e := range m.inbox.take() {
+			m.handle(e)
+		}
+		m.tell()
+		m.publish()
 	}
 }
 
-type (
-	proposed struct {
-		revisions.Propose
-		done chan error
+// recovered tells the rows that were there before anything happened.
+func (m *Member) recovered() {
+	for k, r := range m.cfg.Rows {
+		m.news = append(m.news, rows.Changed{Key: k, Found: true, Owner: m.cfg.Self, Row: r})
 	}
-	forced struct{ done chan error }
-	left   struct{ done chan error }
-)
+	m.tell()
+}
 
-func (m *Member) ask(ctx context.Context, event func(chan error) any) error {
-	done := make(chan error, 1)
-	m.inbox.post(event(done))
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+func (m *Member) tick() {
+	m.beat(liveness.Tick{})
+	m.row(rows.Tick{})
+	m.revise(revisions.Tick{})
+}
+
+// handle takes what was posted.
+func (m *Member) handle(e any) {
+	switch e := e.(type) {
+	case configured:
+		m.configure(e)
+	case contacted:
+		m.meet(e.contact)
+	case closed:
+		m.part(e)
+	case failed:
+		m.faults[e.address] = e.why
+		m.beat(liveness.Failed{Address: e.address, Why: e.why.Error()})
+	case liveness.Certificate:
+		m.beat(e)
+	case received:
+		m.receive(e)
+	case rows.Event:
+		m.row(e)
+	case decided:
+		m.decide(e)
+	case proposed:
+		m.propose(e)
+	case forced:
+		e.done <- refusal(m.revise(revisions.Force{}))
+	case left:
+		m.beat(liveness.Leave{})
+		e.done <- nil
+	case revisions.Event: // the disk is done
+		m.revise(e)
+	}
+	m.dirty = true
+}
+
+// receive tells a core what a peer says.
+func (m *Member) receive(r received) {
+	c := m.contacts[r.from]
+	if c == nil {
+		return // not of the list, or not any more
+	}
+	switch msg := r.message.(type) {
+	case liveness.Beat:
+		delete(m.faults, c.entry)
+		m.beat(liveness.Heard{Address: c.entry, From: r.from, Name: c.name, Resolved: c.addr.String(), Beat: msg})
+	case rows.Head, rows.Tail, rows.Part:
+		m.row(rows.Received{From: r.from, Message: msg})
+	case revisions.Beat:
+		c.beat, c.beatAt = msg, m.cfg.Now()
+		m.revise(revisions.Received{From: r.from, Message: msg})
+	case revisions.Push:
+		m.pushed(c, msg)
+		m.revise(revisions.Received{From: r.from, Message: msg})
 	}
 }
 
-// PutAll writes many rows of this node's own.
-func (m *Member) PutAll(all map[rows.Key]rows.Row) {
-	for k, r := range all {
-		m.Put(k, r)
+// tell hands the changes of rows to those who watch them.
+func (m *Member) tell() {
+	if len(m.news) == 0 {
+		return
+	}
+	all := m.news
+	m.news = nil
+	for _, w := range m.watchers {
+		if mine := w.of(all); len(mine) > 0 {
+			w.take(mine)
+		}
 	}
 }
-
-// Superseded sets who is told that a row of this node's own does not count any more, from the member's
-// goroutine: whoever wrote it deletes it. It comes before Run.
-func (m *Member) Superseded(take func(rows.Superseded)) { m.superseded = take }

@@ -7,6 +7,7 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/revisions"
+	"turnpike.dev/turnpike/cluster/rows"
 )
 
 // Status is everything that an operator sees of the cluster (CL-17), at one moment.
@@ -110,4 +111,74 @@ func (m *Member) Peer(id cluster.ID) (Peer, bool) {
 		}
 	}
 	return Peer{}, false
+}
+
+// publish makes status and alarms anew where something has happened, and now and then.
+func (m *Member) publish() {
+	now := m.cfg.Boot()
+	if !m.dirty && now-m.looked < look {
+		return
+	}
+	m.dirty, m.looked = false, now
+	m.compared()
+	m.sound()
+	m.status.Store(m.snapshot())
+	m.mu.Lock()
+	close(m.changed)
+	m.changed = make(chan struct{})
+	m.mu.Unlock()
+}
+
+func (m *Member) snapshot() *Status {
+	s := &Status{
+		Self: m.cfg.Self, Incarnation: m.incarnation, Name: m.own.Name,
+		Primary: m.own.Primary, PrimaryID: m.primaryID(), Acting: m.revisions.Acting(), Follows: m.revisions.Follows(),
+		TLS: m.own.TLS, ActiveTLS: m.cfg.ActiveTLS, Tag: m.revisions.Has(), Synchronised: m.synchronised,
+		Maintenance: m.maintenance.Load(),
+	}
+	if s.Acting {
+		s.Synchronised = m.cfg.Now()
+	}
+	for _, l := range m.liveness.Status() {
+		s.Peers = append(s.Peers, m.line(l))
+	}
+	return s
+}
+
+// line is a peer's line of the table.
+func (m *Member) line(l liveness.Status) PeerStatus {
+	p := PeerStatus{
+		Index: l.Index, Address: l.Address, ID: l.Peer, Own: l.Own, Primary: l.Index == m.own.Primary, Life: l.Life,
+		State: l.State(), Certificate: l.Certificate(), Name: l.Name, Resolved: l.Resolved, RTT: l.RTT, Why: l.Why,
+	}
+	if l.Own {
+		p.Name, p.Software, p.Protocol, p.Joined = m.cfg.Name, m.cfg.Software, m.cfg.Protocol, true
+		p.Tag, p.Maintenance, p.Database = m.revisions.Has(), m.maintenance.Load(), active
+		return p
+	}
+	c := m.contacts[l.Peer]
+	if c == nil {
+		return p
+	}
+	p.Software, p.Protocol, p.Cluster, p.Joined = c.settings.Software, c.settings.Protocol, c.cluster, m.joined(c)
+	p.Maintenance, p.Tag, p.Synchronised, p.Key = c.maintenance, c.beat.Has, c.equal, c.key
+	p.SIPTLS = netip.AddrPortFrom(c.addr, c.sipTLS)
+	r, _ := m.copyOf(c.id)
+	p.Rows, p.Database = r.Rows, databaseOf(r, p.Joined)
+	return p
+}
+
+// active is a database that is as it should be, in the words of facts A7.
+const active = "Active"
+
+func databaseOf(r rows.Copy, joined bool) string {
+	switch {
+	case !joined:
+		return "not joined"
+	case r.Lost:
+		return "unreachable"
+	case !r.Current:
+		return "synchronising"
+	}
+	return active
 }

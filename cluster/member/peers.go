@@ -1,0 +1,163 @@
+package member
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/revisions"
+	"turnpike.dev/turnpike/cluster/rows"
+	"turnpike.dev/turnpike/cluster/settings"
+)
+
+// contact is what a peer said of itself when it was last met, and what is known of it since.
+type contact struct {
+	id          cluster.ID
+	entry       string // of the list
+	addr        netip.Addr
+	key         [32]byte
+	incarnation cluster.Incarnation
+	name        string
+	cluster     string // id of the cluster that it has joined
+	settings    settings.Settings
+	sipTLS      uint16
+	maintenance bool
+
+	beat   revisions.Beat // the last
+	beatAt time.Time
+	equal  time.Time     // when it last had the same configuration
+	told   revisions.Tag // the last one that a record says it has
+	sent   revisions.Tag // the last one that it was sent
+	since  time.Duration // the copy of its rows is not current
+}
+
+// Events of the connections.
+type (
+	contacted struct{ *contact }
+	closed    struct {
+		id  cluster.ID
+		why error
+	}
+	failed struct {
+		address string
+		why     error
+	}
+	received struct {
+		from    cluster.ID
+		message any
+	}
+	// double: two entries are the same node; it is told again with each of its heartbeats.
+	double struct {
+		also string
+		at   time.Duration
+	}
+)
+
+// meet takes what a peer says of itself.
+func (m *Member) meet(c *contact) {
+	if !slices.Contains(m.own.Peers, c.entry) {
+		return
+	}
+	if old := m.contacts[c.id]; old != nil {
+		c.beat, c.beatAt, c.equal, c.told, c.sent, c.since = old.beat, old.beatAt, old.equal, old.told, old.sent, old.since
+	}
+	for id, other := range m.contacts {
+		if other.entry == c.entry && id != c.id {
+			delete(m.contacts, id) // another machine has the address now
+		}
+	}
+	m.contacts[c.id] = c
+	delete(m.faults, c.entry)
+	if m.kept.Entries[c.entry] != c.id {
+		m.kept.Entries[c.entry] = c.id
+		m.keep(nil)
+	}
+	m.primary()
+	m.members()
+}
+
+// part notes that the connection with a peer broke.
+func (m *Member) part(e closed) {
+	m.beat(liveness.Closed{From: e.id})
+	if c := m.contacts[e.id]; c != nil && e.why != nil {
+		m.cfg.Log.Warn("Cluster Connection Closed", "Detail", e.why, "Node", c.name, "Dst-ip", c.addr)
+	}
+}
+
+// members tells the cores who has properly joined (CL-02): nobody else is sent anything.
+func (m *Member) members() {
+	var ids []cluster.ID
+	for id, c := range m.contacts {
+		if m.joined(c) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	if slices.Equal(ids, m.with) {
+		return
+	}
+	m.with = ids
+	m.row(rows.Members{Peers: ids})
+	m.revise(revisions.Members{Peers: ids})
+	for _, id := range ids {
+		m.reach(id, m.liveness.State(id))
+	}
+}
+
+// joined says whether a peer is of this node's cluster.
+func (m *Member) joined(c *contact) bool {
+	return settings.Speaks(m.own, c.settings) // the cluster's id comes with the agreement
+}
+
+// beat runs the core of the lives.
+func (m *Member) beat(e liveness.Event) {
+	for _, a := range m.liveness.Step(m.cfg.Boot(), e) {
+		switch a := a.(type) {
+		case liveness.Send:
+			m.mesh.SendEntry(a.Address, a.Beat)
+		case liveness.Changed:
+			m.lives(a)
+		case liveness.Restarted:
+			m.cfg.Log.Event("Cluster Peer Restarted", "Detail", "its process is another one now", "Node", m.nameOf(a.Peer))
+		case liveness.Duplicate:
+			if _, known := m.doubles[a.Address]; !known {
+				m.cfg.Log.Warn("Cluster Peer Refused", "Detail", "entry "+a.Address+" of the list is the same node as "+a.Also)
+			}
+			m.doubles[a.Address] = double{a.Also, m.cfg.Boot()}
+		}
+	}
+}
+
+// lives tells that a peer is thought of differently (AL-02, RG-04).
+func (m *Member) lives(a liveness.Changed) {
+	m.dirty = true
+	record := m.cfg.Log.Event
+	if a.To != liveness.Active {
+		record = m.cfg.Log.Warn
+	}
+	record("Cluster Peer State Changed", "Detail", "from "+a.From.String()+" to "+a.To.String()+": "+a.Why, "Node", m.nameOf(a.Peer), "Address", a.Address)
+	m.reach(a.Peer, a.To)
+}
+
+func (m *Member) reach(id cluster.ID, s liveness.State) {
+	here := s == liveness.Active || s == liveness.Suspect
+	if here {
+		m.row(rows.Alive{Peer: id})
+	} else {
+		m.row(rows.Lost{Peer: id})
+	}
+	m.revise(revisions.Reachable{Peer: id, Is: here})
+}
+
+// nameOf returns how people call a peer.
+func (m *Member) nameOf(id cluster.ID) string {
+	switch c := m.contacts[id]; {
+	case id == m.cfg.Self:
+		return m.cfg.Name
+	case c != nil && c.name != "":
+		return c.name
+	}
+	return string(id)
+}
