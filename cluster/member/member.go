@@ -20,6 +20,7 @@ import (
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/wire"
 )
 
 // Errors that callers test.
@@ -118,6 +119,7 @@ type Member struct {
 
 	// Shared.
 	status      atomic.Pointer[Status]
+	hello       atomic.Pointer[wire.Hello]
 	maintenance atomic.Bool
 	mu          sync.Mutex
 	changed     chan struct{} // guarded by mu
@@ -128,6 +130,7 @@ type Member struct {
 	rows      *rows.Core
 	revisions *revisions.Core
 
+	cluster   string // id of the cluster that this node has joined; empty: none
 	own       settings.Settings
 	index     int // of this node in the list, from 0; -1: none
 	decidedAt uint64

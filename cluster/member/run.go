@@ -42,6 +42,7 @@ func New(cfg Config) (*Member, error) {
 	for _, a := range cfg.Standing {
 		m.raised[alarm{a.Number, a.Key}] = a.Detail
 	}
+	m.say()
 	m.status.Store(&Status{Self: cfg.Self, Incarnation: k.Incarnation, Tag: m.revisions.Has()})
 	return m, nil
 }
@@ -67,6 +68,7 @@ func (m *Member) Run(ctx context.Context) error {
 			m.handle(e)
 		}
 		m.tell()
+		m.say()
 		m.publish()
 	}
 }
@@ -115,7 +117,9 @@ func (m *Member) handle(e any) {
 	case revisions.Event: // the disk is done
 		m.revise(e)
 	}
-	m.dirty = true
+	if _, often := e.(received); !often {
+		m.dirty = true
+	}
 }
 
 // receive tells a core what a peer says.

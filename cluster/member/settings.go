@@ -43,7 +43,6 @@ func (m *Member) configure(e configured) {
 		}
 	}
 	m.mesh.List(e.own.Peers, e.index, e.mapping)
-	m.mesh.Say()
 	m.beat(liveness.List{Addresses: e.own.Peers, Own: e.index})
 	m.primary()
 	m.members()

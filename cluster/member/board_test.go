@@ -1,0 +1,333 @@
+package member_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/cluster/mesh"
+	"turnpike.dev/turnpike/cluster/revisions"
+	"turnpike.dev/turnpike/cluster/rows"
+	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// board connects the members of a test, within one process: what mesh does over sockets.
+type board struct {
+	t     *testing.T
+	mu    sync.Mutex
+	lines map[string]*line // by the entry that a member stands at
+	cuts  map[[2]string]bool
+	start time.Time
+}
+
+// line is a member's connections.
+type line struct {
+	b      *board
+	at     string
+	addr   netip.AddrPort
+	member *member.Member
+	list   []string
+	store  *documents
+	alarms *alarms
+	log    *log
+	rows   *table
+	cancel context.CancelFunc
+	done   chan error
+	file   []byte
+}
+
+func newBoard(t *testing.T) *board {
+	return &board{t: t, lines: map[string]*line{}, cuts: map[[2]string]bool{}, start: time.Now()}
+}
+
+var _ member.Mesh = (*line)(nil)
+
+// reaches says whether two members speak to each other: each has the other in its list.
+func (l *line) reaches(o *line) bool {
+	return o != nil && o != l && slices.Contains(l.list, o.at) && slices.Contains(o.list, l.at) && !l.b.cuts[[2]string{l.at, o.at}]
+}
+
+func (l *line) peer() mesh.Peer {
+	h := l.member.Hello()
+	return mesh.Peer{ID: h.ID, Address: l.at, Addr: l.addr, Hello: h, Key: [32]byte([]byte(fmt.Sprintf("%-32s", h.ID)))}
+}
+
+func (l *line) List(addresses []string, _ int, _ map[string]netip.Addr) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	l.list = slices.Clone(addresses)
+	for _, o := range l.b.lines {
+		if l.reaches(o) {
+			o.member.Handler().Connected(l.peer())
+			l.member.Handler().Connected(o.peer())
+		}
+	}
+}
+
+func (l *line) Say() {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	for _, o := range l.b.lines {
+		if l.reaches(o) {
+			o.member.Handler().Connected(l.peer())
+		}
+	}
+}
+
+func (l *line) SendEntry(address string, m any) bool {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	return l.send(l.b.lines[address], m)
+}
+
+func (l *line) Send(to cluster.ID, m any) bool {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	for _, o := range l.b.lines {
+		if o.member.Hello().ID == to {
+			return l.send(o, m)
+		}
+	}
+	return false
+}
+
+func (l *line) send(o *line, m any) bool {
+	if !l.reaches(o) {
+		return false
+	}
+	frame, err := wire.Append(nil, m)
+	if err != nil {
+		l.b.t.Errorf("%T cannot be sent: %v", m, err)
+		return false
+	}
+	back, err := wire.Decode(frame[4:])
+	if err != nil {
+		l.b.t.Errorf("%T cannot be read: %v", m, err)
+		return false
+	}
+	o.member.Handler().Received(l.peer(), back)
+	return true
+}
+
+func (l *line) Request(ctx context.Context, to cluster.ID, name string, body []byte) ([]byte, error) {
+	l.b.mu.Lock()
+	var o *line
+	for _, c := range l.b.lines {
+		if c.member.Hello().ID == to || c.at == string(to) {
+			o = c
+		}
+	}
+	ok := l.reaches(o)
+	l.b.mu.Unlock()
+	if !ok {
+		return nil, mesh.ErrNotConnected
+	}
+	return o.member.Handler().Request(ctx, l.peer(), name, body)
+}
+
+func (l *line) Trust(string) error { return nil }
+
+// cut cuts or mends the line between two members, both ways.
+func (b *board) cut(x, y string, is bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cuts[[2]string{x, y}], b.cuts[[2]string{y, x}] = is, is
+	if is {
+		b.lines[x].member.Handler().Closed(b.lines[y].peer(), errors.New("cut"))
+		b.lines[y].member.Handler().Closed(b.lines[x].peer(), errors.New("cut"))
+	}
+}
+
+// documents is a configuration store in memory.
+type documents struct {
+	mu     sync.Mutex
+	stored revisions.Stored
+	force  string
+	fail   error
+}
+
+func (d *documents) Stored() revisions.Stored { return d.stored }
+
+func (d *documents) Write(s revisions.Stored) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail == nil {
+		d.stored = s
+	}
+	return d.fail
+}
+
+func (d *documents) Apply(a revisions.Apply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.force = a.Bytes
+}
+
+func (d *documents) Digest() string { return d.inForce() }
+
+func (d *documents) inForce() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.force
+}
+
+func (d *documents) Initial() revisions.Propose {
+	return revisions.Propose{Bytes: "initial", Digest: "initial"}
+}
+
+// alarms is a board of alarms.
+type alarms struct {
+	mu     sync.Mutex
+	stands map[string]string
+}
+
+func (a *alarms) Raise(number int, key, detail string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stands[fmt.Sprintf("%d %s", number, key)] = detail
+}
+
+func (a *alarms) Lower(number int, key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.stands, fmt.Sprintf("%d %s", number, key))
+}
+
+// list returns what stands, sorted.
+func (a *alarms) list() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := []string{}
+	for k := range a.stands {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// log keeps the records.
+type log struct {
+	mu      sync.Mutex
+	records []string
+}
+
+func (l *log) Event(event string, kv ...any) { l.add(event, kv) }
+func (l *log) Warn(event string, kv ...any)  { l.add(event, kv) }
+func (l *log) Error(event string, kv ...any) { l.add(event, kv) }
+
+func (l *log) add(event string, kv []any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, event+" "+fmt.Sprint(kv...))
+}
+
+// table is what a node shows of all rows.
+type table struct {
+	mu   sync.Mutex
+	rows map[rows.Key]string
+}
+
+func (s *table) take(all []rows.Changed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range all {
+		if c.Found {
+			s.rows[c.Key] = string(c.Owner) + "=" + c.Row.Value
+		} else {
+			delete(s.rows, c.Key)
+		}
+	}
+}
+
+func (s *table) get(k rows.Key) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows[k]
+}
+
+func (l *line) kept() []byte { return l.file }
+
+func (l *line) keep(data []byte) error {
+	l.file = data
+	return nil
+}
+
+// own are the settings of a member of a test.
+func own(primary int, peers ...string) settings.Settings {
+	return settings.Settings{
+		Name: "cluster1.example.test", Primary: primary, IP: "ipv4", TLS: "permissive", Peers: peers,
+		Role: "core", Platform: "small", Software: "1.0", Protocol: 1,
+	}
+}
+
+// join starts a member at an entry; what an earlier one left goes on.
+func (b *board) join(at string, s settings.Settings) *line {
+	l := b.lines[at]
+	if l == nil {
+		l = &line{b: b, at: at, addr: netip.MustParseAddrPort(at + ":4372"), store: &documents{}, alarms: &alarms{stands: map[string]string{}}}
+	}
+	l.log, l.rows, l.done = &log{}, &table{rows: map[rows.Key]string{}}, make(chan error, 1)
+	m, err := member.New(member.Config{
+		Self: cluster.ID("id-" + at), Name: "tp-" + at, Software: s.Software, Protocol: s.Protocol, ActiveTLS: s.TLS,
+		Kept: l.kept(), Keep: l.keep, Documents: l.store, Alarms: l.alarms, Log: l.log,
+		Now: time.Now, Boot: func() time.Duration { return time.Since(b.start) + time.Hour },
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	l.member = m
+	m.Connect(l)
+	m.Watch("", l.rows.take)
+	b.mu.Lock()
+	b.lines[at] = l
+	b.mu.Unlock()
+	m.Settings(s, slices.Index(s.Peers, at), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	go func() { l.done <- m.Run(ctx) }()
+	return l
+}
+
+// stop ends a member as kill does: nobody is told.
+func (l *line) stop() {
+	if l.cancel == nil {
+		return
+	}
+	l.cancel()
+	l.cancel = nil
+	<-l.done
+	l.b.mu.Lock()
+	l.list = nil
+	l.b.mu.Unlock()
+}
+
+// end ends all members.
+func (b *board) end() {
+	for _, l := range b.lines {
+		l.stop()
+	}
+}
+
+// within waits until something is so.
+func within(t *testing.T, d time.Duration, what string, so func() bool) {
+	t.Helper()
+	for until := time.Now().Add(d); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("within %s: %s", d, what)
+		}
+		synctest.Wait()
+	}
+}
