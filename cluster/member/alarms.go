@@ -2,153 +2,100 @@ package member
 
 import (
 	"errors"
-	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/rows"
-	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/troubles"
 )
 
 const (
-	// slow is how long a copy of a peer's rows may take until it is alarmed, never how long nothing may do so.
-	slow, never = 5 * time.Second, time.Minute
-	// doubled is how long a node that was met under two entries counts as such without being met again.
-	doubled = 5 * time.Second
+	// slow is how long a copy of a peer's rows may take until it is told, hopeless how long until the database
+	// counts as not synchronised.
+	slow, hopeless = 5 * time.Second, time.Minute
+	// opposite is how long a peer may be heard and not be reached, until its ports count as blocked.
+	opposite = 3 * time.Second
 )
 
-// Alarm is one that stands when the member begins.
-type Alarm struct {
-	Number      int
-	Key, Detail string
+// Local is what the node says of itself that the cluster's alarms tell.
+type Local struct {
+	NoH323 bool // H.323 mode is off (20018)
+	// Restart are the items of the cluster that take effect at the next start (20007).
+	Restart []string
+	// Refused is why a document of the primary's does not fit here; empty: it does.
+	Refused string
 }
 
-// alarm names one of the alarms that stand.
-type alarm struct {
-	number int
-	key    string
-}
+// Local tells what the node says of itself, whenever it changes.
+func (m *Member) Local(l Local) { m.inbox.post(l) }
 
 // sound raises what is wrong now and lowers what is right again (CL-16).
 func (m *Member) sound() {
-	now := m.troubles()
-	for a, detail := range now {
-		if was, stands := m.raised[a]; !stands || was != detail {
-			m.cfg.Alarms.Raise(a.number, a.key, detail)
-		}
+	now := troubles.Judge(m.view())
+	raise, lower := troubles.Changes(m.raised, now)
+	for _, t := range raise {
+		m.cfg.Alarms.Raise(t.Number, t.Key, t.Detail)
 	}
-	for a := range m.raised {
-		if _, stands := now[a]; !stands {
-			m.cfg.Alarms.Lower(a.number, a.key)
-		}
+	for _, t := range lower {
+		m.cfg.Alarms.Lower(t.Number, t.Key)
 	}
 	m.raised = now
 }
 
-// troubles returns all alarms that should stand now.
-func (m *Member) troubles() map[alarm]string {
-	out := map[alarm]string{}
-	add := func(number int, key, detail string) {
-		if out[alarm{number, key}] == "" {
-			out[alarm{number, key}] = detail
-		}
+// view is what this node knows of itself and its cluster now.
+func (m *Member) view() troubles.View {
+	v := troubles.View{
+		Own: m.own, ActiveTLS: m.cfg.ActiveTLS, Index: m.index, NoH323: m.local.NoH323, Restart: m.local.Restart,
+		Configuration: m.revisions.Faults(), Refused: m.local.Refused,
 	}
-	m.listTroubles(add)
 	for _, s := range m.liveness.Status() {
-		if !s.Own {
-			m.peerTroubles(s, add)
-		}
+		v.Peers = append(v.Peers, m.seen(s))
 	}
-	for _, t := range m.revisions.Troubles() {
-		add(t.Number, m.entryOf(cluster.ID(t.Key)), m.named(t.Detail, t.Key))
-	}
-	return out
+	return v
 }
 
-// listTroubles are of the list itself.
-func (m *Member) listTroubles(add func(int, string, string)) {
-	if m.index < 0 {
-		const none = "no address or name of this node is in the list of peers"
-		add(20003, "", none)
-		add(20015, "", none)
-	}
-	for i, p := range m.own.Peers {
-		if slices.ContainsFunc(m.own.Peers[:i], func(q string) bool { return strings.EqualFold(p, q) }) {
-			add(20003, p, p+" is in the list twice")
-		}
-	}
-	now := m.cfg.Boot()
-	for entry, d := range m.doubles {
-		if now-d.at > doubled {
-			delete(m.doubles, entry)
-			continue
-		}
-		add(20003, entry, entry+" is the same node as "+d.also)
-	}
-}
-
-// peerTroubles are of one entry of the list.
-func (m *Member) peerTroubles(s liveness.Status, add func(int, string, string)) {
-	why := m.faults[s.Address]
-	var dns *net.DNSError
-	if errors.As(why, &dns) {
-		add(20005, s.Address, s.Address+" cannot be resolved: "+why.Error())
-	}
-	here := s.Life == liveness.Active || s.Life == liveness.Suspect
-	if !here {
-		add(20004, s.Address, silent(s, why))
+// seen is an entry of the list and who answers there.
+func (m *Member) seen(s liveness.Status) troubles.Peer {
+	p := troubles.Peer{Status: s}
+	if why := m.faults[s.Address]; errors.Is(why, mesh.ErrResolve) {
+		p.Unresolved = why.Error()
 	}
 	c := m.contacts[s.Peer]
 	if c == nil {
-		return
+		return p
 	}
-	for _, d := range settings.Compare(m.own, c.settings) {
-		add(d.Number, s.Address, d.Item+" is "+d.Own+" here and "+d.Theirs+" on "+c.name)
-	}
-	if !settings.Speaks(m.own, c.settings) {
-		add(20008, s.Address, c.name+" speaks another protocol of the cluster: upgrade one version at a time")
-	}
-	m.rowTroubles(s, c, here, add)
+	p.Settings, p.Joined = &c.settings, m.joined(c)
+	p.Rows, p.Unsynchronised = m.rowsOf(c)
+	p.Blocked = m.blocked(c)
+	return p
 }
 
-// silent says why a peer counts as away.
-func silent(s liveness.Status, why error) string {
-	switch {
-	case why != nil:
-		return "peer " + s.Address + ": " + why.Error()
-	case s.Life == liveness.Lost:
-		return "peer " + s.Address + " does not answer any more"
-	}
-	return "peer " + s.Address + " was not heard yet"
-}
-
-// rowTroubles are of the copy of a peer's rows.
-func (m *Member) rowTroubles(s liveness.Status, c *contact, here bool, add func(int, string, string)) {
-	if !m.joined(c) {
-		return
-	}
-	r, found := m.copyOf(c.id)
-	if found && r.Current && here {
-		c.since = 0
-		return
-	}
+// rowsOf says why a peer's rows cannot be had, and whether that has gone on for too long.
+func (m *Member) rowsOf(c *contact) (late, never string) {
 	now := m.cfg.Boot()
-	if c.since == 0 {
+	r, found := m.copyOf(c.id)
+	if !found || r.Lost || r.Current {
 		c.since = now
+		return "", ""
 	}
-	switch late := now - c.since; {
-	case !here:
-		add(20006, s.Address, "the rows of "+c.name+" cannot be had")
-		c.since = now
-	case late > never:
-		add(20025, s.Address, "the rows of "+c.name+" could not be brought up to date for "+late.Truncate(time.Minute).String())
-		fallthrough
-	case late > slow:
-		add(20006, s.Address, "the rows of "+c.name+" are not complete yet")
+	if d := now - c.since; d > hopeless {
+		never = "the rows of " + c.name + " could not be brought up to date for " + d.Truncate(time.Minute).String()
 	}
+	if now-c.since > slow {
+		late = "the rows of " + c.name + " are not complete yet"
+	}
+	return late, never
+}
+
+// blocked says which ports of a peer cannot be reached although it is heard.
+func (m *Member) blocked(c *contact) []string {
+	why := m.faults[c.entry]
+	if !errors.Is(why, mesh.ErrUnreachable) || m.cfg.Boot()-c.heard > opposite {
+		return nil
+	}
+	return []string{"TCP 4372"}
 }
 
 func (m *Member) copyOf(id cluster.ID) (rows.Copy, bool) {
@@ -158,24 +105,4 @@ func (m *Member) copyOf(id cluster.ID) (rows.Copy, bool) {
 		}
 	}
 	return rows.Copy{}, false
-}
-
-// entryOf returns the entry of a peer, as alarms are keyed.
-func (m *Member) entryOf(id cluster.ID) string {
-	if c := m.contacts[id]; c != nil {
-		return c.entry
-	}
-	for entry, other := range m.kept.Entries {
-		if other == id {
-			return entry
-		}
-	}
-	return string(id)
-}
-
-func (m *Member) named(detail, id string) string {
-	if id == "" {
-		return detail
-	}
-	return m.nameOf(cluster.ID(id)) + ": " + detail
 }

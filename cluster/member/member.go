@@ -20,6 +20,7 @@ import (
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/troubles"
 	"turnpike.dev/turnpike/cluster/wire"
 )
 
@@ -94,7 +95,7 @@ type Config struct {
 	Newer  func(a, b string) bool
 	Alarms Alarms
 	// Standing are those of the cluster's alarms that an earlier process has left.
-	Standing []Alarm
+	Standing []troubles.Trouble
 	Log      Log
 	Now      func() time.Time
 	// Boot reads CLOCK_BOOTTIME.
@@ -136,9 +137,10 @@ type Member struct {
 	decidedAt uint64
 	contacts  map[cluster.ID]*contact
 	with      []cluster.ID // the others that have properly joined
-	doubles   map[string]double
+	local     Local
+	twice     map[string]bool  // records tell that these entries are others' already
 	faults    map[string]error // why an entry could not be reached last
-	raised    map[alarm]string
+	raised    []troubles.Trouble
 	news      []rows.Changed // to be told to watchers
 
 	writing      *proposal

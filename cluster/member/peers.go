@@ -30,7 +30,8 @@ type contact struct {
 	equal  time.Time     // when it last had the same configuration
 	told   revisions.Tag // the last one that a record says it has
 	sent   revisions.Tag // the last one that it was sent
-	since  time.Duration // the copy of its rows is not current
+	since  time.Duration // when the copy of its rows was current last
+	heard  time.Duration // when it last said anything
 }
 
 // Events of the connections.
@@ -48,11 +49,6 @@ type (
 		from    cluster.ID
 		message any
 	}
-	// double: two entries are the same node; it is told again with each of its heartbeats.
-	double struct {
-		also string
-		at   time.Duration
-	}
 )
 
 // meet takes what a peer says of itself.
@@ -61,7 +57,7 @@ func (m *Member) meet(c *contact) {
 		return
 	}
 	if old := m.contacts[c.id]; old != nil {
-		c.beat, c.beatAt, c.equal, c.told, c.sent, c.since = old.beat, old.beatAt, old.equal, old.told, old.sent, old.since
+		c.beat, c.beatAt, c.equal, c.told, c.sent, c.since, c.heard = old.beat, old.beatAt, old.equal, old.told, old.sent, old.since, old.heard
 	}
 	for id, other := range m.contacts {
 		if other.entry == c.entry && id != c.id {
@@ -122,11 +118,16 @@ func (m *Member) beat(e liveness.Event) {
 		case liveness.Restarted:
 			m.cfg.Log.Event("Cluster Peer Restarted", "Detail", "its process is another one now", "Node", m.nameOf(a.Peer))
 		case liveness.Duplicate:
-			if _, known := m.doubles[a.Address]; !known {
-				m.cfg.Log.Warn("Cluster Peer Refused", "Detail", "entry "+a.Address+" of the list is the same node as "+a.Also)
-			}
-			m.doubles[a.Address] = double{a.Also, m.cfg.Boot()}
+			m.double(a)
 		}
+	}
+}
+
+// double tells once that two entries of the list are the same node.
+func (m *Member) double(a liveness.Duplicate) {
+	if !m.twice[a.Address] {
+		m.twice[a.Address] = true
+		m.cfg.Log.Warn("Cluster Peer Refused", "Detail", "entry "+a.Address+" of the list is the same node as "+a.Also)
 	}
 }
 

@@ -31,16 +31,13 @@ func New(cfg Config) (*Member, error) {
 	m := &Member{
 		cfg: cfg, inbox: newInbox(), disk: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}),
 		incarnation: k.Incarnation, handlers: map[string]Handler{},
-		kept: k, contacts: map[cluster.ID]*contact{}, doubles: map[string]double{}, faults: map[string]error{}, raised: map[alarm]string{},
+		kept: k, contacts: map[cluster.ID]*contact{}, faults: map[string]error{}, twice: map[string]bool{}, raised: cfg.Standing,
 		liveness: liveness.New(cfg.Self, k.Incarnation),
 		rows:     rows.New(rows.Config{Self: cfg.Self, Incarnation: k.Incarnation, Rows: cfg.Rows, Newer: cfg.Newer}),
 		revisions: revisions.New(revisions.Config{
 			Self: cfg.Self, Incarnation: k.Incarnation, Software: cfg.Software,
 			Stored: cfg.Documents.Stored(), Initial: cfg.Documents.Initial(),
 		}),
-	}
-	for _, a := range cfg.Standing {
-		m.raised[alarm{a.Number, a.Key}] = a.Detail
 	}
 	m.say()
 	m.status.Store(&Status{Self: cfg.Self, Incarnation: k.Incarnation, Tag: m.revisions.Has()})
@@ -103,6 +100,8 @@ func (m *Member) handle(e any) {
 		m.beat(e)
 	case received:
 		m.receive(e)
+	case Local:
+		m.local = e
 	case rows.Event:
 		m.row(e)
 	case decided:
@@ -128,9 +127,9 @@ func (m *Member) receive(r received) {
 	if c == nil {
 		return // not of the list, or not any more
 	}
+	c.heard = m.cfg.Boot()
 	switch msg := r.message.(type) {
 	case liveness.Beat:
-		delete(m.faults, c.entry)
 		m.beat(liveness.Heard{Address: c.entry, From: r.from, Name: c.name, Resolved: c.addr.String(), Beat: msg})
 	case rows.Head, rows.Tail, rows.Part:
 		m.row(rows.Received{From: r.from, Message: msg})

@@ -34,7 +34,7 @@ func (m *Member) Settings(own settings.Settings, index int, mapping map[string]n
 // configure takes the node's own settings.
 func (m *Member) configure(e configured) {
 	m.own, m.index = e.own, e.index
-	clear(m.doubles)
+	clear(m.twice)
 	maps.DeleteFunc(m.faults, func(address string, _ error) bool { return !slices.Contains(e.own.Peers, address) })
 	maps.DeleteFunc(m.kept.Entries, func(address string, _ cluster.ID) bool { return !slices.Contains(e.own.Peers, address) })
 	for id, c := range m.contacts {

@@ -93,6 +93,7 @@ func (b *board) peer(v View, p Peer) {
 		b.add(d.Number, p.Address, d.Item+" is "+or(d.Own, "empty")+" here and "+or(d.Theirs, "empty")+" there")
 	}
 	b.when(p.Joined && p.Rows != "", 20006, p.Address, p.Rows)
+	b.when(p.Joined && p.Unsynchronised != "", 20025, p.Address, p.Unsynchronised)
 }
 
 func (b *board) blocked(p Peer) {

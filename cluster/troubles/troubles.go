@@ -61,6 +61,9 @@ type Peer struct {
 	Joined bool
 	// Rows is why its rows cannot be had; empty: they are here.
 	Rows string
+	// Unsynchronised is why its rows cannot be had for so long that it does not look as if they will be;
+	// empty: they are here, or will be.
+	Unsynchronised string
 }
 
 // here says that the peer is there: what it said of itself is so.
