@@ -14,8 +14,6 @@ import (
 	"turnpike.dev/turnpike/control/config"
 )
 
-var _ api.Cluster = (*node)(nil)
-
 // Clustering says how the cluster is, as this node sees it.
 func (n *node) Clustering() clustering.Status { return n.alone(n.running()) }
 

@@ -2,9 +2,12 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +73,36 @@ func (p *parts) FactoryReset(name string) error {
 	return nil
 }
 
-func (p *parts) Clustering() clustering.Status { return clustering.Status{Mode: clustering.Standalone} }
+func (p *parts) Clustering() clustering.Status        { return clustering.Status{Mode: clustering.Standalone} }
+func (p *parts) TrustPeer(string) error               { p.note("trust"); return nil }
+func (p *parts) ForceUpdate(context.Context) error    { p.note("force"); return nil }
+func (p *parts) ClusterDNS() clustering.Resolver      { return noNames{} }
+func (p *parts) SuggestMapping() []clustering.Mapping { return nil }
+
+func (p *parts) PreflightPeers(context.Context, []string) ([]preflight.Finding, error) {
+	return []preflight.Finding{}, nil
+}
+
+func (p *parts) RestartPeer(context.Context, store.Author, int) error {
+	p.note("restart")
+	return nil
+}
+
+func (p *parts) ChangeMapping(_ context.Context, by store.Author, remove bool, m clustering.Mapping) error {
+	_, err := p.store.Propose(store.Proposal{Author: by, Operations: clustering.ChangeMapping(remove, m)})
+	return err
+}
+
+// noNames is a DNS that has nothing.
+type noNames struct{}
+
+func (noNames) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	return "", nil, &net.DNSError{IsNotFound: true}
+}
+
+func (noNames) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, &net.DNSError{IsNotFound: true}
+}
 
 func (p *parts) Preflight() ([]preflight.Finding, error) { return []preflight.Finding{}, nil }
 

@@ -1,10 +1,10 @@
 // Package preflight looks whether a node is ready to join a cluster (CL-19): what is
 // missing, why a cluster wants it, and what to do.
 //
-// It exists because a cluster that forms half way is hard to take apart. Everything here
-// is what a node can tell alone; what needs the others (are the ports reachable, is the
-// software the same, does another node have the same name) is asked when they meet. The
-// checks are pure: gathering the facts is the caller's.
+// It exists because a cluster that forms half way is hard to take apart. Check is what a
+// node can tell alone; Peers is what needs the others: are the ports reachable, is the
+// software the same, does another node have the same name. The checks are pure: gathering
+// the facts is the caller's.
 package preflight
 
 import (
@@ -43,6 +43,8 @@ type Finding struct {
 	What  string `json:"what"`
 	Why   string `json:"why"`
 	Do    string `json:"do"`
+	// Blocks: the node cannot join until it is mended; the rest warns.
+	Blocks bool `json:"blocks"`
 }
 
 // check is one row of CL-19.
