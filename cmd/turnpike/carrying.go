@@ -39,12 +39,17 @@ func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls
 	n.bound = registrations.New(registrations.Config{
 		Capacity: n.resources.Registrations(),
 		Alarms:   n.board,
-		Told:     func(e registrations.Event) { registered(bound, e) },
-		File:     state.file(boundFile),
-		Failed:   func(err error) { n.note(err.Error()) },
+		Told: func(e registrations.Event) {
+			registered(bound, e)
+			n.shared.told(e)
+		},
+		Renewed: func(was, is *registrations.Binding) { n.shared.renewed(was, is) },
+		File:    state.file(boundFile),
+		Failed:  func(err error) { n.note(err.Error()) },
 	})
 	n.welcomeBack(c)
-	n.router.Connect(dialplan.Network{Registrations: n.bound})
+	n.share(c)
+	n.router.Connect(dialplan.Network{Registrations: n.registered()})
 	return cdr, nil
 }
 

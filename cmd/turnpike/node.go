@@ -56,6 +56,7 @@ type node struct {
 	router  *routing.Router
 	calls   *calls.Book
 	bound   *registrations.Table
+	shared  *shared        // with the cluster; nil: the node stands alone
 	cluster *member.Member // nil: the node is alone
 
 	resources *resources.Resources

@@ -84,7 +84,7 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 		Sources: p.neighbours, Bindings: node.bound, Flows: p.flows, Snapshot: node.router.Snapshot, Roots: node.certificates.Roots,
 		Peers: p.peers, Log: p.log.Module("signaling.access"), Key: nonce, Own: func() []netip.Addr { return p.own.addrs },
 	})
-	node.router.Connect(dialplan.Network{Registrations: node.bound, Health: p.neighbours})
+	node.router.Connect(dialplan.Network{Registrations: node.registered(), Health: p.neighbours})
 	p.places = places.New(ctx, places.Config{
 		Bindings: node.bound, Connections: p.flows, Neighbours: p.neighbours, Locator: p.names, Ways: ways, Peers: p.peers,
 		Internal: func(a netip.Addr) bool { return p.side(a).internal },

@@ -17,8 +17,8 @@ func decode(value string) (row, error) {
 	r.Q = uint16(in.number(math.MaxUint16))
 	r.RegID = uint32(in.number(math.MaxUint32))
 	r.ID = in.number(math.MaxUint64)
-	r.Expiry = time.Duration(in.number(maxSeconds)) * time.Second //nolint:gosec // bounded
-	r.Since = time.Unix(int64(in.number(math.MaxInt64)), 0)       //nolint:gosec // bounded
+	r.Expiry = time.Duration(in.number(maxSeconds)) * time.Second
+	r.Since = time.Unix(int64(in.number(math.MaxInt64)), 0)
 	copy(r.Serial[:], in.take(len(r.Serial)))
 	r.Source = in.source()
 	r.AOR = in.text(maxName)
@@ -72,7 +72,7 @@ func (r *reader) number(limit uint64) uint64 {
 }
 
 func (r *reader) text(limit uint64) string {
-	return r.take(int(r.number(limit))) //nolint:gosec // bounded
+	return r.take(int(r.number(limit)))
 }
 
 func (r *reader) source() netip.AddrPort {

@@ -68,7 +68,7 @@ func stampOf(value string) int64 {
 	for i := 1; i < rowHeader; i++ {
 		n = n<<8 | uint64(value[i])
 	}
-	return int64(n) //nolint:gosec // as it was written
+	return int64(n)
 }
 
 // keyOf names a binding as the registrar tells endpoints apart: by instance and flow
@@ -134,9 +134,9 @@ func (r *row) seconds() uint64 {
 func (r *row) encode() string {
 	dst := make([]byte, 0, 256)
 	dst = append(dst, rowVersion)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Stamp.UnixMicro())) //nolint:gosec // read as it was
+	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Stamp.UnixMicro()))
 	dst = append(dst, r.Flags)
-	for _, n := range []uint64{uint64(r.Q), uint64(r.RegID), r.ID, r.seconds(), uint64(max(r.Since.Unix(), 0))} { //nolint:gosec // not negative
+	for _, n := range []uint64{uint64(r.Q), uint64(r.RegID), r.ID, r.seconds(), uint64(max(r.Since.Unix(), 0))} {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	dst = append(dst, r.Serial[:]...)

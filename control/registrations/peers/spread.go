@@ -68,7 +68,7 @@ func (t *Table) write(b *registrations.Binding) {
 	if !r.Stamp.After(seen) {
 		r.Stamp = seen.Add(time.Microsecond)
 	}
-	is := rows.Row{Value: r.encode(), TTL: time.Duration(r.seconds()) * time.Second} //nolint:gosec // bounded
+	is := rows.Row{Value: r.encode(), TTL: time.Duration(r.seconds()) * time.Second}
 	t.spread.rows[k] = is
 	if t.spread.to != nil {
 		t.spread.to.Put(k, is)

@@ -1,0 +1,98 @@
+package usage
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/rows"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var some = Usage{Calls: Amount{3, 500}, Registrations: Amount{20_000, 20_000}, Relays: Amount{7, 6000}}
+
+// recorder is the cluster.
+type recorder struct {
+	mu  sync.Mutex
+	put []rows.Row
+}
+
+func (r *recorder) Put(_ rows.Key, row rows.Row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put = append(r.put, row)
+}
+
+func TestPeersAreToldOfChangesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		now, rec := some, &recorder{}
+		table := New("a", func() Usage { mu.Lock(); defer mu.Unlock(); return now })
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = table.Run(ctx, rec) }()
+		time.Sleep(10 * every)
+		mu.Lock()
+		now.Calls.Used++
+		mu.Unlock()
+		time.Sleep(10 * every)
+		cancel()
+		synctest.Wait()
+		if len(rec.put) != 2 {
+			t.Errorf("peers were told %d times, want 2", len(rec.put))
+		}
+	})
+}
+
+// CL-17
+func TestOfEachPeer(t *testing.T) {
+	table := New("a", func() Usage { return some })
+	row := rows.Row{Value: encode(some)}
+	table.Changed([]rows.Changed{
+		{Key: Key("b"), Found: true, Owner: "b", Row: row},
+		{Key: Key("c"), Found: true, Owner: "b", Row: row},
+		{Key: Key("d"), Found: true, Owner: "d", Row: rows.Row{Value: "\x01"}},
+		{Key: "u", Found: true, Owner: "d", Row: row},
+	})
+	for id, want := range map[string]bool{"a": true, "b": true, "c": false, "d": false} {
+		u, ok := table.Of(cluster.ID(id))
+		if ok != want || ok && u != some {
+			t.Errorf("%s: %+v, %v", id, u, ok)
+		}
+	}
+	table.Changed([]rows.Changed{{Key: Key("b")}})
+	if _, ok := table.Of("b"); ok {
+		t.Error("a lost peer has a usage")
+	}
+}
+
+func TestFree(t *testing.T) {
+	if d := cmp.Diff([]uint32{497, 0, 0}, []uint32{some.Calls.Free(), some.Registrations.Free(), Amount{5, 3}.Free()}); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestRowsOfALaterVersionAreRead(t *testing.T) {
+	if u, err := decode(encode(some) + "new"); err != nil || u != some {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(some))
+	f.Fuzz(func(t *testing.T, value string) {
+		u, err := decode(value)
+		if err != nil {
+			return
+		}
+		if again, err := decode(encode(u)); err != nil || again != u {
+			t.Errorf("%+v became %+v, %v", u, again, err)
+		}
+	})
+}
