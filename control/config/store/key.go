@@ -37,10 +37,17 @@ func (s *Store) KeyID() string {
 
 // RenewKey makes a new system key and seals everything that is kept with it
 // (OP-02, ForceSystemKeyUpdate). The old key is given up last, so that an
-// interrupted renewal leaves nothing unreadable; it may be repeated.
+// interrupted renewal leaves nothing unreadable; it may be repeated. In a cluster the
+// primary makes it, and it goes to all peers with the configuration.
 func (s *Store) RenewKey(author Author) error {
+	s.proposing.Lock()
+	defer s.proposing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.putInForce()
+	if s.cluster != nil {
+		return s.renewShared(author)
+	}
 	ring := s.ring.Renewed()
 	if err := replace(s.Files, keyName, ring.Bytes()); err != nil {
 		return s.keyFailed(err)
@@ -51,6 +58,18 @@ func (s *Store) RenewKey(author Author) error {
 	}
 	s.Log.Event("System Key Updated", "Detail", "all secrets are sealed with the new key", "User", author.User, "Src", author.From, "Key", ring.ID())
 	return nil
+}
+
+func (s *Store) renewShared(author Author) error {
+	cur := s.Current()
+	if at, here := s.cluster.Primary(); !here {
+		return &ElsewhereError{Item: "the system key", Primary: at}
+	}
+	if cur == nil {
+		return ErrEmpty
+	}
+	_, err := s.spread(Proposal{Author: author, Note: "a new system key"}, cur.Node, nil, s.ring.Renewed())
+	return err
 }
 
 // reseal writes all revisions anew with the newest key and forgets the others.
@@ -98,12 +117,15 @@ func (s *Store) keyFailed(err error) error {
 
 // adoptKey makes the key of the cluster the one that seals here (OP-02). The old one is given up last.
 func (s *Store) adoptKey(shared *seal.Ring) error {
-	if shared.ID() == s.ring.ID() {
+	if shared.ID() == s.ring.ID() && !s.ring.Renewing() {
 		return nil
 	}
-	ring := s.ring.With(shared)
-	if err := replace(s.Files, keyName, ring.Bytes()); err != nil {
-		return s.keyFailed(err)
+	ring := s.ring
+	if shared.ID() != ring.ID() {
+		ring = ring.With(shared)
+		if err := replace(s.Files, keyName, ring.Bytes()); err != nil {
+			return s.keyFailed(err)
+		}
 	}
 	s.ring = ring
 	if err := s.reseal(); err != nil {

@@ -9,10 +9,6 @@ import (
 	"turnpike.dev/turnpike/control/config"
 )
 
-// AlarmConflict is the number of the alarm that a document of the primary does not go with
-// what belongs to this node (facts A5).
-const AlarmConflict = 20011
-
 // written is a revision that is durable and not in force yet.
 type written struct {
 	snap    *Snapshot
@@ -33,22 +29,14 @@ func (s *Store) Write(d revisions.Stored) error {
 	}
 	head, shared, ring, err := readDocument(d.Bytes, d.Tag.Digest)
 	if err != nil {
-		return s.conflict(fmt.Errorf("take revision %s: %w", d.Tag, err))
+		return s.refuse(fmt.Errorf("take revision %s: %w", d.Tag, err))
 	}
 	if err := s.adoptKey(ring); err != nil {
 		return err
 	}
-	p := Proposal{Author: head.Author, Note: head.Note}
-	next := (*config.Node)(nil)
-	if s.pending != nil && s.pending.text == d.Bytes {
-		p, next = s.pending.p, s.pending.next
-	} else {
-		if head.Node != "" && head.Node != cur.Node.System.Name {
-			p.From = head.From + " at " + head.Node
-		}
-		if next, err = config.Merge(cur.Node, shared); err != nil {
-			return s.conflict(fmt.Errorf("revision %s does not go with what belongs to this node: %w", d.Tag, err))
-		}
+	p, next, err := s.merge(cur, d, head, shared)
+	if err != nil {
+		return s.refuse(fmt.Errorf("revision %s does not go with what belongs to this node: %w", d.Tag, err))
 	}
 	changes := config.Diff(cur.Node, next)
 	origin := &Origin{Generation: d.Tag.Generation, Author: string(d.Tag.Author), Revision: d.Tag.Revision, Decision: d.Decision}
@@ -56,14 +44,25 @@ func (s *Store) Write(d revisions.Stored) error {
 	if err != nil {
 		return err
 	}
-	s.Alarms.Lower(AlarmConflict, "")
 	s.written = &written{snap, changes}
 	return nil
 }
 
-// conflict tells that a document cannot be taken.
-func (s *Store) conflict(err error) error {
-	s.Alarms.Raise(AlarmConflict, "", err.Error())
+// merge returns the tree that a document leads to, and who asked for it.
+func (s *Store) merge(cur *Snapshot, d revisions.Stored, head travelling, shared *config.Node) (Proposal, *config.Node, error) {
+	if s.pending != nil && s.pending.text == d.Bytes { // proposed here, with what belongs to the node
+		return s.pending.p, s.pending.next, nil
+	}
+	p := Proposal{Author: head.Author, Note: head.Note}
+	if head.Node != "" && head.Node != cur.Node.System.Name {
+		p.From = head.From + " at " + head.Node
+	}
+	next, err := config.Merge(cur.Node, shared)
+	return p, next, err
+}
+
+// refuse tells that a document is not taken; who asked for it raises the alarm.
+func (s *Store) refuse(err error) error {
 	s.Log.Error("System Configuration Refused", "Detail", err)
 	return err
 }
