@@ -146,3 +146,20 @@ func (b *settingsBody) settings(c *check) settings.Settings {
 		Protocol: b.Protocol,
 	}
 }
+
+// String returns the stream as metrics name it.
+func (s Stream) String() string {
+	switch s {
+	case Rows:
+		return "rows"
+	case Bulk:
+		return "bulk"
+	case Requests:
+		return "requests"
+	case Raft:
+		return "raft"
+	case Recovery:
+		return "recovery"
+	}
+	return "unknown"
+}

@@ -9,24 +9,23 @@ import (
 // Read reads a frame and returns its message. It reads nothing beyond it, so that what follows may
 // be of another protocol. started, unless nil, is called when the length is there: what follows
 // belongs to a message that has begun. limit bounds the length, besides the bound of each kind.
-func Read(r io.Reader, limit int, started func()) (any, int, error) {
+func Read(r io.Reader, limit int, started func()) (any, error) {
 	var head [header]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if int64(n) > int64(limit) {
-		return nil, 0, fmt.Errorf("%w: %d bytes", ErrTooLarge, n)
+		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, n)
 	}
 	if started != nil {
 		started()
 	}
 	frame, err := readAll(r, int(n))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read a frame of %d bytes: %w", n, err)
+		return nil, fmt.Errorf("read a frame of %d bytes: %w", n, err)
 	}
-	m, err := Decode(frame)
-	return m, header + int(n), err
+	return Decode(frame)
 }
 
 // readAll reads n bytes. Memory grows with what comes and not with what was announced.

@@ -49,7 +49,7 @@ func Decode(frame []byte) (any, error) {
 		return nil, fmt.Errorf("%w: kind %d", ErrUnknown, k)
 	}
 	if err := decoding().Unmarshal(frame[1:], b); err != nil {
-		return nil, fmt.Errorf("decode a message of kind %d: %w", k, err)
+		return nil, fmt.Errorf("%w: kind %d: %w", ErrInvalid, k, err)
 	}
 	m, err := b.message()
 	if err != nil {

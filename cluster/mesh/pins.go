@@ -1,0 +1,134 @@
+package mesh
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+)
+
+const pinsFile = "pins.json"
+
+// pin is what is believed of an entry since the first contact with it (CL-05).
+type pin struct {
+	Address string     `json:"address"`
+	ID      cluster.ID `json:"id"`
+	Key     string     `json:"key_sha256"`
+	Since   time.Time  `json:"since"`
+}
+
+// pins are the keys of the entries, in a file.
+type pins struct {
+	files Files
+	file  string
+
+	mu  sync.Mutex // held while the file is written: a first contact waits for it, a message never does
+	all []pin
+}
+
+func openPins(files Files, dir string) (*pins, error) {
+	p := &pins{files: files, file: filepath.Join(dir, pinsFile)}
+	data, err := files.ReadFile(p.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &p.all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the keys of the peers: %w: if it cannot be mended, remove %s and the peers' keys are pinned anew", err, p.file)
+	}
+	return p, nil
+}
+
+// at returns the index of an entry's pin. p.mu is held.
+func (p *pins) at(address string) int {
+	return slices.IndexFunc(p.all, func(x pin) bool { return strings.EqualFold(x.Address, address) })
+}
+
+// has says whether an entry shows the key that is pinned; known is false where none is.
+func (p *pins) has(address string, key [32]byte) (same, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.at(address)
+	return i >= 0 && p.all[i].Key == hex.EncodeToString(key[:]), i >= 0
+}
+
+// judge says whether an entry may be the node id with that key. proven: its certificate says so, and the
+// pin follows it. keep: what is new is pinned; first reports that.
+func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven, keep bool) (first bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := hex.EncodeToString(key[:])
+	for _, x := range p.all {
+		if x.ID == id && !strings.EqualFold(x.Address, address) {
+			return false, fmt.Errorf("%s says it is %s: %w", address, x.Address, ErrDuplicate)
+		}
+	}
+	i := p.at(address)
+	switch {
+	case i >= 0 && p.all[i].Key == text && p.all[i].ID == id:
+		return false, nil
+	case i >= 0 && !proven && p.all[i].Key != text:
+		return false, fmt.Errorf("key %s…, pinned %s…: %w", text[:16], p.all[i].Key[:16], ErrKey)
+	case i >= 0 && !proven:
+		return false, fmt.Errorf("node %s, pinned %s: %w", id, p.all[i].ID, ErrOther)
+	case !keep:
+		return false, nil
+	}
+	if i >= 0 {
+		p.all = slices.Delete(p.all, i, i+1)
+	}
+	p.all = append(p.all, pin{address, id, text, time.Now().UTC().Truncate(time.Second)})
+	return true, p.write()
+}
+
+func (p *pins) drop(address string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.at(address)
+	if i < 0 {
+		return nil
+	}
+	p.all = slices.Delete(p.all, i, i+1)
+	return p.write()
+}
+
+// retain drops the pins of all other entries.
+func (p *pins) retain(names []string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.all)
+	p.all = slices.DeleteFunc(p.all, func(x pin) bool { return !slices.Contains(names, strings.ToLower(x.Address)) })
+	if len(p.all) == n {
+		return nil
+	}
+	return p.write()
+}
+
+// write is called with p.mu held.
+func (p *pins) write() error {
+	data, err := json.MarshalIndent(p.all, "", "  ")
+	if err == nil {
+		err = p.files.ReplaceFile(p.file, append(data, '\n'))
+	}
+	if err != nil {
+		return &pinsError{err}
+	}
+	return nil
+}
+
+// pinsError is a file of pins that was not written. They hold in memory, and the peer is spoken to: a
+// full disk takes no cluster apart.
+type pinsError struct{ err error }
+
+func (e *pinsError) Error() string { return fmt.Sprintf("write the keys of the peers: %v", e.err) }
+func (e *pinsError) Unwrap() error { return e.err }

@@ -1,0 +1,136 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"turnpike.dev/turnpike/cluster/wire"
+)
+
+// Times between two tries to connect.
+const (
+	firstPause = 200 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// pause grows from try to try, and is not the same for two nodes that wait for each other.
+type pause struct{ next time.Duration }
+
+func (p *pause) reset() { p.next = 0 }
+
+// wait returns false when ctx ends.
+func (p *pause) wait(ctx context.Context, wake <-chan struct{}) bool {
+	p.next = min(max(2*p.next, firstPause), lastPause)
+	t := time.NewTimer(p.next*3/4 + rand.N(p.next/2))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+	case <-wake:
+		p.reset()
+	}
+	return true
+}
+
+// sending keeps the connections that this node sends on, to one entry.
+func (m *Mesh) sending(ctx context.Context, e *entry) {
+	var p pause
+	for {
+		l, err := m.open(ctx, e, wire.Rows)
+		switch {
+		case err == nil:
+			p.reset()
+			m.sendRows(ctx, l)
+		case ctx.Err() == nil:
+			m.failed(e, err)
+		}
+		if !p.wait(ctx, e.wake) {
+			return
+		}
+	}
+}
+
+// sendRows sends small messages while the connection stands, and beside it bulk.
+func (m *Mesh) sendRows(ctx context.Context, l *line) {
+	ctx, cancel := context.WithCancel(ctx)
+	bulk := make(chan struct{})
+	go func() {
+		defer close(bulk)
+		m.sendBulk(ctx, l.entry)
+	}()
+	l.entry.rows.begin()
+	m.connected(l)
+	err := m.drain(ctx, l, l.entry.rows)
+	l.entry.rows.end()
+	m.remove(l)
+	m.closed(l, err)
+	cancel()
+	<-bulk
+}
+
+func (m *Mesh) sendBulk(ctx context.Context, e *entry) {
+	var p pause
+	for {
+		if l, err := m.open(ctx, e, wire.Bulk); err == nil {
+			p.reset()
+			e.bulk.begin()
+			_ = m.drain(ctx, l, e.bulk) // what ended it is told of the rows, where it matters
+			e.bulk.end()
+			m.remove(l)
+		}
+		if !p.wait(ctx, nil) {
+			return
+		}
+	}
+}
+
+// drain writes what is in a queue until the connection or ctx ends, and then what is left.
+func (m *Mesh) drain(ctx context.Context, l *line, q *queue) error {
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		l.shut(watch(l))
+	}()
+	defer func() { <-watched }()
+	stop := context.AfterFunc(ctx, func() { _ = l.SetWriteDeadline(time.Now().Add(flushTime)) }) // a write that hangs ends
+	defer stop()
+	for {
+		frames, hello := q.take()
+		if hello {
+			if err := l.write(wire.Hello(m.cfg.Hello())); err != nil {
+				return l.ended(err)
+			}
+		}
+		if len(frames) > 0 {
+			if err := l.writeAll(frames, ctx.Done()); err != nil {
+				return l.ended(err)
+			}
+		}
+		q.done(frames)
+		if len(frames) > 0 || hello {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return l.ended(context.Cause(ctx))
+		case <-l.done:
+			return l.ended(nil)
+		case <-q.ready:
+		}
+	}
+}
+
+// watch reads what who accepted has to say: nothing, or why it ends.
+func watch(l *line) error {
+	message, err := l.read(wire.MaxFrame, 0)
+	if err != nil {
+		return err
+	}
+	if r, ok := message.(wire.Refused); ok {
+		return errors.Join(errors.New(r.Why), ErrRefused)
+	}
+	return errors.Join(errors.New("a message that does not belong here"), ErrProtocol)
+}

@@ -1,0 +1,133 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+
+	"turnpike.dev/turnpike/cluster/wire"
+)
+
+// stand makes a connection one of its entry's.
+func (m *Mesh) stand(l *line, h wire.Hello, at netip.AddrPort) error {
+	l.peer = Peer{ID: h.ID, Address: l.entry.address, Addr: at, Hello: h, Key: keyOf(l.ConnectionState().PeerCertificates[0])}
+	return m.add(l)
+}
+
+// serve does with an accepted connection what it is for.
+func (m *Mesh) serve(ctx context.Context, l *line) {
+	defer m.remove(l)
+	stop := context.AfterFunc(ctx, func() { l.shut(errEnding) })
+	defer stop()
+	switch l.stream {
+	case wire.Rows, wire.Bulk:
+		m.receiving(l)
+	case wire.Requests:
+		m.answer(ctx, l)
+	case wire.Raft:
+		m.handOver(ctx, l)
+	case wire.Recovery:
+		m.recover(ctx, l)
+	}
+}
+
+// connected tells of a connection that stands.
+func (m *Mesh) connected(l *line) {
+	if l.stream != wire.Rows {
+		return
+	}
+	m.cfg.Log.Event("Cluster Connection Established", "Node", l.entry.address, "Node-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Direction", l.direction())
+	m.cfg.Handler.Connected(l.peer)
+}
+
+// closed tells that it ended; not if another has taken its place.
+func (m *Mesh) closed(l *line, why error) {
+	if l.stream != wire.Rows || errors.Is(why, errReplaced) {
+		return
+	}
+	m.cfg.Log.Warn("Cluster Connection Lost", "Node", l.entry.address, "Node-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Direction", l.direction(), "Detail", why)
+	m.cfg.Handler.Closed(l.peer, why)
+}
+
+// end names the other end as the log does.
+func (l *line) end() string {
+	if l.accepted {
+		return "Src-ip"
+	}
+	return "Dst-ip"
+}
+
+func (l *line) direction() string {
+	if l.accepted {
+		return "accepted"
+	}
+	return "dialled"
+}
+
+// receiving takes the messages of a peer until the connection ends.
+func (m *Mesh) receiving(l *line) {
+	m.connected(l)
+	err := l.ended(m.receive(l))
+	m.remove(l)
+	m.closed(l, err)
+	if errors.Is(err, ErrProtocol) {
+		m.refuse(l.entry, l.peer.Addr, err)
+	}
+}
+
+func (m *Mesh) receive(l *line) error {
+	limit, wait := wire.MaxFrame, idleTime
+	if l.stream == wire.Bulk {
+		limit, wait = wire.MaxDocument+wire.MaxFrame, 0
+	}
+	for {
+		message, err := l.read(limit, wait)
+		if err != nil {
+			return malformed(err)
+		}
+		l.entry.traffic[l.stream].heard.Add(1)
+		switch message := message.(type) {
+		case wire.Hello:
+			if message.ID != l.peer.ID {
+				return errors.Join(errors.New("it says it is another node now"), ErrProtocol)
+			}
+			m.renewed(l, message)
+		case wire.Refused:
+			return errors.Join(errors.New(message.Why), ErrRefused)
+		case wire.Open, wire.Welcome, wire.Request, wire.Answer, wire.Question, wire.Probe:
+			return errors.Join(errors.New("a message that does not belong here"), ErrProtocol)
+		default:
+			m.cfg.Handler.Received(l.peer, message)
+		}
+	}
+}
+
+// renewed takes what a peer says of itself now.
+func (m *Mesh) renewed(l *line, h wire.Hello) {
+	m.mu.Lock()
+	l.peer.Hello = h
+	p := l.peer
+	if l.entry.known != nil && l.entry.known.ID == p.ID {
+		l.entry.known = &p
+	}
+	m.mu.Unlock()
+	m.cfg.Handler.Connected(p)
+}
+
+// malformed marks what a peer must not send.
+func malformed(err error) error {
+	for _, e := range []error{wire.ErrTooLarge, wire.ErrUnknown, wire.ErrInvalid} {
+		if errors.Is(err, e) {
+			return errors.Join(err, ErrProtocol)
+		}
+	}
+	return err
+}
+
+// isEnd says whether the other end just went away.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "connection reset by peer")
+}
