@@ -31,10 +31,17 @@ type Core struct {
 	seq      uint64
 	sent     [remembered]time.Duration
 	nextBeat time.Duration
-	term     uint64 // the latest whose leader was heard
-	echo     uint64 // the newest beat that it confirmed
+	term     uint64        // the latest whose leader was heard
+	echo     uint64        // the newest beat that it confirmed
+	led      time.Duration // when that beat was sent
+	begun    bool
 
 	lead *leading // nil: this node does not lead
+	// Where nobody leads.
+	here      []cluster.ID
+	calls     map[cluster.ID]History // the last that each peer said it counts in
+	aside     *aside                 // nil: this node counts by what is agreed
+	histories uint64
 	// freeing are the peers whose freeing was proposed in the term freeingIn and is not agreed
 	// yet: they are not confirmed, also when this node was not sure to lead in between.
 	freeing   map[cluster.ID]bool
@@ -44,7 +51,7 @@ type Core struct {
 
 // New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.
 func New(cfg Config, table *Table) *Core {
-	c := &Core{cfg: cfg, table: table, totals: map[Resource]Total{}, hold: map[Resource]*holding{}}
+	c := &Core{cfg: cfg, table: table, totals: map[Resource]Total{}, hold: map[Resource]*holding{}, freeing: map[cluster.ID]bool{}, calls: map[cluster.ID]History{}}
 	for _, r := range names(cfg.Recovered) {
 		c.holding(r)
 	}
@@ -56,6 +63,9 @@ func names[V any](m map[Resource]V) []Resource { return slices.Sorted(maps.Keys(
 // Step takes an event and returns what has to be done.
 func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.out = nil
+	if !c.begun {
+		c.begun, c.led = true, now
+	}
 	if l := c.lead; l != nil && now > l.until {
 		c.lead = nil // nobody has confirmed it for too long
 	}
@@ -63,11 +73,18 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	case Applied:
 		c.table.Apply(e.Entry)
 		c.learn(e.Entry)
-		c.applied(now, e.Entry)
+		if e.Entry.Free {
+			delete(c.freeing, e.Entry.Peer)
+		}
+		if c.lead != nil {
+			c.lead.applied(now, e.Entry)
+		}
 	case Leads:
 		c.leads(now, e)
 	case Members:
 		c.members = slices.Sorted(slices.Values(e.Peers))
+	case Here:
+		c.hereAre(e.Peers)
 	case Totals:
 		c.totals = maps.Clone(e.Of)
 		for _, r := range names(e.Of) {
@@ -86,7 +103,10 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	case Received:
 		c.receive(now, e)
 	case Tick:
-		c.rule(now)
+		c.part(now)
+		for _, l := range c.ruling() {
+			l.rule(now)
+		}
 	}
 	if now >= c.nextBeat {
 		c.beat(now)
@@ -102,11 +122,18 @@ func (c *Core) receive(now time.Duration, e Received) {
 	}
 	switch m := e.Message.(type) {
 	case Beat:
-		c.answer(now, e.From, m)
+		c.calls[e.From] = m.Under
+		for _, l := range c.ruling() {
+			l.answer(now, e.From, m)
+		}
 	case Lead:
-		c.follow(m)
+		if m.Under == (History{}) {
+			c.follow(m)
+		} else {
+			c.followAside(m)
+		}
 	case Recall:
-		if m.Term >= c.term {
+		if m.Under == c.under() && (c.aside != nil || m.Term >= c.term) {
 			c.give(m.Of)
 		}
 	}

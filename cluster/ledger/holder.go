@@ -77,13 +77,14 @@ func (c *Core) follow(m Lead) {
 	if m.Incarnation != c.cfg.Incarnation || m.Term < c.term || m.Echo <= c.echo || m.Echo > c.seq || m.Echo+remembered <= c.seq {
 		return
 	}
-	c.term, c.echo = m.Term, m.Echo
+	c.term, c.echo, c.led = m.Term, m.Echo, c.sent[m.Echo%remembered]
+	c.comeBack()
 	for _, r := range names(m.Grants) {
 		c.granted(r, c.holding(r), m.Grants[r])
 	}
 	c.give(m.Recall)
 	if !c.owing(m.Grants) {
-		c.do(Lease{c.sent[m.Echo%remembered] + LeaseTime})
+		c.do(Lease{c.led + LeaseTime})
 	}
 }
 
@@ -101,11 +102,18 @@ func (c *Core) learn(e Entry) {
 	switch {
 	case e.Peer != c.cfg.Self:
 	case e.Want != nil:
-		c.granted(e.Want.Resource, c.holding(e.Want.Resource), c.table.Grants[c.cfg.Self][e.Want.Resource])
+		c.agreed(e.Want.Resource)
 	case e.Free:
 		for _, r := range names(c.table.Grants[c.cfg.Self]) {
-			c.granted(r, c.holding(r), c.table.Grants[c.cfg.Self][r])
+			c.agreed(r)
 		}
+	}
+}
+
+// agreed takes what the table has for this node, unless it counts by another now.
+func (c *Core) agreed(r Resource) {
+	if c.aside == nil || !c.loose(r) {
+		c.granted(r, c.holding(r), c.table.Grants[c.cfg.Self][r])
 	}
 }
 
@@ -125,6 +133,15 @@ func (c *Core) owing(grants map[Resource]Grant) bool {
 	return false
 }
 
+// release comes down to what is in use, and says so before anything else. The rest is others'.
+func (c *Core) release(r Resource, h *holding) {
+	h.asked, h.held = nil, true
+	if !h.lowering {
+		h.lowering = true
+		c.do(Lower{r, 0})
+	}
+}
+
 func (c *Core) granted(r Resource, h *holding, g Grant) {
 	if g.Incarnation != c.cfg.Incarnation {
 		return // of the process before: what this one holds is on its way
@@ -133,9 +150,7 @@ func (c *Core) granted(r Resource, h *holding, g Grant) {
 		if h.lowering || h.asked != nil && h.asked.Held && h.asked.Number > g.Number {
 			return // what is in use is on its way
 		}
-		// It was lost too long. What is in use stays in use, the rest is others'.
-		h.asked, h.lowering, h.held = nil, true, true
-		c.do(Lower{r, 0})
+		c.release(r, h) // it was lost too long
 		return
 	}
 	if h.asked == nil || g.Number != h.asked.Number {
@@ -161,7 +176,7 @@ func (c *Core) beat(now time.Duration) {
 	c.nextBeat = now + beatInterval
 	c.seq++
 	c.sent[c.seq%remembered] = now
-	b := Beat{Incarnation: c.cfg.Incarnation, Seq: c.seq}
+	b := Beat{Incarnation: c.cfg.Incarnation, Seq: c.seq, Under: c.counts()}
 	for _, r := range names(c.hold) {
 		if w := c.hold[r].asked; w != nil {
 			b.Wants = append(b.Wants, *w)

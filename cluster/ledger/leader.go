@@ -7,8 +7,11 @@ import (
 	"turnpike.dev/turnpike/cluster"
 )
 
-// leading is what a leader knows besides the table.
+// leading is what a leader knows besides the table, of the agreement or of a provisional ledger.
 type leading struct {
+	core      *Core
+	table     *Table
+	under     History // zero: of what is agreed
 	term      uint64
 	began     time.Duration
 	until     time.Duration // it confirms nothing after that
@@ -29,15 +32,20 @@ type waiting struct {
 	since       time.Duration
 }
 
+func (c *Core) leader(now time.Duration, t *Table) *leading {
+	return &leading{
+		core: c, table: t, began: now, confirmed: map[cluster.ID]time.Duration{},
+		proposed: map[request]time.Duration{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
+	}
+}
+
 func (c *Core) leads(now time.Duration, e Leads) {
 	if e.Term != c.freeingIn {
 		c.freeingIn, c.freeing = e.Term, map[cluster.ID]bool{}
 	}
 	if c.lead == nil || c.lead.term != e.Term {
-		c.lead = &leading{
-			term: e.Term, began: now, confirmed: map[cluster.ID]time.Duration{},
-			proposed: map[request]time.Duration{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
-		}
+		c.lead = c.leader(now, c.table)
+		c.lead.term = e.Term
 	}
 	c.lead.until = max(c.lead.until, e.At+Overlap)
 	if now > c.lead.until {
@@ -45,23 +53,53 @@ func (c *Core) leads(now time.Duration, e Leads) {
 	}
 }
 
+// ruling is what this node leads: the agreement, or a provisional ledger.
+func (c *Core) ruling() []*leading {
+	switch {
+	case c.lead != nil:
+		return []*leading{c.lead}
+	case c.aside != nil && c.aside.lead != nil:
+		return []*leading{c.aside.lead}
+	}
+	return nil
+}
+
+// propose asks for agreement on an entry. In a provisional ledger its leader is all there is to ask.
+func (l *leading) propose(now time.Duration, e Entry) {
+	if l.under == (History{}) {
+		l.core.do(Propose{e})
+		return
+	}
+	l.table.Apply(e)
+	l.applied(now, e)
+}
+
 // answer confirms a peer's beat and looks at what it wants.
-func (c *Core) answer(now time.Duration, from cluster.ID, b Beat) {
-	l := c.lead
-	if l == nil || c.freeing[from] {
+func (l *leading) answer(now time.Duration, from cluster.ID, b Beat) {
+	c := l.core
+	if l.under != (History{}) {
+		if !c.counted(now, from, b) {
+			return
+		}
+	} else if c.freeing[from] {
 		return
 	}
 	for _, w := range b.Wants {
-		c.consider(now, from, b.Incarnation, w)
+		if _, shared := l.table.Totals[w.Resource]; w.Held || shared || l.under == (History{}) {
+			l.consider(now, from, b.Incarnation, w)
+		}
 	}
 	l.confirmed[from] = now
-	c.do(Send{from, Lead{Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Grants: c.table.Of(from), Recall: c.recall(from)}})
+	c.do(Send{from, Lead{
+		Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Under: l.under,
+		Grants: l.table.Of(from), Recall: l.recall(from),
+	}})
 }
 
 // consider proposes what a peer wants, or has the others asked for it first.
-func (c *Core) consider(now time.Duration, from cluster.ID, i cluster.Incarnation, w Want) {
-	l, q := c.lead, request{from, w.Resource}
-	had := c.table.Grants[from][w.Resource]
+func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarnation, w Want) {
+	q := request{from, w.Resource}
+	had := l.table.Grants[from][w.Resource]
 	if i < had.Incarnation || i == had.Incarnation && w.Number <= had.Number {
 		delete(l.waiting, q)
 		return
@@ -69,7 +107,7 @@ func (c *Core) consider(now time.Duration, from cluster.ID, i cluster.Incarnatio
 	if at, ok := l.proposed[q]; ok && now-at < proposeAgain {
 		return
 	}
-	if left := c.table.Left(w.Resource); !w.Held && w.Amount > satAdd(had.Amount, left) {
+	if left := l.table.Left(w.Resource); !w.Held && w.Amount > satAdd(had.Amount, left) {
 		since := now
 		was, waits := l.waiting[q]
 		if waits && was.Number == w.Number {
@@ -78,46 +116,46 @@ func (c *Core) consider(now time.Duration, from cluster.ID, i cluster.Incarnatio
 		if now-since < recallTime {
 			l.waiting[q] = waiting{w, i, since}
 			if since == now {
-				c.recallFor(q)
+				l.recallFor(q)
 			}
 			return
 		}
 	}
 	delete(l.waiting, q)
 	l.proposed[q] = now
-	c.do(Propose{Entry{Peer: from, Incarnation: i, Want: &w}})
+	l.propose(now, Entry{Peer: from, Incarnation: i, Want: &w})
 }
 
 // lacks is how much is not there that somebody waits for.
-func (c *Core) lacks(q request, w waiting) uint32 {
-	there := satAdd(c.table.Grants[q.peer][q.resource].Amount, c.table.Left(q.resource))
+func (l *leading) lacks(q request, w waiting) uint32 {
+	there := satAdd(l.table.Grants[q.peer][q.resource].Amount, l.table.Left(q.resource))
 	return w.Amount - min(there, w.Amount)
 }
 
 // recallFor asks all others at once for what somebody waits for.
-func (c *Core) recallFor(q request) {
-	for _, id := range c.holders() {
-		if of := c.recall(id); id != q.peer && len(of) > 0 {
-			c.do(Send{id, Recall{c.lead.term, of}})
+func (l *leading) recallFor(q request) {
+	for _, id := range l.holders() {
+		if of := l.recall(id); id != q.peer && len(of) > 0 {
+			l.core.do(Send{id, Recall{Term: l.term, Of: of, Under: l.under}})
 		}
 	}
 }
 
 // retry looks again at who waits for a resource, now that some of it may have come back.
-func (c *Core) retry(now time.Duration, r Resource) {
-	for _, id := range c.members {
-		if w, ok := c.lead.waiting[request{id, r}]; ok {
-			c.consider(now, id, w.incarnation, w.Want)
+func (l *leading) retry(now time.Duration, r Resource) {
+	for _, id := range l.core.members {
+		if w, ok := l.waiting[request{id, r}]; ok {
+			l.consider(now, id, w.incarnation, w.Want)
 		}
 	}
 }
 
 // recall is to what a peer is asked to come down, if it can: others wait for the rest, or it is over
 // the total. It is a ceiling, not a difference, so that one that comes late or twice does no harm.
-func (c *Core) recall(from cluster.ID) map[Resource]uint32 {
+func (l *leading) recall(from cluster.ID) map[Resource]uint32 {
 	var out map[Resource]uint32
 	add := func(r Resource, n uint32) {
-		g := c.table.Grants[from][r]
+		g := l.table.Grants[from][r]
 		if n == 0 || g.Amount == 0 {
 			return
 		}
@@ -129,35 +167,34 @@ func (c *Core) recall(from cluster.ID) map[Resource]uint32 {
 		}
 		out[r] = g.Amount - min(n, g.Amount)
 	}
-	for q, w := range c.lead.waiting {
+	for q, w := range l.waiting {
 		if q.peer != from {
-			add(q.resource, c.lacks(q, w))
+			add(q.resource, l.lacks(q, w))
 		}
 	}
-	for r := range c.table.Totals {
-		add(r, c.table.Over(r))
+	for r := range l.table.Totals {
+		add(r, l.table.Over(r))
 	}
 	return out
 }
 
 // rule proposes what follows from time: totals that differ from the configuration's, and
 // ceilings of the lost.
-func (c *Core) rule(now time.Duration) {
-	l := c.lead
-	if l == nil {
-		return
-	}
-	for _, r := range names(c.totals) {
-		total := c.totals[r]
+func (l *leading) rule(now time.Duration) {
+	c := l.core
+	wanted := l.wanted()
+	for _, r := range names(wanted) {
+		total := wanted[r]
 		at, ok := l.totals[r]
-		if c.table.Totals[r] != total && (!ok || now-at >= proposeAgain) {
+		if l.table.Totals[r] != total && (!ok || now-at >= proposeAgain) {
 			l.totals[r] = now
-			c.do(Propose{Entry{Resource: r, Total: &total}})
+			l.propose(now, Entry{Resource: r, Total: &total})
 		}
 	}
-	for _, id := range c.holders() {
-		if !c.freeing[id] && now-max(l.confirmed[id], l.began+Overlap) >= FreeAfter && c.frees(id) {
-			c.free(id, false)
+	for _, id := range l.holders() {
+		freeing := l.under == (History{}) && c.freeing[id]
+		if !freeing && now-max(l.confirmed[id], l.began+Overlap) >= FreeAfter && l.frees(id) {
+			l.free(now, id, false)
 		}
 	}
 	// Who waits and is not heard any more does not keep the others asked.
@@ -168,28 +205,30 @@ func (c *Core) rule(now time.Duration) {
 	}
 }
 
-func (c *Core) free(id cluster.ID, all bool) {
+func (l *leading) free(now time.Duration, id cluster.ID, all bool) {
 	var newest cluster.Incarnation
-	for _, g := range c.table.Grants[id] {
+	for _, g := range l.table.Grants[id] {
 		newest = max(newest, g.Incarnation)
 	}
-	c.freeing[id] = true
-	c.do(Propose{Entry{Peer: id, Incarnation: newest, Free: true, All: all}})
+	if l.under == (History{}) {
+		l.core.freeing[id] = true
+	}
+	l.propose(now, Entry{Peer: id, Incarnation: newest, Free: true, All: all})
 }
 
 // frees says whether there is anything of a lost peer's that policy frees.
-func (c *Core) frees(id cluster.ID) bool {
-	for r, g := range c.table.Grants[id] {
-		if c.table.Totals[r].Policy == Available && !g.Freed && g.Amount > 0 {
+func (l *leading) frees(id cluster.ID) bool {
+	for r, g := range l.table.Grants[id] {
+		if l.table.Totals[r].Policy == Available && !g.Freed && g.Amount > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *Core) holders() []cluster.ID {
+func (l *leading) holders() []cluster.ID {
 	var out []cluster.ID
-	for id := range c.table.Grants {
+	for id := range l.table.Grants {
 		out = append(out, id)
 	}
 	slices.Sort(out)
@@ -199,25 +238,18 @@ func (c *Core) holders() []cluster.ID {
 // forget frees all of a peer, by the operator's word.
 func (c *Core) forget(now time.Duration, id cluster.ID) {
 	if c.Leading(now) && !c.freeing[id] {
-		c.free(id, true)
+		c.lead.free(now, id, true)
 	}
 }
 
 // applied notes that what this leader proposed is agreed.
-func (c *Core) applied(now time.Duration, e Entry) {
-	if e.Free {
-		delete(c.freeing, e.Peer)
-	}
-	l := c.lead
-	if l == nil {
-		return
-	}
+func (l *leading) applied(now time.Duration, e Entry) {
 	switch {
 	case e.Free:
 		l.confirmed[e.Peer] = 0
 	case e.Want != nil:
 		delete(l.proposed, request{e.Peer, e.Want.Resource})
-		c.retry(now, e.Want.Resource)
+		l.retry(now, e.Want.Resource)
 	case e.Total != nil:
 		delete(l.totals, e.Resource)
 	}

@@ -10,6 +10,10 @@
 // freed once the peer cannot use them any more: its ceilings are leases, that end 4 s after it sent the last
 // heartbeat that the leader has confirmed.
 //
+// Where nobody leads the agreement, the peers that are there count for themselves what is of policy available: the
+// first of them in the list leads a provisional ledger (see History). It is dropped when there is a leader again; then
+// everybody comes down to what it uses, and no call ends.
+//
 // It is a pure core: Step(now, event) → actions. now is of CLOCK_BOOTTIME, so that a machine that slept
 // finds its leases over.
 package ledger
@@ -37,7 +41,8 @@ const (
 	beatInterval = 500 * time.Millisecond
 	// LeaseTime is how long a ceiling may be used after a heartbeat was sent that the leader confirmed.
 	LeaseTime = 4 * time.Second
-	// FreeAfter is how long a leader has to have confirmed nothing until it frees.
+	// FreeAfter is how long a leader has to have confirmed nothing until it frees. After the same time
+	// without any leader peers count for themselves: by then the lease is over.
 	FreeAfter = 5 * time.Second
 	// Overlap is how long an old leader may go on confirming after it last knew that it was the leader.
 	Overlap = time.Second
@@ -103,6 +108,10 @@ type Leads struct {
 // Members are all peers that may be the leader, this node among them.
 type Members struct{ Peers []cluster.ID }
 
+// Here are the members that are there (liveness), this node among them, in the order of the list of peers. Who
+// is never told does not count for itself when nobody leads.
+type Here struct{ Peers []cluster.ID }
+
 // Totals are how much there is, by the configuration and the licences; the leader makes it agreed.
 type Totals struct{ Of map[Resource]Total }
 
@@ -137,6 +146,7 @@ type Tick struct{}
 func (Applied) event()  {}
 func (Leads) event()    {}
 func (Members) event()  {}
+func (Here) event()     {}
 func (Totals) event()   {}
 func (Short) event()    {}
 func (Lowered) event()  {}
@@ -182,11 +192,22 @@ func (Lower) action()   {}
 func (Lease) action()   {}
 func (Denied) action()  {}
 
+// History names a table of ceilings: of whose provisional ledger, of which of its lives, and which of that one's. The
+// zero History is the one that is agreed.
+type History struct {
+	Leader      cluster.ID
+	Incarnation cluster.Incarnation
+	Number      uint64
+}
+
 // Beat goes from each peer to all every half second, and when there is something new to want.
 type Beat struct {
 	Incarnation cluster.Incarnation
 	Seq         uint64
 	Wants       []Want
+	// Under is the provisional ledger that its sender counts in: it has said there what it holds. Its leader
+	// calls for it so.
+	Under History
 }
 
 // Lead is the leader's answer to a Beat.
@@ -196,10 +217,12 @@ type Lead struct {
 	Echo        uint64              // the Beat that it confirms
 	Grants      map[Resource]Grant  // the peer's
 	Recall      map[Resource]uint32 // ceilings that it is asked to come down to, as far as it can
+	Under       History             // whose Term means nothing then
 }
 
 // Recall asks at once to come down to some ceilings, because somebody waits.
 type Recall struct {
-	Term uint64
-	Of   map[Resource]uint32
+	Term  uint64
+	Of    map[Resource]uint32
+	Under History
 }

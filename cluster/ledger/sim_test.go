@@ -1,13 +1,16 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/sim"
 )
 
@@ -22,6 +25,8 @@ const (
 	forgetful        // a start does not say what recovered calls use
 	stubborn         // a leader goes on when nobody confirms it
 	trustful         // a start raises no incarnation
+	presuming        // a provisional ledger does not wait for those who do not count in it
+	sulking          // a provisional ledger goes on when there is a leader again
 )
 
 const (
@@ -36,6 +41,7 @@ func trial(b broken) sim.Trial {
 		Must: []string{
 			"cut one way", "cut in a bridge", "crash", "pause", "message overtaken", "leader changed", "proposal lost", "granted", "denied",
 			"recalled", "freed", "over the total", "lease over", "recovered calls", "total changed", "left", "forgotten", "given to one peer in the end",
+			"counts aside", "comes back", "granted aside", "served aside",
 		},
 	}
 }
@@ -53,6 +59,8 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 		"recovered calls that are not told":  forgetful,
 		"a leader that nobody confirms":      stubborn,
 		"a start with the same incarnation":  trustful,
+		"who counts elsewhere is not asked":  presuming,
+		"a provisional ledger that stays":    sulking,
 	} {
 		t.Run(name, func(t *testing.T) { trial(b).Catch(t) })
 	}
@@ -72,10 +80,16 @@ type shares struct {
 	err    error
 	want   uint32
 	who    int
+
+	aside  map[ledger.History]*ledger.Table // of provisional ledgers
+	joined map[[2]int]time.Duration         // since when two machines reach each other and run the same processes
+	starts map[[2]int]int                   // of their processes then
+	apart  map[[2]int]time.Duration         // when they last counted in the same
+	alone  map[int]time.Duration            // since when a machine is on a whole side without a leader
 }
 
 func newShares(w *sim.World, b broken) *shares {
-	s := &shares{w: w, broken: b, leader: -1, table: ledger.NewTable()}
+	s := &shares{w: w, broken: b, leader: -1, table: ledger.NewTable(), aside: map[ledger.History]*ledger.Table{}, joined: map[[2]int]time.Duration{}, starts: map[[2]int]int{}, alone: map[int]time.Duration{}, apart: map[[2]int]time.Duration{}}
 	s.totals = map[ledger.Resource]ledger.Total{strict: {Amount: 20, Policy: ledger.Strict}, loose: {Amount: 20, Policy: ledger.Available}}
 	return s
 }
@@ -139,11 +153,14 @@ func (s *shares) Start(m *sim.Machine) sim.Process {
 		Self: p.id, Incarnation: incarnation, Recovered: recovered,
 		Headroom: func(ledger.Resource) uint32 { return 2 },
 	}, ledger.NewTable())
-	var all []cluster.ID
+	p.live = liveness.New(p.id, cluster.Incarnation(m.Starts))
+	list := liveness.List{Own: m.Index}
 	for i := range s.w.Machines {
-		all = append(all, name(i))
+		p.all = append(p.all, name(i))
+		list.Addresses = append(list.Addresses, string(name(i)))
 	}
-	p.step(m.Now(), ledger.Members{Peers: all})
+	p.step(m.Now(), ledger.Members{Peers: p.all})
+	p.life(m.Now(), list)
 	p.step(m.Now(), ledger.Totals{Of: s.totals})
 	return p
 }
@@ -198,7 +215,8 @@ func (s *shares) Check(m *sim.Machine) error {
 		return s.err
 	}
 	s.elect()
-	var used, usable uint64
+	var used uint64
+	usable := map[ledger.History]uint64{}
 	for _, o := range s.w.Machines {
 		use, _ := o.Read("use").(map[ledger.Resource]uint32)
 		used += uint64(use[strict])
@@ -206,23 +224,109 @@ func (s *shares) Check(m *sim.Machine) error {
 			if p.use[strict] > p.ceiling[strict] {
 				return fmt.Errorf("%s uses %d of strict, its ceiling is %d", p.id, p.use[strict], p.ceiling[strict])
 			}
+			if t := p.core.Provisional(); t != nil {
+				h, _ := p.core.Aside()
+				s.aside[h] = t
+			}
 			if p.leased() {
-				usable += uint64(p.ceiling[loose])
+				usable[p.leasedIn] += uint64(p.ceiling[loose])
 			}
 		}
 	}
 	if total := uint64(s.totals[strict].Amount); used > total {
 		return fmt.Errorf("%d of %d strict are in use", used, total)
 	}
-	granted, total := s.table.Granted(loose), uint64(s.table.Totals[loose].Amount)
-	if granted > total {
-		s.w.Count("over the total")
-	}
-	if granted <= total && usable > total {
-		return fmt.Errorf("%d of %d available may be used, %d are granted", usable, total, granted)
+	for h, n := range usable {
+		if err := s.within(h, n); err != nil {
+			return err
+		}
 	}
 	if granted := s.table.Granted(strict); granted > uint64(s.totals[strict].Amount) {
 		return fmt.Errorf("%d of strict are granted", granted)
+	}
+	return errors.Join(s.together(), s.served())
+}
+
+// within holds what may be used of one table against its total.
+func (s *shares) within(h ledger.History, usable uint64) error {
+	t, what := s.table, "over the total"
+	if h != (ledger.History{}) {
+		t, what = s.aside[h], "aside over the total"
+	}
+	granted, total := t.Granted(loose), uint64(t.Totals[loose].Amount)
+	for _, of := range t.Grants {
+		if of[loose].Freed && h != (ledger.History{}) {
+			s.w.Count("freed aside")
+		}
+	}
+	if granted > total {
+		s.w.Count(what)
+	}
+	if granted <= total && usable > total {
+		return fmt.Errorf("%d of %d available may be used in %v, %d are granted", usable, total, h, granted)
+	}
+	return nil
+}
+
+// Times in which peers that reach each other find together: what was given elsewhere ends, and all say what
+// they hold; and in which a side without a leader counts for itself.
+const (
+	findTogether = 15 * time.Second
+	comeTogether = 5 * time.Second // when there is a leader again, or another
+	findAside    = 25 * time.Second
+)
+
+// served says whether nobody may use anything on a side of the cluster that has no leader and is whole: all reach
+// each other, and nobody else.
+func (s *shares) served() error {
+	for i, m := range s.w.Machines {
+		if !m.Runs() || s.majority(i) {
+			s.alone[i] = s.w.Now()
+			continue
+		}
+		for j, o := range s.w.Machines {
+			for k := range s.w.Machines {
+				// What reaches i in any way reaches it both ways, and all that it reaches.
+				near := s.w.Reaches(i, j) || s.w.Reaches(j, i)
+				if o.Runs() && near && (s.joined[[2]int{i, j}] == 0 || s.w.Machines[k].Runs() && s.joined[[2]int{i, k}] != 0 != (s.joined[[2]int{j, k}] != 0)) {
+					s.alone[i] = s.w.Now()
+				}
+			}
+			if at := s.joined[[2]int{i, j}]; at != 0 {
+				s.alone[i] = max(s.alone[i], at)
+			}
+		}
+		if since := s.w.Now() - s.alone[i]; since > findAside {
+			s.w.Count("served aside")
+			if p := m.Process.(*node); !p.leased() {
+				return fmt.Errorf("%s has no lease, and its side is whole and without a leader for %s", p.id, since)
+			}
+		}
+	}
+	return nil
+}
+
+// together says whether two peers count apart that reach each other, and whether nobody counts on a side that is whole.
+func (s *shares) together() error {
+	for i, m := range s.w.Machines {
+		for j, o := range s.w.Machines {
+			pair := [2]int{i, j}
+			if !m.Runs() || !o.Runs() || !s.w.Reaches(i, j) || !s.w.Reaches(j, i) {
+				delete(s.joined, pair)
+				continue
+			}
+			p, q := m.Process.(*node), o.Process.(*node)
+			at, ok := s.joined[pair]
+			if !ok || s.starts[pair] != m.Starts+o.Starts {
+				at, s.joined[pair], s.starts[pair] = s.w.Now(), s.w.Now(), m.Starts+o.Starts
+			}
+			if !p.leased() || !q.leased() || p.leasedIn == q.leasedIn || s.apart[pair] == 0 {
+				s.apart[pair] = s.w.Now()
+			}
+			if s.w.Now()-max(at+findTogether, s.apart[pair]+comeTogether) > 0 {
+				return fmt.Errorf("%s counts in %v and %s in %v, and they reach each other for %s", p.id, p.leasedIn, q.id, q.leasedIn, s.w.Now()-at)
+			}
+		}
 	}
 	return nil
 }
@@ -256,7 +360,10 @@ func (s *shares) Quiet() {
 func (s *shares) Converged() error {
 	for _, m := range s.w.Machines {
 		p := m.Process.(*node)
-		if !p.leased() {
+		if h, aside := p.core.Aside(); aside {
+			return fmt.Errorf("%s counts in %v", p.id, h)
+		}
+		if !p.leased() || p.leasedIn != (ledger.History{}) {
 			return fmt.Errorf("%s has no lease", p.id)
 		}
 		for r, c := range p.ceiling {
@@ -284,8 +391,13 @@ type node struct {
 	use     map[ledger.Resource]uint32
 	ceiling map[ledger.Resource]uint32
 	lease   time.Duration
-	index   int // of the log
-	term    uint64
+	// leasedIn is the table of which it has a lease.
+	leasedIn ledger.History
+	live     *liveness.Core
+	all      []cluster.ID
+	here     []cluster.ID
+	index    int // of the log
+	term     uint64
 }
 
 func (p *node) leased() bool { return p.s.broken == unleased || p.m.Now() < p.lease }
@@ -314,6 +426,7 @@ func (p *node) hangUp(r ledger.Resource) {
 func (p *node) Tick(now time.Duration) {
 	s := p.s
 	s.elect()
+	p.life(now, liveness.Tick{})
 	if s.leader >= 0 && s.w.Reaches(s.leader, p.m.Index) && s.w.Machines[s.leader].Runs() || s.leader == p.m.Index {
 		for p.index < len(s.log) {
 			p.index++
@@ -330,12 +443,53 @@ func (p *node) Tick(now time.Duration) {
 }
 
 func (p *node) Receive(now time.Duration, from int, message any) {
+	switch m := message.(type) {
+	case liveness.Beat:
+		p.life(now, liveness.Heard{Address: string(name(from)), From: name(from), Beat: m})
+		return
+	case ledger.Beat:
+		if h, aside := p.core.Aside(); p.s.broken == presuming && aside && h.Leader == p.id {
+			m.Under = h
+		}
+		message = m
+	case ledger.Lead:
+		if _, aside := p.core.Aside(); p.s.broken == sulking && aside && m.Under == (ledger.History{}) {
+			return
+		}
+	}
 	p.step(now, ledger.Received{From: name(from), Message: message})
 }
 
+func (p *node) life(now time.Duration, e liveness.Event) {
+	for _, a := range p.live.Step(now, e) {
+		if s, ok := a.(liveness.Send); ok {
+			p.m.Send(index(cluster.ID(s.Address)), s.Beat)
+		}
+	}
+	var here []cluster.ID
+	for _, id := range p.all {
+		if s := p.live.State(id); id == p.id || s == liveness.Active || s == liveness.Suspect {
+			here = append(here, id)
+		}
+	}
+	if !slices.Equal(here, p.here) {
+		p.here = here
+		p.step(now, ledger.Here{Peers: here})
+	}
+}
+
 func (p *node) step(now time.Duration, e ledger.Event) {
+	was, _ := p.core.Aside()
 	for _, a := range p.core.Step(now, e) {
 		p.act(now, a)
+	}
+	switch is, aside := p.core.Aside(); {
+	case is != was && aside:
+		p.s.w.Count("counts aside")
+		p.s.w.Logf("%s counts in %v", p.id, is)
+	case is != was:
+		p.s.w.Count("comes back")
+		p.s.w.Logf("%s counts by what is agreed", p.id)
 	}
 }
 
@@ -356,6 +510,9 @@ func (p *node) act(now time.Duration, a ledger.Action) {
 	case ledger.Raise:
 		w.Logf("%s may use %d of %s", p.id, a.To, a.Resource)
 		w.Count("granted")
+		if _, aside := p.core.Aside(); aside {
+			w.Count("granted aside")
+		}
 		p.ceiling[a.Resource] = a.To
 	case ledger.Lower:
 		to := max(a.To, p.use[a.Resource])
@@ -371,6 +528,7 @@ func (p *node) act(now time.Duration, a ledger.Action) {
 			w.Logf("%s has a lease, %d of %s", p.id, p.ceiling[loose], loose)
 		}
 		p.lease = max(p.lease, a.Until)
+		p.leasedIn, _ = p.core.Aside()
 	case ledger.Denied:
 		w.Count("denied")
 	}

@@ -1,0 +1,87 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/ledger"
+)
+
+// LI-06: a side without a leader shares out by itself what is of policy available, and only that. When
+// there is a leader again all come down to what they use, and no call ends.
+func TestAside(t *testing.T) {
+	r := newRig(t, ledger.Available)
+	r.step("b", ledger.Here{Peers: []cluster.ID{"a", "b"}})
+	r.step("b", ledger.Short{Resource: pool, N: 4})
+	r.pass(time.Second)
+	r.has(0, 4)
+	r.use["b"] = 2
+	r.away["b"] = true
+	r.step("b", ledger.Here{Peers: []cluster.ID{"b"}})
+	r.pass(4 * time.Second)
+	if _, aside := r.cores["b"].Aside(); aside {
+		t.Error("b counts for itself before its lease is over")
+	}
+	r.pass(3 * time.Second)
+	if _, aside := r.cores["b"].Aside(); !aside || r.lease["b"] < r.now {
+		t.Errorf("aside: %t, a lease until %s at %s", aside, r.lease["b"], r.now)
+	}
+	r.step("b", ledger.Short{Resource: pool, N: 8})
+	r.step("a", ledger.Short{Resource: pool, N: 7})
+	r.pass(3 * time.Second)
+	r.has(7, 10)
+	r.use["a"], r.use["b"] = 7, 9
+	r.away["b"] = false
+	r.step("b", ledger.Here{Peers: []cluster.ID{"a", "b"}})
+	r.pass(2 * time.Second)
+	r.has(7, 9)
+	if _, aside := r.cores["b"].Aside(); aside {
+		t.Error("b goes on counting for itself")
+	}
+	r.step("a", ledger.Short{Resource: pool, N: 1})
+	r.pass(3 * time.Second)
+	r.has(7, 9)
+}
+
+// Nothing of policy strict grows where nobody leads.
+func TestStrictIsNotCountedAside(t *testing.T) {
+	r := newRig(t, ledger.Strict)
+	r.step("b", ledger.Short{Resource: pool, N: 4})
+	r.pass(time.Second)
+	r.away["b"] = true
+	r.step("b", ledger.Here{Peers: []cluster.ID{"b"}})
+	r.pass(7 * time.Second)
+	r.step("b", ledger.Short{Resource: pool, N: 4})
+	r.pass(3 * time.Second)
+	r.has(0, 4)
+}
+
+// Who leads a provisional ledger confirms nobody while one that is there counts elsewhere: that one
+// may still hear the leader.
+func TestAsideWaitsForAll(t *testing.T) {
+	c := ledger.New(ledger.Config{Self: "a", Incarnation: 1}, ledger.NewTable())
+	c.Step(0, ledger.Members{Peers: []cluster.ID{"a", "b"}})
+	c.Step(0, ledger.Here{Peers: []cluster.ID{"a", "b"}})
+	confirms := func(now time.Duration, b ledger.Beat) bool {
+		for _, a := range c.Step(now, ledger.Received{From: "b", Message: b}) {
+			if s, ok := a.(ledger.Send); ok {
+				if _, ok := s.Message.(ledger.Lead); ok {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	c.Step(6*time.Second, ledger.Tick{})
+	h, aside := c.Aside()
+	if !aside {
+		t.Fatal("it does not call")
+	}
+	if confirms(6*time.Second, ledger.Beat{Incarnation: 1, Seq: 1}) {
+		t.Error("it confirms one that does not count with it")
+	}
+	if !confirms(7*time.Second, ledger.Beat{Incarnation: 1, Seq: 2, Under: h}) {
+		t.Error("it does not confirm one that does")
+	}
+}
