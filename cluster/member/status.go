@@ -29,6 +29,8 @@ type Status struct {
 	Tag                revisions.Tag
 	Synchronised, Next time.Time
 	Maintenance        bool
+	// Restart are the items of the cluster that take effect at the next start (20007, 20020).
+	Restart []string
 	// Agreement is raft's part: Database is "Active" or what is wrong.
 	Database string
 	Leader   cluster.ID
@@ -50,6 +52,7 @@ type PeerStatus struct {
 	// State and Certificate are in the words of facts A7.3; Certificate is empty until it was seen.
 	State, Certificate string
 	Name               string
+	Incarnation        cluster.Incarnation
 	Resolved           string
 	RTT                time.Duration
 	Why                string // it could not be reached
@@ -134,7 +137,7 @@ func (m *Member) snapshot() *Status {
 		Self: m.cfg.Self, Incarnation: m.incarnation, Name: m.own.Name,
 		Primary: m.own.Primary, PrimaryID: m.primaryID(), Acting: m.revisions.Acting(), Follows: m.revisions.Follows(),
 		TLS: m.own.TLS, ActiveTLS: m.cfg.ActiveTLS, Tag: m.revisions.Has(), Synchronised: m.synchronised,
-		Maintenance: m.maintenance.Load(),
+		Maintenance: m.maintenance.Load(), Restart: m.local.Restart, Next: m.compareAt(), Rows: m.rows.Rows(), Database: active,
 	}
 	if s.Acting {
 		s.Synchronised = m.cfg.Now()
@@ -145,11 +148,14 @@ func (m *Member) snapshot() *Status {
 	return s
 }
 
+// compareAt is when the configuration is compared in full again.
+func (m *Member) compareAt() time.Time { return m.cfg.Now().Add(m.revisions.Next() - m.cfg.Boot()) }
+
 // line is a peer's line of the table.
 func (m *Member) line(l liveness.Status) PeerStatus {
 	p := PeerStatus{
 		Index: l.Index, Address: l.Address, ID: l.Peer, Own: l.Own, Primary: l.Index == m.own.Primary, Life: l.Life,
-		State: l.State(), Certificate: l.Certificate(), Name: l.Name, Resolved: l.Resolved, RTT: l.RTT, Why: l.Why,
+		State: l.State(), Certificate: l.Certificate(), Name: l.Name, Resolved: l.Resolved, RTT: l.RTT, Why: l.Why, Incarnation: l.Incarnation,
 	}
 	if l.Own {
 		p.Name, p.Software, p.Protocol, p.Joined = m.cfg.Name, m.cfg.Software, m.cfg.Protocol, true
@@ -161,7 +167,7 @@ func (m *Member) line(l liveness.Status) PeerStatus {
 		return p
 	}
 	p.Software, p.Protocol, p.Cluster, p.Joined = c.settings.Software, c.settings.Protocol, c.cluster, m.joined(c)
-	p.Maintenance, p.Tag, p.Synchronised, p.Key = c.maintenance, c.beat.Has, c.equal, c.key
+	p.Maintenance, p.Tag, p.Synchronised, p.Key, p.Next = c.maintenance, c.beat.Has, c.equal, c.key, m.compareAt()
 	p.SIPTLS = netip.AddrPortFrom(c.addr, c.sipTLS)
 	r, _ := m.copyOf(c.id)
 	p.Rows, p.Database = r.Rows, databaseOf(r, p.Joined)

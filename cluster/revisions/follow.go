@@ -110,6 +110,9 @@ func (c *Core) push(now time.Duration) {
 	}
 }
 
+// Next returns when all of the configuration is compared with its digest next (CL-17).
+func (c *Core) Next() time.Duration { return c.nextCheck }
+
 // Has returns what is in force.
 func (c *Core) Has() Tag { return c.has.Tag }
 

@@ -260,6 +260,9 @@ func (c *Core) Copies() []Copy {
 	return out
 }
 
+// Rows returns how many rows this node has itself.
+func (c *Core) Rows() int { return len(c.own.rows) }
+
 // Own returns how far this node's own table is.
 func (c *Core) Own() Head {
 	return Head{N: c.heads, Incarnation: c.cfg.Incarnation, Seq: c.own.seq, Digest: c.own.digest}

@@ -15,7 +15,12 @@ import (
 )
 
 // Clustering says how the cluster is, as this node sees it.
-func (n *node) Clustering() clustering.Status { return n.alone(n.running()) }
+func (n *node) Clustering() clustering.Status {
+	if n.cluster == nil {
+		return n.alone(n.running())
+	}
+	return n.together(n.running())
+}
 
 // alone is the state of a node that runs standalone: what its configuration names, and nobody heard.
 func (n *node) alone(c *config.Node) clustering.Status {

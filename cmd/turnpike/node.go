@@ -58,6 +58,7 @@ type node struct {
 	bound   *registrations.Table
 	shared  *shared        // with the cluster; nil: the node stands alone
 	cluster *member.Member // nil: the node is alone
+	peering *peering       // what runs it
 
 	resources *resources.Resources
 	licences  *licences.Keeper

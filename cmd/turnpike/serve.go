@@ -122,6 +122,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	if ignored != "" {
 		node.note(ignored)
 	}
+	if err := node.join(ctx, n, state, log); err != nil {
+		return err
+	}
 
 	// A node's heap is some 10 MiB: half the collections cost less than they save.
 	debug.SetGCPercent(200)
@@ -169,6 +172,9 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	run.Go(func() error { return node.bound.Run(ctx) })
 	run.Go(func() error { return node.resources.Run(ctx) })
 	run.Go(func() error { return node.licences.Run(ctx) })
+	if node.cluster != nil {
+		run.Go(func() error { return node.peering.run(ctx) })
+	}
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/cluster/mesh"
+	"turnpike.dev/turnpike/cluster/revisions"
+	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/troubles"
+	"turnpike.dev/turnpike/cluster/wire"
+	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/durable"
+	"turnpike.dev/turnpike/control/eventlog"
+)
+
+const (
+	// clusterDir is where a node keeps what it knows of its cluster in its state directory.
+	clusterDir = "cluster"
+	memberFile = "member.json"
+	// farewell is how long a node that ends takes to tell its peers.
+	farewell = 500 * time.Millisecond
+)
+
+// peering is a running node's part in its cluster: the member, and what it speaks over.
+type peering struct {
+	node   *node
+	member *member.Member
+	mesh   *mesh.Mesh
+	names  names
+	entry  string // this node's in the list at its start
+	again  chan struct{}
+}
+
+// join makes a node's part in its cluster, where it has peers. A list that comes later waits for a restart.
+func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *eventlog.Log) error {
+	if len(c.Cluster.Peers) == 0 {
+		for _, t := range n.standingTroubles() {
+			n.board.Lower(t.Number, t.Key)
+		}
+		return nil
+	}
+	dir := state.file(clusterDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the cluster's folder: %w", err)
+	}
+	own, err := localNames(c)
+	if err != nil {
+		return err
+	}
+	p := &peering{node: n, names: own, again: make(chan struct{}, 1)}
+	if p.member, err = p.newMember(c, dir, log); err != nil {
+		return err
+	}
+	index := p.names.index(c)
+	if index < 0 {
+		index = p.names.ask(ctx, c)
+	}
+	if index >= 0 {
+		p.entry = c.Cluster.Peers[index]
+	}
+	if p.mesh, err = p.newMesh(c, dir, log); err != nil {
+		return err
+	}
+	p.member.Connect(p.mesh)
+	n.peering, n.cluster = p, p.member
+	p.settle(n.store.Current().Node, index)
+	n.store.SetCluster(p)
+	n.store.Subscribe(func(u store.Update) { p.take(u.New.Node) }, "cluster", "cluster_tls", "cluster_mapping", "h323.mode")
+	return nil
+}
+
+func (p *peering) newMember(c *config.Node, dir string, log *eventlog.Log) (*member.Member, error) {
+	file := filepath.Join(dir, memberFile)
+	kept, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read what the cluster kept: %w", err)
+	}
+	n := p.node
+	return member.New(member.Config{
+		Self: cluster.ID(n.id), Name: c.System.Name, Software: version(), Protocol: wire.Protocol,
+		SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
+		Kept: kept, Keep: func(data []byte) error { return durable.ReplaceFile(file, data) },
+		Documents: n.store, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
+		Now: time.Now, Boot: sinceBoot,
+	})
+}
+
+func (p *peering) newMesh(c *config.Node, dir string, log *eventlog.Log) (*mesh.Mesh, error) {
+	return mesh.New(mesh.Config{
+		Self: cluster.ID(p.node.id), Local: p.names.local(c), Port: uint16(c.Cluster.Port), RecoveryPort: uint16(c.Cluster.RecoveryPort),
+		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End},
+		Certificate: p.node.certificates.Server, Verify: p.node.trusts, Enforce: c.ClusterTLS == config.TLSEnforce,
+		Files: stateFiles{}, Dir: dir, Resolve: p.names.resolve,
+		Hello: p.member.Hello, Handler: p.member.Handler(), Log: log.Module("cluster.mesh"),
+	})
+}
+
+func sipTLSPort(c *config.Node) uint16 {
+	if !c.SIP.Mode {
+		return 0
+	}
+	return uint16(c.SIP.TLS)
+}
+
+// run is the node in its cluster. At the end the others are told, so that they need not find out.
+func (p *peering) run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 3)
+	var parts sync.WaitGroup
+	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search} {
+		parts.Go(func() { ended <- part(inner) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		leaving, done := context.WithTimeout(inner, farewell)
+		_ = p.member.Leave(leaving) // they find out
+		done()
+	case err = <-ended:
+	}
+	p.node.store.SetCluster(nil)
+	cancel()
+	parts.Wait()
+	return err
+}
+
+// take follows a change of the configuration.
+func (p *peering) take(c *config.Node) {
+	p.settle(c, p.names.index(c))
+	select {
+	case p.again <- struct{}{}:
+	default:
+	}
+}
+
+// search asks DNS which entry of the list this node is, where that cannot be seen.
+func (p *peering) search(ctx context.Context) error {
+	every := time.NewTicker(10 * time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.again:
+		case <-every.C:
+		}
+		c := p.node.store.Current().Node
+		if p.names.index(c) >= 0 {
+			continue
+		}
+		if index := p.names.ask(ctx, c); index >= 0 {
+			p.settle(c, index)
+		}
+	}
+}
+
+// settle tells the member what is configured.
+func (p *peering) settle(c *config.Node, index int) {
+	mapping := map[string]netip.Addr(nil)
+	if c.Mapping.Mode {
+		mapping = make(map[string]netip.Addr, len(c.Mapping.Entries))
+		for _, e := range c.Mapping.Entries {
+			mapping[e.Name] = e.Address
+		}
+	}
+	running := p.node.running()
+	p.member.Settings(settings.Settings{
+		Name: c.Cluster.Name, Primary: c.Cluster.Primary, IP: string(c.Cluster.IP), TLS: string(c.ClusterTLS), Peers: c.Cluster.Peers,
+		Role: string(running.System.Role), Platform: string(running.System.Platform), Software: version(), Protocol: wire.Protocol,
+	}, index, mapping)
+	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(running, c)})
+}
+
+// waiting lists the items of the cluster, but its TLS mode, that take effect at the next start.
+func (p *peering) waiting(running, c *config.Node) []string {
+	var out []string
+	if p.entry != "" && !slices.Contains(c.Cluster.Peers, p.entry) {
+		out = append(out, "cluster.peers")
+	}
+	for _, change := range config.Diff(running, c) {
+		if item, ok := config.Lookup(change.Path); ok && item.Section() == "cluster" && !item.Live() {
+			out = append(out, change.Path)
+		}
+	}
+	return out
+}
+
+var _ store.Cluster = (*peering)(nil)
+
+// Propose implements store.Cluster.
+func (p *peering) Propose(ctx context.Context, c revisions.Propose) error {
+	return p.member.Propose(ctx, c)
+}
+
+// Primary implements store.Cluster.
+func (p *peering) Primary() (address string, here bool) {
+	s := p.member.Status()
+	for _, peer := range s.Peers {
+		if peer.ID != "" && peer.ID == s.Follows {
+			address = peer.Address
+		}
+	}
+	return address, s.Acting
+}
+
+// clusterNumbers are the alarms that a node's part in its cluster raises.
+var clusterNumbers = []int{20003, 20004, 20005, 20006, 20008, 20009, 20012, 20014, 20015, 20016, 20017, 20018, 20019, 20020, 20021, 20024, 20025, 20026}
+
+// standingTroubles are those of an earlier process.
+func (n *node) standingTroubles() []troubles.Trouble {
+	var out []troubles.Trouble
+	for _, a := range n.board.List() {
+		if a.Stands() && slices.Contains(clusterNumbers, a.Number) {
+			out = append(out, troubles.Trouble{Number: a.Number, Key: a.Key, Detail: a.Detail})
+		}
+	}
+	return out
+}
+
+// sinceBoot reads CLOCK_BOOTTIME: it goes on while the machine sleeps, and nobody sets it.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // the clock is there, and so is the memory
+	return time.Duration(ts.Nano())
+}
