@@ -2,6 +2,7 @@ package agreement
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -183,8 +184,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 // Persist writes the picture.
 func (p picture) Persist(sink raft.SnapshotSink) error {
 	if err := json.NewEncoder(sink).Encode(p); err != nil {
-		sink.Cancel()
-		return err
+		return errors.Join(err, sink.Cancel())
 	}
 	return sink.Close()
 }

@@ -61,6 +61,13 @@ func (a *Agreement) Remove(id cluster.ID) error {
 	}})
 }
 
+// Drop takes a voter away that has lost what was agreed.
+func (a *Agreement) Drop(id cluster.ID) error {
+	return a.give(order{do: func(r *run) error {
+		return r.raft.RemoveServer(raft.ServerID(id), 0, orderTime).Error()
+	}})
+}
+
 // Readmit takes back that a peer was removed.
 func (a *Agreement) Readmit(id cluster.ID) error {
 	data, err := json.Marshal(command{Admit: id})

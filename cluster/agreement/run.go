@@ -56,6 +56,12 @@ func openStore(dir string, logger hclog.Logger) (*store, error) {
 	return &store{bolt, bolt, snaps}, nil
 }
 
+// used says whether anything was ever written.
+func (s *store) used() bool {
+	is, err := raft.HasExistingState(s.bolt, s.bolt, s.snaps)
+	return is || err != nil
+}
+
 func (s *store) close() error { return s.bolt.Close() }
 
 // raftConfig is what the library is told.

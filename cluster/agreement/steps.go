@@ -105,8 +105,11 @@ func (a *Agreement) prepare(w membership.Write, before membership.Stored) error 
 		return err
 	}
 	alone := raft.Configuration{Servers: []raft.Server{{
-		Suffrage: raft.Voter, ID: raft.ServerID(a.cfg.Self), Address: raft.ServerAddress(a.cfg.Self),
+		Suffrage: raft.Voter, ID: raft.ServerID(a.cfg.Self), Address: raft.ServerAddress(w.Address),
 	}}}
+	if w.How == membership.Recover && !s.used() {
+		w.How = membership.Found // it has joined, and nothing came of it
+	}
 	switch w.How {
 	case membership.Found:
 		err = raft.BootstrapCluster(raftConfig(a.cfg.Self, logger), s.bolt, s.bolt, s.snaps, a.nowhere(), alone)

@@ -32,17 +32,26 @@ type Stored struct {
 	Decision uint64
 }
 
-// Knows says whether an id is this history's or that of one before it.
-func (s Stored) Knows(id string) bool {
-	return id != "" && (id == s.Cluster || slices.Contains(s.Earlier, id))
+// all are the ids of this history and of those before it.
+func (s Stored) all() []string {
+	if s.Cluster == "" {
+		return nil
+	}
+	return append([]string{s.Cluster}, s.Earlier...)
 }
 
-// then returns what follows when a new history begins.
-func (s Stored) then(id string, decision uint64) Stored {
-	out := Stored{Cluster: id, Decision: decision}
-	if s.Cluster != "" {
-		out.Earlier = append([]string{s.Cluster}, s.Earlier...)
-		out.Earlier = out.Earlier[:min(len(out.Earlier), MaxEarlier)]
+// knows says whether a node with these ids was a member of this history, or of one that both come from.
+func (s Stored) knows(had []string) bool {
+	return slices.ContainsFunc(s.all(), func(id string) bool { return slices.Contains(had, id) })
+}
+
+// after returns the ids that come before a new one, bounded.
+func after(id string, before ...[]string) []string {
+	var out []string
+	for _, e := range slices.Concat(before...) {
+		if e != id && len(out) < MaxEarlier && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
 	}
 	return out
 }
@@ -91,8 +100,8 @@ type Reachable struct {
 
 // Ask asks for the way into the cluster.
 type Ask struct {
-	// Had is the id that it carries; empty: none.
-	Had      string
+	// Had are the id that it carries and those before it, the newest first; empty: none.
+	Had      []string
 	Reset    bool
 	Settings settings.Settings
 }
@@ -188,6 +197,8 @@ const (
 type Write struct {
 	Stored Stored
 	How    How
+	// Address is this node's entry of the list, of who is the only voter of a history that begins.
+	Address string
 	// New: the node joins for the first time. Its replicated configuration is replaced (CL-02).
 	New bool
 }
@@ -197,6 +208,10 @@ type Add struct{ Voter }
 
 // Remove takes a voter away for good: it must be reset to join again.
 type Remove struct{ Peer cluster.ID }
+
+// Drop takes a voter away that has lost what was agreed: it was reset, or went into another history. With an empty
+// log and its old vote it could undo what a majority has. It may be added again.
+type Drop struct{ Peer cluster.ID }
 
 // Readmit takes back that a peer was removed: it was reset.
 type Readmit struct{ Peer cluster.ID }
@@ -212,13 +227,7 @@ func (Reply) action()    {}
 func (Write) action()    {}
 func (Add) action()      {}
 func (Remove) action()   {}
+func (Drop) action()     {}
 func (Readmit) action()  {}
 func (Transfer) action() {}
 func (Members) action()  {}
-
-// Trouble is an alarm that should stand (facts A5).
-type Trouble struct {
-	Number int
-	Key    string
-	Detail string
-}
