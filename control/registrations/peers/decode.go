@@ -17,6 +17,7 @@ func decode(value string) (row, error) {
 	r.Q = uint16(in.number(math.MaxUint16))
 	r.RegID = uint32(in.number(math.MaxUint32))
 	r.ID = in.number(math.MaxUint64)
+	r.Endpoint = in.number(math.MaxUint64)
 	r.Expiry = time.Duration(in.number(maxSeconds)) * time.Second
 	r.Since = time.Unix(int64(in.number(math.MaxInt64)), 0)
 	copy(r.Serial[:], in.take(len(r.Serial)))

@@ -12,17 +12,15 @@ import (
 // remote is a binding of another peer, as far as calls are routed by it. Its texts are
 // parts of value, which the cluster's core has as well.
 type remote struct {
-	key      rows.Key
 	owner    cluster.ID
 	value    string
 	stamp    time.Time
-	heard    time.Time
 	id       uint64
+	endpoint uint64
 	q        uint16
 	flags    byte
 	aor      string
 	contact  string
-	instance string
 	also     []string
 }
 
@@ -41,7 +39,6 @@ func (r *remote) answers(name string) bool {
 // Changed takes which rows count (member.Watch). It is called from the member's goroutine
 // and does not wait.
 func (t *Table) Changed(list []rows.Changed) {
-	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range list {
@@ -50,7 +47,7 @@ func (t *Table) Changed(list []rows.Changed) {
 			delete(t.beaten, c.Key)
 			continue
 		}
-		t.learn(c, now)
+		t.learn(c)
 	}
 	if len(t.beaten) > 0 {
 		select {
@@ -74,14 +71,14 @@ func (t *Table) forget(k rows.Key) {
 
 // learn takes a row. One that cannot be read is of a version that this one does not know,
 // and nobody is called by it.
-func (t *Table) learn(c rows.Changed, now time.Time) {
+func (t *Table) learn(c rows.Changed) {
 	d, err := decode(c.Row.Value)
 	if err != nil {
 		return
 	}
 	r := &remote{
-		key: c.Key, owner: c.Owner, value: c.Row.Value, stamp: d.Stamp, heard: now, id: d.ID, q: d.Q, flags: d.Flags,
-		aor: d.AOR, contact: d.Contact, instance: d.Inst, also: d.Also,
+		owner: c.Owner, value: c.Row.Value, stamp: d.Stamp, id: d.ID, endpoint: d.Endpoint, q: d.Q, flags: d.Flags,
+		aor: d.AOR, contact: d.Contact, also: d.Also,
 	}
 	t.theirs[c.Key] = r
 	t.byName[r.aor] = append(t.byName[r.aor], r)

@@ -40,19 +40,20 @@ var errRow = errors.New("it is no registration as this version writes them")
 
 // row is a binding as peers tell each other.
 type row struct {
-	Stamp   time.Time // of the registration: the newest counts
-	Flags   byte
-	Q       uint16
-	RegID   uint32
-	ID      uint64
-	Serial  registrations.Serial
-	Since   time.Time
-	Expiry  time.Duration // that the endpoint has at each refresh
-	Source  netip.AddrPort
-	AOR     string
-	Also    []string
-	Contact string
-	Inst    string
+	Stamp    time.Time // of the registration: the newest counts
+	Flags    byte
+	Q        uint16
+	RegID    uint32
+	ID       uint64
+	Endpoint uint64 // registrations.Binding.Endpoint: of texts that may be cut short here
+	Serial   registrations.Serial
+	Since    time.Time
+	Expiry   time.Duration // that the endpoint has at each refresh
+	Source   netip.AddrPort
+	AOR      string
+	Also     []string
+	Contact  string
+	Inst     string
 	// For people.
 	Transport, UserAgent, Subzone, Account, Zone string
 }
@@ -94,7 +95,7 @@ func keyOf(b *registrations.Binding) rows.Key {
 // are its owner's business.
 func rowOf(b *registrations.Binding, stamp time.Time) row {
 	r := row{
-		Stamp: stamp, Q: b.Q, RegID: b.RegID, ID: b.ID, Serial: b.Serial, Since: b.Since, Expiry: b.Expires.Sub(b.Renewed),
+		Stamp: stamp, Q: b.Q, RegID: b.RegID, ID: b.ID, Endpoint: b.Endpoint(), Serial: b.Serial, Since: b.Since, Expiry: b.Expires.Sub(b.Renewed),
 		Source: b.Source, AOR: b.AOR, Also: b.Also[:min(len(b.Also), maxAlso)], Contact: short(b.Contact), Inst: short(b.Instance),
 		Transport: b.Transport, UserAgent: short(b.UserAgent), Subzone: short(b.Subzone), Account: short(b.Account), Zone: short(b.Zone),
 	}
@@ -136,7 +137,7 @@ func (r *row) encode() string {
 	dst = append(dst, rowVersion)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Stamp.UnixMicro()))
 	dst = append(dst, r.Flags)
-	for _, n := range []uint64{uint64(r.Q), uint64(r.RegID), r.ID, r.seconds(), uint64(max(r.Since.Unix(), 0))} {
+	for _, n := range []uint64{uint64(r.Q), uint64(r.RegID), r.ID, r.Endpoint, r.seconds(), uint64(max(r.Since.Unix(), 0))} {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	dst = append(dst, r.Serial[:]...)
