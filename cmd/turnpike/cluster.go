@@ -126,24 +126,34 @@ func clusterCommand(a *app) *cobra.Command {
 		Short:   "See and form the cluster of this node",
 		Example: "  turnpike cluster status\n  turnpike cluster check",
 	}
-	cmd.AddCommand(clusterStatusCommand(a), clusterCheckCommand(a))
+	cmd.AddCommand(
+		clusterStatusCommand(a), clusterCheckCommand(a), clusterJoinCommand(a), clusterLeaveCommand(a), clusterPeerCommand(a), clusterPrimaryCommand(a),
+		clusterTLSCommand(a), clusterRestartCommand(a), clusterTrustCommand(a), clusterDNSCommand(a), clusterMappingCommand(a),
+	)
 	return cmd
 }
 
 func clusterCheckCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var peers []string
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say what is missing before the node may join a cluster",
 		Long: `Say what is missing before the node may join a cluster, why a cluster wants it and
-what to do. What only the other peers know is asked when they meet. Exit code 3 says
-that something is missing.`,
-		Example: "  turnpike cluster check\n  turnpike cluster check -o json | jq -r '.[].do'",
+what to do. The other peers of the list, or those that --peer names, are asked whether
+ports are open both ways and what must be equal is. What blocks keeps the node from
+joining; the rest warns. Exit code 3 says that something is missing.`,
+		Example: "  turnpike cluster check\n  turnpike cluster check --peer tp1.example.test\n  turnpike cluster check -o json | jq -r '.[].do'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			missing, err := a.client().Preflight(cmd.Context())
 			if err != nil {
 				return err
 			}
+			between, err := a.client().PreflightPeers(cmd.Context(), peers)
+			if err != nil {
+				return err
+			}
+			missing = append(missing, between...)
 			if err := a.show(missing, func(w *tabwriter.Writer) { writePreflight(w, missing) }); err != nil {
 				return err
 			}
@@ -153,6 +163,8 @@ that something is missing.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&peers, "peer", nil, "peer to ask, before it is in this node's list")
+	return cmd
 }
 
 func writePreflight(w *tabwriter.Writer, missing []preflight.Finding) {
@@ -160,6 +172,10 @@ func writePreflight(w *tabwriter.Writer, missing []preflight.Finding) {
 		_, _ = fmt.Fprintln(w, "nothing is missing")
 	}
 	for _, m := range missing {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n\t%s\n\t-> %s\n", m.Check, m.What, m.Why, m.Do)
+		weight := "warns"
+		if m.Blocks {
+			weight = "blocks"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n\t\t%s\n\t\t-> %s\n", m.Check, weight, printableText(m.What), m.Why, m.Do)
 	}
 }
