@@ -12,10 +12,18 @@ type wantBody struct {
 	Held     bool   `cbor:"4,keyasint,omitempty"`
 }
 
+// historyBody names a provisional ledger; nothing is sent of the agreed one.
+type historyBody struct {
+	Leader      string `cbor:"1,keyasint,omitempty"`
+	Incarnation uint64 `cbor:"2,keyasint,omitempty"`
+	Number      uint64 `cbor:"3,keyasint,omitempty"`
+}
+
 type wantsBody struct {
-	Incarnation uint64     `cbor:"1,keyasint,omitempty"`
-	Seq         uint64     `cbor:"2,keyasint,omitempty"`
-	Wants       []wantBody `cbor:"3,keyasint,omitempty"`
+	Incarnation uint64       `cbor:"1,keyasint,omitempty"`
+	Seq         uint64       `cbor:"2,keyasint,omitempty"`
+	Wants       []wantBody   `cbor:"3,keyasint,omitempty"`
+	Under       *historyBody `cbor:"4,keyasint,omitempty"`
 }
 
 type grantBody struct {
@@ -31,15 +39,17 @@ type leadBody struct {
 	Echo        uint64               `cbor:"3,keyasint,omitempty"`
 	Grants      map[string]grantBody `cbor:"4,keyasint,omitempty"`
 	Recall      map[string]uint32    `cbor:"5,keyasint,omitempty"`
+	Under       *historyBody         `cbor:"6,keyasint,omitempty"`
 }
 
 type recallBody struct {
-	Term uint64            `cbor:"1,keyasint,omitempty"`
-	Of   map[string]uint32 `cbor:"2,keyasint,omitempty"`
+	Term  uint64            `cbor:"1,keyasint,omitempty"`
+	Of    map[string]uint32 `cbor:"2,keyasint,omitempty"`
+	Under *historyBody      `cbor:"3,keyasint,omitempty"`
 }
 
 func wantsOf(m ledger.Beat) *wantsBody {
-	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq}
+	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under)}
 	for _, w := range m.Wants {
 		b.Wants = append(b.Wants, wantBody{string(w.Resource), w.Number, w.Amount, w.Held})
 	}
@@ -47,7 +57,7 @@ func wantsOf(m ledger.Beat) *wantsBody {
 }
 
 func leadOf(m ledger.Lead) *leadBody {
-	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall)}
+	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall), Under: historyOf(m.Under)}
 	if m.Grants != nil {
 		b.Grants = make(map[string]grantBody, len(m.Grants))
 	}
@@ -55,6 +65,20 @@ func leadOf(m ledger.Lead) *leadBody {
 		b.Grants[string(r)] = grantBody{uint64(g.Incarnation), g.Number, g.Amount, g.Freed}
 	}
 	return b
+}
+
+func historyOf(h ledger.History) *historyBody {
+	if h == (ledger.History{}) {
+		return nil
+	}
+	return &historyBody{string(h.Leader), uint64(h.Incarnation), h.Number}
+}
+
+func (b *historyBody) history(c *check) ledger.History {
+	if b == nil {
+		return ledger.History{}
+	}
+	return ledger.History{Leader: cluster.ID(c.text("a leader", b.Leader, maxText)), Incarnation: cluster.Incarnation(b.Incarnation), Number: b.Number}
 }
 
 func amountsOf(m map[ledger.Resource]uint32) map[string]uint32 {
@@ -71,7 +95,7 @@ func amountsOf(m map[ledger.Resource]uint32) map[string]uint32 {
 func (b *wantsBody) message() (any, error) {
 	var c check
 	c.count("wants", len(b.Wants), maxPairs)
-	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq}
+	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c)}
 	for _, w := range b.Wants {
 		m.Wants = append(m.Wants, ledger.Want{Resource: resource(&c, w.Resource), Number: w.Number, Amount: w.Amount, Held: w.Held})
 	}
@@ -80,7 +104,7 @@ func (b *wantsBody) message() (any, error) {
 
 func (b *leadBody) message() (any, error) {
 	var c check
-	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall)}
+	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c)}
 	if b.Grants != nil {
 		m.Grants = make(map[ledger.Resource]ledger.Grant, len(b.Grants))
 	}
@@ -92,7 +116,7 @@ func (b *leadBody) message() (any, error) {
 
 func (b *recallBody) message() (any, error) {
 	var c check
-	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of)}
+	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of), Under: b.Under.history(&c)}
 	return m, c.err
 }
 
