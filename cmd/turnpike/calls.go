@@ -145,6 +145,9 @@ func writeCall(w *tabwriter.Writer, c calls.Call) {
 	writeParty(l, "caller", c.Caller)
 	writeParty(l, "callee", c.Callee)
 	l.line("route", "%s", routeOf(c.Route))
+	if c.Route.Path != "" {
+		l.line("path", "%s", printableText(c.Route.Path))
+	}
 	l.line("started", "%s", c.Started.UTC().Format(time.DateTime))
 	if !c.Answered.IsZero() {
 		l.line("answered", "after %.3f s", c.Answered.Sub(c.Started).Seconds())
@@ -176,6 +179,9 @@ func writeParty(l lines, label string, p calls.Party) {
 		at = strings.TrimSpace(p.Transport + " " + p.Address.String())
 	}
 	text := fmt.Sprintf("%s in %s at %s", orDash(p.Alias), place(p), at)
+	if p.Peer != 0 {
+		text += fmt.Sprintf(", peer %d of the cluster", p.Peer)
+	}
 	if p.Authenticated {
 		text += ", authenticated"
 	}

@@ -36,6 +36,7 @@ type Party struct {
 	CallID        string         `json:"call_id,omitempty"`   // of its leg
 	Authenticated bool           `json:"authenticated,omitempty"`
 	Agent         string         `json:"agent,omitempty"` // User-Agent or Server
+	Peer          int            `json:"peer,omitempty"`  // of the cluster, by its place in the list: the party is there
 }
 
 // Route is how the dial plan led from one end to the other.
@@ -43,6 +44,7 @@ type Route struct {
 	Rule   string `json:"rule,omitempty"`   // the search rule, empty where none was asked
 	Alias  string `json:"alias,omitempty"`  // what was asked for there
 	Reason string `json:"reason,omitempty"` // why there was no way
+	Path   string `json:"path,omitempty"`   // the subzones and zones on the way: PathOf (RG-05)
 }
 
 // Media says who carries the media.

@@ -52,6 +52,7 @@ func (w *writer) info(i *Info) {
 	w.text("rule", i.Route.Rule)
 	w.text("alias", i.Route.Alias)
 	w.text("reason", i.Route.Reason)
+	w.text("path", i.Route.Path)
 	w.close('}')
 	w.key("media").media(&i.Media)
 }
@@ -69,6 +70,9 @@ func (w *writer) party(p *Party) {
 	w.text("call_id", p.CallID)
 	w.truth("authenticated", p.Authenticated)
 	w.text("agent", p.Agent)
+	if p.Peer != 0 {
+		w.key("peer").int(int64(p.Peer))
+	}
 	w.close('}')
 }
 

@@ -94,6 +94,11 @@ func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
 func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
 	asked := r.asked(w)
 	before := had.lane(w)
+	if before == nil {
+		if l := had.became(w); l != nil {
+			return r.became(*l, w), nil
+		}
+	}
 	if before != nil && w.Asked == before.way.Asked {
 		asked = before.asked // also where the default is another by now
 	}
@@ -122,6 +127,32 @@ func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
 func (l lane) keep(w Way, asked int) lane {
 	l.way, l.asked, l.kbps = w, asked, min(asked, l.kbps)
 	return l
+}
+
+// became returns the lane of a call that is being set up which this way follows.
+func (h *held) became(w Way) *lane {
+	if h == nil || h.connected {
+		return nil
+	}
+	for i := range h.lanes {
+		if w.follows(h.lanes[i].way) {
+			return &h.lanes[i]
+		}
+	}
+	return nil
+}
+
+// became is the lane of a call that was set up to or from a peer: what it was granted it keeps, and
+// the parties have been told; only what it is charged on is another.
+func (r *rules) became(l lane, w Way) lane {
+	next := l.keep(w, r.asked(w))
+	if w.Asked == l.way.Asked {
+		next.asked, next.kbps = l.asked, l.kbps
+	}
+	if p, err := r.plan.Plan(w.From.Node, w.To.Node, w.Traversal); err == nil {
+		next.plan, next.objects = p, r.objects
+	}
+	return next
 }
 
 func (r *rules) grant(p *bandwidth.Plan, asked int, had *held) (int, *Refusal) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"turnpike.dev/turnpike/control/bandwidth"
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/licensing"
 )
@@ -27,6 +28,21 @@ type Way struct {
 // think of the parties is not a matter of the way.
 func (w Way) same(o Way) bool {
 	return w.From.Node == o.From.Node && w.To.Node == o.To.Node && w.Traversal == o.Traversal
+}
+
+// follows reports whether a way is what the other becomes when its call is set up: to and from
+// peers of the cluster a call passes the Cluster Subzone until then, and is shown in the Default
+// Subzone from then on (RG-05).
+func (w Way) follows(o Way) bool {
+	return !w.same(o) && w.Traversal == o.Traversal &&
+		w.From.Node == setUp(o.From.Node) && w.To.Node == setUp(o.To.Node)
+}
+
+func setUp(node string) string {
+	if node == config.ClusterSubzoneName {
+		return config.DefaultSubzoneName
+	}
+	return node
 }
 
 // Want is what a call needs. As only one of its ways will carry it, it is charged on each

@@ -28,7 +28,7 @@ func (c *call) admit(f *fork) error {
 	}
 	m := f.media
 	m.share = &share{call: c, media: m, way: resources.Way{
-		From: c.b.party(&c.a), To: c.b.party(&f.end), Traversal: m.relay != nil,
+		From: c.party(&c.a), To: c.party(&f.end), Traversal: m.relay != nil,
 	}}
 	asked, streams := c.b.cfg.Policy.DefaultKbps(), 0 // it waits for the callee's offer
 	if c.offer != nil {
@@ -43,7 +43,10 @@ func (c *call) admit(f *fork) error {
 }
 
 // party is an end of the call as licences and links see it.
-func (b *B2BUA) party(e *end) resources.Party {
+func (c *call) party(e *end) resources.Party {
+	if e.peer != 0 {
+		return c.peerParty(e, false)
+	}
 	p := resources.Party{Node: e.subzone, Party: licensing.Party{SIP: true}}
 	switch {
 	case registered(e.zone, e.subzone):
@@ -54,7 +57,7 @@ func (b *B2BUA) party(e *end) resources.Party {
 	case e.zone == nil || e.zone.Type == zones.Default:
 		p.Node, p.Stranger = config.DefaultZoneName, true
 	default:
-		p.Node, p.Registered = e.zone.Name, b.cfg.Policy.Infrastructure(e.zone)
+		p.Node, p.Registered = e.zone.Name, c.b.cfg.Policy.Infrastructure(e.zone)
 	}
 	return p
 }
@@ -79,8 +82,9 @@ func (c *call) shares() []*share {
 func (c *call) regrant(anew bool) error {
 	all := c.shares()
 	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Anew: anew}
+	w.Beyond = len(all) > 0
 	for i, s := range all {
-		w.Ways[i], w.Streams = s.way, max(w.Streams, s.streams)
+		w.Ways[i], w.Streams, w.Beyond = s.way, max(w.Streams, s.streams), w.Beyond && (s.beyond || c.who.Peer != 0)
 	}
 	if c.phase == over || c.grant != nil && !anew && same(w, c.want) {
 		return nil
@@ -100,7 +104,7 @@ func (c *call) regrant(anew bool) error {
 }
 
 func same(a, b resources.Want) bool {
-	return a.Connected == b.Connected && a.Streams == b.Streams && slices.Equal(a.Ways, b.Ways)
+	return a.Connected == b.Connected && a.Beyond == b.Beyond && a.Streams == b.Streams && slices.Equal(a.Ways, b.Ways)
 }
 
 // granted puts what the call has in force.

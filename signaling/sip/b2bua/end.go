@@ -18,6 +18,7 @@ type end struct {
 	nat     bool       // media may be learnt from source
 	behind  bool       // it says that it is elsewhere than its signalling comes from
 	mode    config.MediaMode
+	peer    uint8 // index of the peer of the cluster that is there; 0: none
 }
 
 // latch is the address that media may be learnt from besides the signalled one.
@@ -58,8 +59,8 @@ func traversal(p Policy, a, b *end, media netip.Addr) (relay bool, why string) {
 		return true, "IPv4-IPv6"
 	case a.mode == config.MediaDirect || b.mode == config.MediaDirect:
 		return false, "policy"
-	case a.behind || b.behind, media.IsValid() && !media.IsUnspecified() && media != a.source:
-		return true, "NAT"
+	case a.behind || b.behind, a.peer == 0 && media.IsValid() && !media.IsUnspecified() && media != a.source:
+		return true, "NAT" // what is behind a peer, the peer has looked at
 	case p.Public(a.local) != a.local || p.Public(b.local) != b.local:
 		return true, "static NAT"
 	}

@@ -142,6 +142,9 @@ func (f *fork) build() (*message.Message, error) {
 		req.SetRoutes(f.place.Routes...)
 	}
 	c.dress(req, c.invite, &c.a, &f.end)
+	if f.place.Peer != 0 {
+		c.noteFor(f).Put(req)
+	}
 	if f.replaces != "" {
 		req.Set("Replaces", f.replaces)
 	} else if v := c.invite.Get("Replaces"); v != "" { // a dialog that is not ours
@@ -207,6 +210,7 @@ func answerOf(err error) answer {
 // section 16.8).
 func (f *fork) provisional(m *message.Message) {
 	f.state = proceeding
+	f.heard(m)
 	if m.Status() == 100 {
 		return
 	}
@@ -277,6 +281,7 @@ func (f *fork) accepted(m *message.Message) {
 		f.failed(unreachable)
 		return
 	}
+	f.heard(m)
 	f.leave()
 	f.call.answered(p, m)
 }
@@ -290,8 +295,12 @@ func (f *fork) refused(m *message.Message) {
 			return
 		}
 	}
-	if f.state == trying && (m.Status() == 503 || m.Status() == 430) { // RFC 3263 section 4.3, RFC 5626 section 5.3
-		f.attempt(unreachable)
+	if f.state == trying && f.gone(m) {
+		otherwise := unreachable
+		if m.Status() == 404 {
+			otherwise = notFound
+		}
+		f.attempt(otherwise)
 		return
 	}
 	c := f.call

@@ -93,6 +93,7 @@ func (c *call) dress(out, in *message.Message, from, to *end) {
 func (l *leg) answering(out, in *message.Message) {
 	l.call.copyHeaders(out, in, l.other().end, l.end)
 	l.call.sign(out)
+	l.say(out)
 	out.SetTo(out.To().WithTag(l.d.Local))
 	if in.Has("Allow") {
 		out.Set("Allow", both(in.Tokens("Allow"), strings.Split(allow, ", ")))

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/access"
@@ -25,11 +26,15 @@ var (
 // info is what is known of a call when it begins.
 func (c *call) info() calls.Info {
 	src := c.server.Source()
+	subzone := c.who.Subzone
+	if c.who.Peer != 0 {
+		subzone = config.ClusterSubzoneName
+	}
 	return calls.Info{
 		CallID: c.invite.CallID(), SessionID: c.invite.Get("Session-ID"),
 		From: c.invite.From().URI.String(), To: c.invite.URI().String(),
 		Caller: calls.Party{
-			Alias: c.invite.From().URI.String(), Zone: nameOf(c.who.Zone), Subzone: c.who.Subzone, Protocol: "sip",
+			Alias: c.invite.From().URI.String(), Zone: nameOf(c.who.Zone), Subzone: subzone, Protocol: "sip", Peer: int(c.who.Peer),
 			Transport: src.Transport.String(), Address: src.Remote, CallID: c.invite.CallID(),
 			Authenticated: c.who.Authenticated, Agent: c.invite.Get("User-Agent"),
 		},
@@ -43,11 +48,11 @@ func (c *call) noteRoute() {
 	}
 	c.entry.Update(func(i *calls.Info) {
 		if len(c.result.Targets) == 0 {
-			i.Route = calls.Route{Rule: c.result.Rule, Reason: c.result.Reason.String()}
+			i.Route.Rule, i.Route.Alias, i.Route.Reason = c.result.Rule, "", c.result.Reason.String()
 			return
 		}
 		t := &c.result.Targets[0]
-		i.Route = calls.Route{Rule: t.Rule, Alias: t.Alias.String()}
+		i.Route.Rule, i.Route.Alias, i.Route.Reason = t.Rule, t.Alias.String(), ""
 	})
 }
 
@@ -58,13 +63,14 @@ func (c *call) noteAnswer(p *pair) {
 	}
 	f := p.fork
 	c.entry.Update(func(i *calls.Info) {
-		i.Route = calls.Route{Rule: f.target.Rule, Alias: f.target.Alias.String()}
+		i.Route.Rule, i.Route.Alias = f.target.Rule, f.target.Alias.String()
 		i.Callee = calls.Party{
-			Alias: f.target.Alias.String(), Zone: nameOf(f.place.Zone), Subzone: f.place.Subzone, Protocol: "sip",
+			Alias: f.target.Alias.String(), Zone: nameOf(f.place.Zone), Subzone: f.place.Subzone, Protocol: "sip", Peer: int(f.place.Peer),
 			Transport: f.place.Hop.Transport.String(), Address: f.place.Hop.Remote, CallID: p.b.d.CallID,
 		}
 		i.Media.Traversal, i.Media.Why, i.Media.Encrypted = c.media.relay != nil, c.media.why, c.media.secure
 	})
+	c.notePeers()
 	c.entry.Answered()
 }
 
@@ -73,6 +79,7 @@ func (c *call) noteGrant(s *share, g resources.Granted) {
 	if c.entry == nil {
 		return
 	}
+	c.notePath(g)
 	charges := make([]calls.Charge, len(g.Charges))
 	for i, ch := range g.Charges {
 		charges[i] = calls.Charge{Kind: ch.Kind.String(), Name: ch.Name, Times: ch.Times, Kbps: ch.Kbps}
@@ -98,6 +105,9 @@ func (b *B2BUA) callerEnd(t *transaction.Server, who access.Caller) end {
 		local: src.Local.Addr(), source: src.Remote.Addr(),
 		nat: p.NAT(who.Zone, who.Subzone), mode: p.Media(who.Zone, who.Subzone),
 	}
+	if who.Peer != 0 {
+		return peerEnd(who.Peer, who.Zone, e.local, e.source)
+	}
 	m := t.Request()
 	if all := m.Contacts(); m.Vias() == 1 && len(all) > 0 {
 		at := hostAddr(all[0].URI)
@@ -109,6 +119,9 @@ func (b *B2BUA) callerEnd(t *transaction.Server, who access.Caller) end {
 
 // calleeEnd is where a call goes to.
 func (b *B2BUA) calleeEnd(p *places.Place, local netip.Addr) end {
+	if p.Peer != 0 {
+		return peerEnd(p.Peer, p.Zone, local, p.Hop.Remote.Addr())
+	}
 	policy := b.cfg.Policy
 	e := end{
 		zone: p.Zone, subzone: p.Subzone, trusted: policy.Trusted(p.Zone),

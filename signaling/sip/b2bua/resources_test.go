@@ -23,6 +23,7 @@ func (r *rig) configure(change func(*config.Node)) {
 		{Name: "1", Node1: config.DefaultSubzoneName, Node2: config.TraversalSubzoneName},
 		{Name: "2", Node1: config.DefaultSubzoneName, Node2: config.DefaultZoneName},
 		{Name: "3", Node1: config.TraversalSubzoneName, Node2: config.DefaultZoneName},
+		{Name: "cluster", Node1: config.DefaultSubzoneName, Node2: config.ClusterSubzoneName},
 		{Name: "inside", Node1: "in", Node2: config.TraversalSubzoneName, Pipe1: "line"},
 		{Name: "direct", Node1: "in", Node2: config.DefaultSubzoneName, Pipe1: "line"},
 		{Name: "outside", Node1: "out", Node2: config.TraversalSubzoneName},

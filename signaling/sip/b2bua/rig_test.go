@@ -73,6 +73,7 @@ type rig struct {
 	asked   []dialplan.Request
 	hops    map[string][]netip.AddrPort // where the alias of a target is
 	who     access.Caller
+	peer    map[netip.AddrPort]uint8 // who is a peer of the cluster
 	lose    func(to netip.AddrPort, data []byte) bool
 
 	mu     sync.Mutex
@@ -183,7 +184,7 @@ func (r *rig) Find(_ places.Poster, t *dialplan.Target, done func([]places.Place
 	var all []places.Place
 	for _, at := range r.hops[t.Alias.String()] {
 		u, _ := message.ParseURI("sip:" + people[at] + "@" + at.String())
-		all = append(all, places.Place{URI: u, Hop: transport.Hop{Remote: at}, Zone: t.Zone, Side: inside.Addr()})
+		all = append(all, places.Place{URI: u, Hop: transport.Hop{Remote: at}, Zone: t.Zone, Side: inside.Addr(), Peer: r.peer[at], Endpoints: t.Endpoints()})
 	}
 	if all == nil {
 		done(nil, errors.New("nowhere"))
@@ -335,6 +336,7 @@ type rules struct {
 	proud  bool // zone "in" is trusted
 	ours   bool // zone "in" is our infrastructure
 	strict bool // who sends too much is disconnected
+	lan    bool // all addresses are on one interface
 }
 
 func (p *rules) Session() dialog.Limits                     { return *p.limits }
@@ -346,7 +348,12 @@ func (p *rules) Infrastructure(*zones.Zone) bool            { return p.ours }
 func (p *rules) DefaultKbps() uint32                        { return 384 }
 func (p *rules) EndsOverGrant() bool                        { return p.strict }
 func (p *rules) Public(a netip.Addr) netip.Addr             { return a }
-func (p *rules) Interface(a netip.Addr) string              { return a.String() }
+func (p *rules) Interface(a netip.Addr) string {
+	if p.lan {
+		return "lan"
+	}
+	return a.String()
+}
 
 // fakeRelay hands out ports and remembers what it was told.
 type fakeRelay struct {

@@ -87,6 +87,7 @@ func (c *call) giveUp(otherwise answer) {
 		return
 	}
 	if c.best == nil {
+		otherwise = c.toPeer(otherwise)
 		if c.short != nil { // it says more than that somebody else was not there
 			otherwise = *c.short
 		}
@@ -101,6 +102,7 @@ func (c *call) giveUp(otherwise answer) {
 	cause.By = calls.ByCallee
 	c.conclude(best.Status(), cause, func() {
 		out := c.relayed(best)
+		c.passRedirection(out, best)
 		c.server.Respond(out)
 		c.recordAnswer(c.server, out)
 	})
@@ -109,7 +111,7 @@ func (c *call) giveUp(otherwise answer) {
 // redirected searches again where the best answer is that the callee is elsewhere (facts
 // A2.1 step 8). Policy decides about the new name as about the first.
 func (c *call) redirected() bool {
-	if status := c.best.Status(); status != 301 && status != 302 || c.redirections == maxRedirections {
+	if status := c.best.Status(); status != 301 && status != 302 || c.redirections == maxRedirections || c.who.Peer != 0 {
 		return false
 	}
 	for _, to := range c.best.Contacts() {

@@ -19,6 +19,7 @@ type share struct {
 	short   bool   // less than was asked for
 	policed bool   // the kernel holds the ends to it (BW-06)
 	streams int    // m-lines with a port
+	beyond  bool   // a peer of the cluster relays the media, and takes the licence
 
 	agreed *agreement   // by the last answer; nil: there was none
 	before *agreement   // what an offer that is open would change; nil: nothing
@@ -120,6 +121,7 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 
 // confirm puts the agreement in force in a call that is set up.
 func (s *share) confirm() {
+	s.call.connectPeers(s)
 	asked, streams := s.way.Asked, s.streams
 	if a := s.agreed; a != nil {
 		asked, streams = a.asked, a.streams

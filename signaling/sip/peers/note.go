@@ -20,7 +20,7 @@ const (
 	// maxNote bounds the header: a name of a zone and one of a subzone, and MaxEndpoints endpoints.
 	maxNote  = 8192
 	maxAlias = 512
-	maxName  = 50 // of zones and subzones
+	maxName  = 256 // bytes, of zones and subzones
 	// MaxEndpoints is how many endpoints one request to a peer is for: dialplan.MaxTargets.
 	MaxEndpoints = 64
 )

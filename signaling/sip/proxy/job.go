@@ -9,6 +9,7 @@ import (
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/peers"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
@@ -77,6 +78,9 @@ func (j *job) giveUp() {
 		return
 	}
 	status, reason := refusal(j.result.Reason)
+	if j.who.Peer != 0 && j.result.Reason == dialplan.Found {
+		status, reason = 430, "Flow Failed" // the peer may try another one (RFC 5626 section 11.5)
+	}
 	j.t.Reply(status, reason)
 }
 
@@ -120,11 +124,28 @@ func (b *branch) try() {
 	if !b.job.who.Trusted {
 		m.Del("P-Asserted-Identity") // RFC 3325 section 5
 	}
+	b.note(m, place)
 	if begins(m.Method()) && b.job.proxy.stay(m, b.job.t, place.Hop) != nil { // step 4
 		b.try()
 		return
 	}
 	b.send(m, place.Hop)
+}
+
+// note tells a peer of the cluster about the request, and nobody else.
+func (b *branch) note(m *message.Message, place places.Place) {
+	m.Del(peers.Header)
+	if place.Peer == 0 {
+		return
+	}
+	who := b.job.who
+	note := peers.Note{
+		Alias: b.target.Alias.String(), Subzone: who.Subzone, Authenticated: who.Authenticated, Endpoints: place.Endpoints,
+	}
+	if who.Zone != nil {
+		note.Zone = who.Zone.Name
+	}
+	note.Put(m)
 }
 
 func (b *branch) send(m *message.Message, h transport.Hop) {
@@ -141,7 +162,7 @@ func begins(m message.Method) bool {
 func (b *branch) Response(_ *transaction.Client, m *message.Message) {
 	switch status := m.Status(); {
 	case b.job.over || b.done || status < 200: // RFC 4320 section 4.1: no provisional response but our own 100
-	case status == 503 && len(b.places) > 0: // RFC 3263 section 4.3
+	case (status == 503 || status == 430) && len(b.places) > 0: // RFC 3263 section 4.3, RFC 5626 section 5.3
 		b.try()
 	case status < 300:
 		b.job.over = true

@@ -18,6 +18,7 @@ import (
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/peers"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
@@ -77,7 +78,11 @@ func (p *Proxy) Request(t *transaction.Server) {
 		t.Reply(440, "Max-Breadth Exceeded") // RFC 5393 section 5.3.3.1
 		return
 	}
-	called, err := alias.Parse(t.Request().URI().String())
+	name := t.Request().URI().String()
+	if who.Note.Alias != "" { // a peer has looked it up
+		name = who.Note.Alias
+	}
+	called, err := alias.Parse(name)
 	if err != nil {
 		t.Reply(404, "")
 		return
@@ -94,6 +99,7 @@ func (p *Proxy) Request(t *transaction.Server) {
 // Within passes on a request in a dialog that was begun through the node. It reports whether it was.
 func (p *Proxy) Within(t *transaction.Server) bool {
 	m := t.Request().Clone()
+	m.Del(peers.Header)
 	hop, ours := p.signer.follow(m)
 	if !ours {
 		return false
