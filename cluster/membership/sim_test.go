@@ -63,12 +63,13 @@ type peers struct {
 	broken    broken
 	histories map[string]*history
 	carried   map[string]map[int]bool // id, machine
+	said      []string                // the id that a machine has told others that it carries
 	ids       int
 	err       error
 }
 
 func newPeers(w *sim.World, b broken) *peers {
-	ps := &peers{w: w, broken: b, histories: map[string]*history{}, carried: map[string]map[int]bool{}}
+	ps := &peers{w: w, broken: b, histories: map[string]*history{}, carried: map[string]map[int]bool{}, said: make([]string, len(w.Machines))}
 	for _, m := range w.Machines {
 		ps.reset(m)
 	}
@@ -113,6 +114,7 @@ func (ps *peers) reset(m *sim.Machine) {
 	m.Put("own", o)
 	m.Put("revision", revisions.Stored{})
 	m.Put("member", member{})
+	ps.said[m.Index] = ""
 	m.Put("reset", true)
 }
 
@@ -136,6 +138,9 @@ func (ps *peers) Start(m *sim.Machine) sim.Process {
 	incarnation := cluster.Incarnation(m.Starts)
 	stored, _ := m.Read("revision").(revisions.Stored)
 	kept := m.Read("member").(member)
+	if said := ps.said[m.Index]; kept.Cluster != said && !slices.Contains(kept.Earlier, said) && said != "" {
+		ps.fail("%s starts with %q, and told others that it carries %q", p.id, kept.Cluster, said)
+	}
 	ps.carry(p, kept)
 	p.live = liveness.New(p.id, incarnation)
 	p.revs = revisions.New(revisions.Config{

@@ -118,7 +118,8 @@ func (h *history) propose(ps *peers, i int, change func(*conf)) {
 	c := conf{voters: slices.Clone(own.conf.voters), removed: slices.Clone(own.conf.removed)}
 	change(&c)
 	h.version++
-	c.version, own.conf = h.version, c
+	c.version = h.version
+	own.conf = c
 	ps.w.Machines[i].Put("member", own)
 	h.elect(ps)
 }
@@ -144,7 +145,7 @@ func (p *node) configure() {
 	now := p.m.Now()
 	decision := o.decision
 	if p.ps.broken == impatient {
-		decision = 1 << 40
+		decision = 1 << 40 // never settled: see write
 	}
 	p.step(now, membership.Configured{
 		Settings: o.settings(), Own: o.at(p.m.Index), Decision: decision, Reset: p.m.Read("reset").(bool),
@@ -182,6 +183,7 @@ func (p *node) agreed(now time.Duration) {
 type hello struct{ membership.Hello }
 
 func (p *node) greet() {
+	p.ps.said[p.m.Index] = p.core.Stored().Cluster
 	for _, e := range p.own().list {
 		p.m.Send(of(e), hello{membership.Hello{
 			Peer: p.id, Cluster: p.core.Stored().Cluster, Settings: p.own().settings(),
@@ -366,14 +368,18 @@ func (p *node) write(a membership.Write) {
 			p.m.Put("reset", false)
 		}
 		p.ps.carry(p, next)
-		p.step(p.m.Now(), membership.Wrote{Stored: next.Stored})
+		stored := next.Stored
+		if p.ps.broken == impatient {
+			stored.Decision = 0
+		}
+		p.step(p.m.Now(), membership.Wrote{Stored: stored})
 	}
 	if p.ps.broken == hasty {
-		p.m.Write("member", next, nil)
 		p.m.After(0, done)
-		return
+		done = nil
 	}
-	p.m.Write("member", next, done)
+	// Ending one history and preparing another takes its time.
+	p.m.After(time.Duration(w.Rand.IntN(1500))*time.Millisecond, func() { p.m.Write("member", next, done) })
 }
 
 // recovers holds a new history against what may begin one.
