@@ -78,7 +78,7 @@ func (m *Member) meet(c *contact) {
 func (m *Member) part(e closed) {
 	m.beat(liveness.Closed{From: e.id})
 	if c := m.contacts[e.id]; c != nil && e.why != nil {
-		m.cfg.Log.Warn("Cluster Connection Closed", "Detail", e.why, "Node", c.name, "Dst-ip", c.addr)
+		m.cfg.Log.Warn("Cluster Connection Closed", "Detail", e.why, "Peer", c.name, "Dst-ip", c.addr)
 	}
 }
 
@@ -116,7 +116,7 @@ func (m *Member) beat(e liveness.Event) {
 		case liveness.Changed:
 			m.lives(a)
 		case liveness.Restarted:
-			m.cfg.Log.Event("Cluster Peer Restarted", "Detail", "its process is another one now", "Node", m.nameOf(a.Peer))
+			m.cfg.Log.Event("Cluster Peer Restarted", "Detail", "its process is another one now", "Peer", m.nameOf(a.Peer))
 		case liveness.Duplicate:
 			m.double(a)
 		}
@@ -138,7 +138,7 @@ func (m *Member) lives(a liveness.Changed) {
 	if a.To != liveness.Active {
 		record = m.cfg.Log.Warn
 	}
-	record("Cluster Peer State Changed", "Detail", "from "+a.From.String()+" to "+a.To.String()+": "+a.Why, "Node", m.nameOf(a.Peer), "Address", a.Address)
+	record("Cluster Peer State Changed", "Detail", "from "+a.From.String()+" to "+a.To.String()+": "+a.Why, "Peer", m.nameOf(a.Peer), "Address", a.Address)
 	m.reach(a.Peer, a.To)
 }
 

@@ -12,13 +12,13 @@ func (m *Member) sync(a revisions.Send) {
 	c := m.contacts[a.To]
 	if p, ok := a.Message.(revisions.Push); ok && c != nil && c.sent != p.Tag {
 		c.sent = p.Tag
-		m.cfg.Log.Event("Cluster Synchronisation Start", "Detail", "the configuration is sent", "Node", c.name, "Revision", p.Tag, "Num-bytes", len(p.Bytes))
+		m.cfg.Log.Event("Cluster Synchronisation Start", "Detail", "the configuration is sent", "Peer", c.name, "Revision", p.Tag, "Num-bytes", len(p.Bytes))
 	}
 }
 
 // pushed notes that a document comes in.
 func (m *Member) pushed(c *contact, p revisions.Push) {
-	m.cfg.Log.Event("Cluster Synchronisation Start", "Detail", "the primary's configuration arrives", "Node", c.name, "Revision", p.Tag, "Num-bytes", len(p.Bytes))
+	m.cfg.Log.Event("Cluster Synchronisation Start", "Detail", "the primary's configuration arrives", "Peer", c.name, "Revision", p.Tag, "Num-bytes", len(p.Bytes))
 }
 
 // applied notes that a document is in force here.
@@ -32,7 +32,7 @@ func (m *Member) applied(a revisions.Apply) {
 	if a.Lost {
 		detail += ", which was written here and is not in it"
 	}
-	m.cfg.Log.Event("Cluster Synchronisation Complete", "Detail", detail, "Node", m.nameOf(a.Tag.Author), "Revision", a.Tag)
+	m.cfg.Log.Event("Cluster Synchronisation Complete", "Detail", detail, "Peer", m.nameOf(a.Tag.Author), "Revision", a.Tag)
 }
 
 // compared notes which peers have what is in force here.
@@ -47,7 +47,7 @@ func (m *Member) compared() {
 			m.synchronised = c.beatAt
 		}
 		if c.told != has && c.sent == has {
-			m.cfg.Log.Event("Cluster Synchronisation Complete", "Detail", "the peer has the configuration", "Node", c.name, "Revision", has)
+			m.cfg.Log.Event("Cluster Synchronisation Complete", "Detail", "the peer has the configuration", "Peer", c.name, "Revision", has)
 		}
 		c.told = has
 	}

@@ -30,7 +30,7 @@ func New(cfg Config) (*Member, error) {
 	}
 	m := &Member{
 		cfg: cfg, inbox: newInbox(), disk: newInbox(), ended: make(chan struct{}), changed: make(chan struct{}),
-		incarnation: k.Incarnation, handlers: map[string]Handler{},
+		incarnation: k.Incarnation, decidedAt: k.Decision, handlers: map[string]Handler{},
 		kept: k, contacts: map[cluster.ID]*contact{}, faults: map[string]error{}, twice: map[string]bool{}, raised: cfg.Standing,
 		liveness: liveness.New(cfg.Self, k.Incarnation),
 		rows:     rows.New(rows.Config{Self: cfg.Self, Incarnation: k.Incarnation, Rows: cfg.Rows, Newer: cfg.Newer}),

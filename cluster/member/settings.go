@@ -78,7 +78,7 @@ func (m *Member) primary() {
 func (m *Member) decide(e decided) {
 	m.decidedAt = e.decision
 	if e.decision == m.kept.Decision {
-		m.cfg.Log.Event("Cluster Primary Configured", "Detail", "decision "+text(e.decision), "Node", m.nameOf(e.primary))
+		m.cfg.Log.Event("Cluster Primary Configured", "Detail", "decision "+text(e.decision), "Peer", m.nameOf(e.primary))
 		m.primary()
 	}
 }

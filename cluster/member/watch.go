@@ -59,9 +59,9 @@ func (m *Member) row(e rows.Event) {
 				m.superseded(a)
 			}
 		case rows.Resynchronised:
-			m.cfg.Log.Warn("Cluster Database Synchronisation Start", "Detail", a.Why, "Node", m.nameOf(a.Owner))
+			m.cfg.Log.Warn("Cluster Database Synchronisation Start", "Detail", a.Why, "Peer", m.nameOf(a.Owner))
 		case rows.Refused:
-			m.cfg.Log.Warn("Cluster Row Refused", "Detail", a.Err, "Node", m.nameOf(a.Owner))
+			m.cfg.Log.Warn("Cluster Row Refused", "Detail", a.Err, "Peer", m.nameOf(a.Owner))
 		}
 	}
 }
