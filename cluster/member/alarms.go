@@ -17,6 +17,8 @@ const (
 	slow, hopeless = 5 * time.Second, time.Minute
 	// opposite is how long a peer may be heard and not be reached, until its ports count as blocked.
 	opposite = 3 * time.Second
+	// still is how long the agreed log may not advance while a majority of the peers is there.
+	still = 15 * time.Second
 )
 
 // Local is what the node says of itself that the cluster's alarms tell.
@@ -26,6 +28,9 @@ type Local struct {
 	Restart []string
 	// Refused is why a document of the primary's does not fit here; empty: it does.
 	Refused string
+	// Reset: the node's shared configuration is nothing that somebody would miss, or the operator has agreed
+	// to lose it (CL-02).
+	Reset bool
 }
 
 // Local tells what the node says of itself, whenever it changes.
@@ -49,12 +54,32 @@ func (m *Member) view() troubles.View {
 	v := troubles.View{
 		Own: m.own, ActiveTLS: m.cfg.ActiveTLS, Index: m.index, NoH323: m.local.NoH323, Restart: m.local.Restart,
 		Configuration: m.revisions.Faults(), Refused: m.local.Refused,
+		Disagreement: m.membership.Disagreement(), Frozen: m.frozen(),
 	}
 	for _, s := range m.liveness.Status() {
 		v.Peers = append(v.Peers, m.seen(s))
 	}
 	return v
 }
+
+// frozen says why the agreed log does not advance although a majority of the peers is there.
+func (m *Member) frozen() string {
+	now, there := m.cfg.Boot(), 0
+	for _, v := range m.state.Agreed.Voters {
+		if v.ID == m.cfg.Self || alive(m.liveness.State(v.ID)) {
+			there++
+		}
+	}
+	if m.state.Why == "" || 2*there <= len(m.state.Agreed.Voters) {
+		m.flowed = now
+	}
+	if now-m.flowed < still {
+		return ""
+	}
+	return m.state.Why
+}
+
+func alive(s liveness.State) bool { return s == liveness.Active || s == liveness.Suspect }
 
 // seen is an entry of the list and who answers there.
 func (m *Member) seen(s liveness.Status) troubles.Peer {
@@ -66,7 +91,7 @@ func (m *Member) seen(s liveness.Status) troubles.Peer {
 	if c == nil {
 		return p
 	}
-	p.Settings, p.Joined = &c.settings, m.joined(c)
+	p.Settings, p.Joined = &c.settings, m.joined(c.id)
 	p.Rows, p.Unsynchronised = m.rowsOf(c)
 	p.Blocked = m.blocked(c)
 	return p

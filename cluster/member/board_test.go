@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
@@ -31,6 +33,7 @@ type board struct {
 	lines map[string]*line // by the entry that a member stands at
 	cuts  map[[2]string]bool
 	start time.Time
+	ids   int
 }
 
 // line is a member's connections.
@@ -47,6 +50,8 @@ type line struct {
 	cancel context.CancelFunc
 	done   chan error
 	file   []byte
+	dir    string
+	agree  *agreement.Agreement
 }
 
 func newBoard(t *testing.T) *board {
@@ -54,6 +59,14 @@ func newBoard(t *testing.T) *board {
 }
 
 var _ member.Mesh = (*line)(nil)
+
+// id returns one that was never used.
+func (b *board) id() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ids++
+	return fmt.Sprintf("%032x", b.ids)
+}
 
 // reaches says whether two members speak to each other: each has the other in its list.
 func (l *line) reaches(o *line) bool {
@@ -136,6 +149,20 @@ func (l *line) Request(ctx context.Context, to cluster.ID, name string, body []b
 		return nil, mesh.ErrNotConnected
 	}
 	return o.member.Handler().Request(ctx, l.peer(), name, body)
+}
+
+// Raft opens a stream to a peer with the same id, as mesh does.
+func (l *line) Raft(_ context.Context, to cluster.ID) (net.Conn, error) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	for _, o := range l.b.lines {
+		if o.member.Hello().ID == to && l.reaches(o) {
+			mine, theirs := net.Pipe()
+			o.member.Handler().Raft(l.peer(), theirs)
+			return mine, nil
+		}
+	}
+	return nil, mesh.ErrNotConnected
 }
 
 func (l *line) Trust(string) error { return nil }
@@ -277,11 +304,12 @@ func own(primary int, peers ...string) settings.Settings {
 func (b *board) join(at string, s settings.Settings) *line {
 	l := b.lines[at]
 	if l == nil {
-		l = &line{b: b, at: at, addr: netip.MustParseAddrPort(at + ":4372"), store: &documents{}, alarms: &alarms{stands: map[string]string{}}}
+		l = &line{b: b, at: at, addr: netip.MustParseAddrPort(at + ":4372"), store: &documents{}, alarms: &alarms{stands: map[string]string{}}, dir: b.t.TempDir()}
 	}
 	l.log, l.rows, l.done = &log{}, &table{rows: map[rows.Key]string{}}, make(chan error, 1)
 	m, err := member.New(member.Config{
-		Self: cluster.ID("id-" + at), Name: "tp-" + at, Software: s.Software, Protocol: s.Protocol, ActiveTLS: s.TLS,
+		NewID: func() string { return b.id() },
+		Self:  cluster.ID("id-" + at), Name: "tp-" + at, Software: s.Software, Protocol: s.Protocol, ActiveTLS: s.TLS,
 		Kept: l.kept(), Keep: l.keep, Documents: l.store, Alarms: l.alarms, Log: l.log,
 		Now: time.Now, Boot: func() time.Duration { return time.Since(b.start) + time.Hour },
 	})
@@ -289,7 +317,16 @@ func (b *board) join(at string, s settings.Settings) *line {
 		b.t.Fatal(err)
 	}
 	l.member = m
+	l.agree, err = agreement.Open(agreement.Config{
+		Self: cluster.ID("id-" + at), Dir: l.dir, Dial: l.Raft, Applied: func(agreement.Applied) {},
+		Boot: func() time.Duration { return time.Since(b.start) + time.Hour }, Log: l.log,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	m.Agree(l.agree)
 	m.Connect(l)
+	m.Local(member.Local{Reset: true})
 	m.Watch("", l.rows.take)
 	b.mu.Lock()
 	b.lines[at] = l
@@ -308,7 +345,12 @@ func (l *line) stop() {
 	}
 	l.cancel()
 	l.cancel = nil
-	<-l.done
+	if err := <-l.done; err != nil {
+		l.b.t.Error(err)
+	}
+	if err := l.agree.Close(); err != nil {
+		l.b.t.Error(err)
+	}
 	l.b.mu.Lock()
 	l.list = nil
 	l.b.mu.Unlock()

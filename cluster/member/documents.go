@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"turnpike.dev/turnpike/cluster/membership"
 	"turnpike.dev/turnpike/cluster/revisions"
 )
 
@@ -41,20 +42,20 @@ type proposal struct {
 
 // Propose makes a change of the shared configuration, and returns when it is in force here, or why it is not.
 func (m *Member) Propose(ctx context.Context, p revisions.Propose) error {
-	return m.ask(ctx, func(done chan error) any { return proposed{p, done} })
+	return m.await(ctx, func(done chan error) any { return proposed{p, done} })
 }
 
 // Force takes the primary's configuration whatever there is here (CL-15).
 func (m *Member) Force(ctx context.Context) error {
-	return m.ask(ctx, func(done chan error) any { return forced{done} })
+	return m.await(ctx, func(done chan error) any { return forced{done} })
 }
 
 // Leave tells the others that this process ends, and hands back what it can.
 func (m *Member) Leave(ctx context.Context) error {
-	return m.ask(ctx, func(done chan error) any { return left{done} })
+	return m.await(ctx, func(done chan error) any { return left{done} })
 }
 
-func (m *Member) ask(ctx context.Context, event func(chan error) any) error {
+func (m *Member) await(ctx context.Context, event func(chan error) any) error {
 	done := make(chan error, 1)
 	m.inbox.post(event(done))
 	select {
@@ -184,6 +185,8 @@ func (m *Member) do(job any) {
 			return
 		}
 		m.inbox.post(revisions.Wrote{Tag: job.Tag})
+	case membership.Write:
+		m.step(job)
 	case apply:
 		m.cfg.Documents.Apply(job.Apply)
 		if job.done != nil {

@@ -56,7 +56,7 @@ func (m *Member) say() {
 func (m *Member) sayings() wire.Hello {
 	reign := m.revisions.Has().Reign
 	return wire.Hello{
-		ID: m.cfg.Self, Incarnation: m.incarnation, Name: m.cfg.Name, Cluster: m.cluster, Settings: m.own, SIPTLS: m.cfg.SIPTLS,
+		ID: m.cfg.Self, Incarnation: m.incarnation, Name: m.cfg.Name, Cluster: m.clusterID(), Settings: m.own, SIPTLS: m.cfg.SIPTLS,
 		Extra: map[string]string{
 			extraActing: strconv.FormatBool(m.revisions.Acting()), extraGeneration: text(reign.Generation), extraAuthor: string(reign.Author),
 		},
@@ -69,6 +69,14 @@ func same(a, b wire.Hello) bool {
 		maps.Equal(a.Extra, b.Extra)
 }
 
+// clusterID is of the cluster that this node has joined; empty: none.
+func (m *Member) clusterID() string {
+	if m.membership == nil {
+		return ""
+	}
+	return m.membership.Stored().Cluster
+}
+
 // reignOf reads how a peer stands to the configuration.
 func reignOf(h wire.Hello) (acting bool, r revisions.Reign) {
 	generation, _ := strconv.ParseUint(h.Extra[extraGeneration], 10, 64) // 0: it has none
@@ -77,9 +85,10 @@ func reignOf(h wire.Hello) (acting bool, r revisions.Reign) {
 
 // Connected implements mesh.Handler.
 func (e ear) Connected(p mesh.Peer) {
+	acting, reign := reignOf(p.Hello)
 	e.m.inbox.post(contacted{&contact{
 		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, name: p.Hello.Name,
-		cluster: p.Hello.Cluster, settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
+		cluster: p.Hello.Cluster, acting: acting, reign: reign, settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
 	}})
 }
 
@@ -98,13 +107,16 @@ func (e ear) Certificate(address, fault string) {
 }
 
 // Raft implements mesh.Handler.
-func (e ear) Raft(_ mesh.Peer, conn net.Conn) { _ = conn.Close() }
+func (e ear) Raft(_ mesh.Peer, conn net.Conn) { e.m.agreement.Accept(conn) }
 
 // errNoRequest says that nobody answers requests of a name.
 var errNoRequest = errors.New("this node does not know the request: it runs other software")
 
-// Request implements mesh.Handler: only who has properly joined is answered (CL-02).
+// Request implements mesh.Handler: only who has properly joined is answered, but for its way in (CL-02).
 func (e ear) Request(ctx context.Context, p mesh.Peer, name string, body []byte) ([]byte, error) {
+	if name == requestJoin {
+		return e.m.admit(ctx, p.ID, body)
+	}
 	h := e.m.handlers[name]
 	if h == nil {
 		return nil, fmt.Errorf("%q: %w", name, errNoRequest)

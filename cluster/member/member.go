@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/membership"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
@@ -92,7 +94,12 @@ type Config struct {
 	// Rows are the recovered ones: they are there before anybody sees an empty table.
 	Rows map[rows.Key]rows.Row
 	// Newer says that the value a takes the place of b under one key.
-	Newer  func(a, b string) bool
+	Newer func(a, b string) bool
+	// Joining comes before this node's shared configuration gives way to another cluster's (CL-02), and may
+	// block; nil: nothing has to be done.
+	Joining func() error
+	// NewID returns an id that was never used.
+	NewID  func() string
 	Alarms Alarms
 	// Standing are those of the cluster's alarms that an earlier process has left.
 	Standing []troubles.Trouble
@@ -114,6 +121,9 @@ type Member struct {
 
 	// Set before Run.
 	mesh       Mesh
+	agreement  Agreement
+	ctx        context.Context // of Run: requests end with it
+	beside     sync.WaitGroup
 	handlers   map[string]Handler
 	watchers   []watcher
 	superseded func(rows.Superseded)
@@ -126,12 +136,17 @@ type Member struct {
 	changed     chan struct{} // guarded by mu
 
 	// The rest belongs to the goroutine of Run.
-	kept      kept
-	liveness  *liveness.Core
-	rows      *rows.Core
-	revisions *revisions.Core
+	kept       kept
+	liveness   *liveness.Core
+	rows       *rows.Core
+	revisions  *revisions.Core
+	membership *membership.Core
+	rules      membership.Rules       // as membership was told
+	state      agreement.State        // as membership was told
+	asking     chan membership.Answer // who is being answered
+	flowed     time.Duration          // when the agreement was well, or could not be, last
+	belongs    time.Duration          // when membership hears of the time next
 
-	cluster   string // id of the cluster that this node has joined; empty: none
 	own       settings.Settings
 	index     int // of this node in the list, from 0; -1: none
 	decidedAt uint64

@@ -7,6 +7,7 @@ import (
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/membership"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
@@ -24,6 +25,8 @@ type contact struct {
 	settings    settings.Settings
 	sipTLS      uint16
 	maintenance bool
+	acting      bool
+	reign       revisions.Reign
 
 	beat   revisions.Beat // the last
 	beatAt time.Time
@@ -70,8 +73,8 @@ func (m *Member) meet(c *contact) {
 		m.kept.Entries[c.entry] = c.id
 		m.keep(nil)
 	}
+	m.belong(membership.Hello{Peer: c.id, Address: c.entry, Cluster: c.cluster, Settings: c.settings, Rules: membership.Rules{Acting: c.acting, Reign: c.reign}})
 	m.primary()
-	m.members()
 }
 
 // part notes that the connection with a peer broke.
@@ -80,31 +83,6 @@ func (m *Member) part(e closed) {
 	if c := m.contacts[e.id]; c != nil && e.why != nil {
 		m.cfg.Log.Warn("Cluster Connection Closed", "Detail", e.why, "Peer", c.name, "Dst-ip", c.addr)
 	}
-}
-
-// members tells the cores who has properly joined (CL-02): nobody else is sent anything.
-func (m *Member) members() {
-	var ids []cluster.ID
-	for id, c := range m.contacts {
-		if m.joined(c) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	if slices.Equal(ids, m.with) {
-		return
-	}
-	m.with = ids
-	m.row(rows.Members{Peers: ids})
-	m.revise(revisions.Members{Peers: ids})
-	for _, id := range ids {
-		m.reach(id, m.liveness.State(id))
-	}
-}
-
-// joined says whether a peer is of this node's cluster.
-func (m *Member) joined(c *contact) bool {
-	return settings.Speaks(m.own, c.settings) // the cluster's id comes with the agreement
 }
 
 // beat runs the core of the lives.
@@ -143,13 +121,14 @@ func (m *Member) lives(a liveness.Changed) {
 }
 
 func (m *Member) reach(id cluster.ID, s liveness.State) {
-	here := s == liveness.Active || s == liveness.Suspect
+	here := alive(s)
 	if here {
 		m.row(rows.Alive{Peer: id})
 	} else {
 		m.row(rows.Lost{Peer: id})
 	}
 	m.revise(revisions.Reachable{Peer: id, Is: here})
+	m.belong(membership.Reachable{Peer: id, Is: here})
 }
 
 // nameOf returns how people call a peer.

@@ -3,11 +3,11 @@ package member
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
+	"turnpike.dev/turnpike/cluster/membership"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 )
@@ -47,9 +47,12 @@ func New(cfg Config) (*Member, error) {
 // Run is this node in its cluster until ctx ends.
 func (m *Member) Run(ctx context.Context) error {
 	defer close(m.ended)
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { m.runDisk(ctx) })
+	ctx, cancel := context.WithCancel(ctx)
+	m.ctx = ctx
+	defer m.beside.Wait()
+	defer cancel()
+	m.beside.Go(func() { m.runDisk(ctx) })
+	m.beside.Go(func() { m.watch(ctx) })
 	m.recovered()
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
@@ -64,6 +67,7 @@ func (m *Member) Run(ctx context.Context) error {
 		for _, e := range m.inbox.take() {
 			m.handle(e)
 		}
+		m.ruled()
 		m.tell()
 		m.say()
 		m.publish()
@@ -82,6 +86,10 @@ func (m *Member) tick() {
 	m.beat(liveness.Tick{})
 	m.row(rows.Tick{})
 	m.revise(revisions.Tick{})
+	if now := m.cfg.Boot(); now >= m.belongs {
+		m.belongs = now + belong
+		m.stand()
+	}
 }
 
 // handle takes what was posted.
@@ -100,8 +108,19 @@ func (m *Member) handle(e any) {
 		m.beat(e)
 	case received:
 		m.receive(e)
+	case asked:
+		m.ask(e)
+	case membership.Answered:
+		m.answered(e)
+	case stepped:
+		m.stepped(e)
+	case membership.WriteFailed:
+		m.belong(e)
+	case stood:
+		m.stand()
 	case Local:
 		m.local = e
+		m.settled()
 	case rows.Event:
 		m.row(e)
 	case decided:

@@ -44,8 +44,8 @@ func (m *Member) configure(e configured) {
 	}
 	m.mesh.List(e.own.Peers, e.index, e.mapping)
 	m.beat(liveness.List{Addresses: e.own.Peers, Own: e.index})
+	m.settled()
 	m.primary()
-	m.members()
 }
 
 // primaryID returns who the primary of this node's settings is; empty: it was never heard.
@@ -77,6 +77,7 @@ func (m *Member) primary() {
 
 func (m *Member) decide(e decided) {
 	m.decidedAt = e.decision
+	m.settled()
 	if e.decision == m.kept.Decision {
 		m.cfg.Log.Event("Cluster Primary Configured", "Detail", "decision "+text(e.decision), "Peer", m.nameOf(e.primary))
 		m.primary()

@@ -98,7 +98,7 @@ func (m *Member) Changed() <-chan struct{} {
 func (m *Member) Peers() []Peer {
 	var out []Peer
 	for _, p := range m.status.Load().Peers {
-		if p.Own || !p.Joined || p.Life != liveness.Active && p.Life != liveness.Suspect {
+		if p.Own || !p.Joined || !alive(p.Life) {
 			continue
 		}
 		out = append(out, Peer{p.ID, p.Index, p.Name, p.Address, p.SIPTLS, p.Key, p.Maintenance})
@@ -138,9 +138,16 @@ func (m *Member) snapshot() *Status {
 		Primary: m.own.Primary, PrimaryID: m.primaryID(), Acting: m.revisions.Acting(), Follows: m.revisions.Follows(),
 		TLS: m.own.TLS, ActiveTLS: m.cfg.ActiveTLS, Tag: m.revisions.Has(), Synchronised: m.synchronised,
 		Maintenance: m.maintenance.Load(), Restart: m.local.Restart, Next: m.compareAt(), Rows: m.rows.Rows(), Database: active,
+		Cluster: m.clusterID(), Leader: m.state.Agreed.Leader, Term: m.state.Term,
 	}
 	if s.Acting {
 		s.Synchronised = m.cfg.Now()
+	}
+	if m.state.Why != "" {
+		s.Database = m.state.Why
+	}
+	for _, v := range m.state.Agreed.Voters {
+		s.Voters = append(s.Voters, v.ID)
 	}
 	for _, l := range m.liveness.Status() {
 		s.Peers = append(s.Peers, m.line(l))
@@ -158,7 +165,8 @@ func (m *Member) line(l liveness.Status) PeerStatus {
 		State: l.State(), Certificate: l.Certificate(), Name: l.Name, Resolved: l.Resolved, RTT: l.RTT, Why: l.Why, Incarnation: l.Incarnation,
 	}
 	if l.Own {
-		p.Name, p.Software, p.Protocol, p.Joined = m.cfg.Name, m.cfg.Software, m.cfg.Protocol, true
+		p.Name, p.Software, p.Protocol, p.Joined = m.cfg.Name, m.cfg.Software, m.cfg.Protocol, m.clusterID() != ""
+		p.Cluster = m.clusterID()
 		p.Tag, p.Maintenance, p.Database = m.revisions.Has(), m.maintenance.Load(), active
 		return p
 	}
@@ -166,7 +174,7 @@ func (m *Member) line(l liveness.Status) PeerStatus {
 	if c == nil {
 		return p
 	}
-	p.Software, p.Protocol, p.Cluster, p.Joined = c.settings.Software, c.settings.Protocol, c.cluster, m.joined(c)
+	p.Software, p.Protocol, p.Cluster, p.Joined = c.settings.Software, c.settings.Protocol, c.cluster, m.joined(c.id)
 	p.Maintenance, p.Tag, p.Synchronised, p.Key, p.Next = c.maintenance, c.beat.Has, c.equal, c.key, m.compareAt()
 	p.SIPTLS = netip.AddrPortFrom(c.addr, c.sipTLS)
 	r, _ := m.copyOf(c.id)
