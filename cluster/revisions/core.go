@@ -131,6 +131,7 @@ func (c *Core) members(ids []cluster.ID) {
 	for _, id := range c.order {
 		if c.peers[id] == nil {
 			c.peers[id] = &peer{id: id}
+			c.nextBeat = 0 // who has not heard this node takes nothing from it
 		}
 	}
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
@@ -31,6 +35,8 @@ const (
 	// clusterDir is where a node keeps what it knows of its cluster in its state directory.
 	clusterDir = "cluster"
 	memberFile = "member.json"
+	// agreementDir is raft's, in it.
+	agreementDir = "agreement"
 	// farewell is how long a node that ends takes to tell its peers.
 	farewell = 500 * time.Millisecond
 )
@@ -40,6 +46,7 @@ type peering struct {
 	node   *node
 	member *member.Member
 	mesh   *mesh.Mesh
+	agreed *agreement.Agreement
 	names  names
 	entry  string // this node's in the list at its start
 	again  chan struct{}
@@ -65,6 +72,10 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	if p.member, err = p.newMember(c, dir, log); err != nil {
 		return err
 	}
+	if p.agreed, err = p.openAgreement(dir, log); err != nil {
+		return err
+	}
+	p.member.Agree(p.agreed)
 	index := p.names.index(c)
 	if index < 0 {
 		index = p.names.ask(ctx, c)
@@ -95,7 +106,15 @@ func (p *peering) newMember(c *config.Node, dir string, log *eventlog.Log) (*mem
 		SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
 		Kept: kept, Keep: func(data []byte) error { return durable.ReplaceFile(file, data) },
 		Documents: n.store, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
-		Now: time.Now, Boot: sinceBoot,
+		Now: time.Now, Boot: sinceBoot, NewID: newID,
+	})
+}
+
+func (p *peering) openAgreement(dir string, log *eventlog.Log) (*agreement.Agreement, error) {
+	return agreement.Open(agreement.Config{
+		Self: cluster.ID(p.node.id), Dir: filepath.Join(dir, agreementDir), Boot: sinceBoot, Log: log.Module("cluster.agreement"),
+		Dial:    func(ctx context.Context, to cluster.ID) (net.Conn, error) { return p.mesh.Raft(ctx, to) },
+		Applied: func(agreement.Applied) {}, // what is agreed is the membership
 	})
 }
 
@@ -135,7 +154,7 @@ func (p *peering) run(ctx context.Context) error {
 	p.node.store.SetCluster(nil)
 	cancel()
 	parts.Wait()
-	return err
+	return errors.Join(err, p.agreed.Close())
 }
 
 // take follows a change of the configuration.
@@ -182,7 +201,7 @@ func (p *peering) settle(c *config.Node, index int) {
 		Name: c.Cluster.Name, Primary: c.Cluster.Primary, IP: string(c.Cluster.IP), TLS: string(c.ClusterTLS), Peers: c.Cluster.Peers,
 		Role: string(running.System.Role), Platform: string(running.System.Platform), Software: version(), Protocol: wire.Protocol,
 	}, index, mapping)
-	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(running, c)})
+	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(running, c), Reset: p.node.store.Fresh()})
 }
 
 // waiting lists the items of the cluster, but its TLS mode, that take effect at the next start.
@@ -229,6 +248,13 @@ func (n *node) standingTroubles() []troubles.Trouble {
 		}
 	}
 	return out
+}
+
+// newID returns an id that was never used.
+func newID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
 }
 
 // sinceBoot reads CLOCK_BOOTTIME: it goes on while the machine sleeps, and nobody sets it.

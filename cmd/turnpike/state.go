@@ -136,13 +136,16 @@ func removeState(path string) error {
 	if err := removePins(path); err != nil {
 		return err
 	}
-	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", boundFile + "*", grantsFile + "*", "calls*.jsonl*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, certificateFiles(), certificatesDir, resetFile + "*", clusterDir + "/*/*", clusterDir + "/*", clusterDir, lockFile} {
+	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", boundFile + "*", grantsFile + "*", "calls*.jsonl*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, certificateFiles(), certificatesDir, resetFile + "*", lockFile} {
 		files, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are right
 		for _, f := range files {
 			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("remove state: %w", err)
 			}
 		}
+	}
+	if err := os.RemoveAll(filepath.Join(path, clusterDir)); err != nil {
+		return fmt.Errorf("remove state: %w", err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("remove the state directory: %w", err)
