@@ -176,6 +176,9 @@ func (p *phones) run(ctx context.Context, run *group) {
 	for _, part := range []func(context.Context) error{p.stack.Run, p.neighbours.Run, p.registrar.Run, p.media.Run} {
 		run.Go(func() error { return part(ctx) })
 	}
+	if m := p.node.cluster; m != nil {
+		run.Go(func() error { return p.followPeers(ctx, m) })
+	}
 }
 
 // change puts a changed configuration in force.

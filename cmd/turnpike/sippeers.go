@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+
+	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/signaling/sip/peers"
+)
+
+// followPeers tells SIP which other nodes of the cluster live, and where they take calls (RG-01,
+// RG-04), until ctx ends.
+func (p *phones) followPeers(ctx context.Context, m *member.Member) error {
+	p.peers.Lost(p.calls.PeerLost)
+	for {
+		changed := m.Changed()
+		p.peers.Set(peersOf(m.Peers()))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+func peersOf(list []member.Peer) []peers.Peer {
+	out := make([]peers.Peer, 0, len(list))
+	for _, p := range list {
+		out = append(out, peers.Peer{Index: uint8(p.Index), Name: p.Name, Addr: p.SIPTLS, Key: p.Key, Maintenance: p.Maintenance})
+	}
+	return out
+}
