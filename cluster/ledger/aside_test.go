@@ -85,3 +85,46 @@ func TestAsideWaitsForAll(t *testing.T) {
 		t.Error("it does not confirm one that does")
 	}
 }
+
+// Another history begins: what is in use is told there, by numbers that it has not had, and nobody of the
+// history before is listened to.
+func TestAnew(t *testing.T) {
+	r := newRig(t, ledger.Strict)
+	r.step("b", ledger.Short{Resource: pool, N: 6})
+	r.pass(time.Second)
+	r.use["b"] = 4
+	before := ledger.Beat{Incarnation: 1, Seq: 1000}
+	for _, id := range []cluster.ID{"a", "b"} {
+		table := ledger.NewTable()
+		for _, e := range r.log {
+			table.Apply(e.Entry)
+		}
+		r.step(id, ledger.Anew{Cluster: "another", Table: table})
+	}
+	if answers := r.cores["a"].Step(r.now, ledger.Received{From: "b", Message: before}); len(answers) > 0 {
+		t.Errorf("it answers one of the history before: %v", answers)
+	}
+	r.pass(time.Second)
+	r.has(0, 4)
+	r.step("b", ledger.Short{Resource: pool, N: 2})
+	r.step("a", ledger.Short{Resource: pool, N: 3})
+	r.pass(time.Second)
+	r.has(3, 6)
+}
+
+// CL-13: what somebody has who was taken off the list is free, also of policy strict.
+func TestRemovedPeer(t *testing.T) {
+	r := newRig(t, ledger.Strict)
+	r.step("b", ledger.Short{Resource: pool, N: 8})
+	r.pass(time.Second)
+	r.away["b"] = true
+	r.pass(10 * time.Second)
+	r.step("a", ledger.Short{Resource: pool, N: 10})
+	r.pass(3 * time.Second)
+	r.has(2, 8)
+	r.step("a", ledger.Members{Peers: []cluster.ID{"a"}})
+	r.pass(time.Second)
+	r.step("a", ledger.Short{Resource: pool, N: 8})
+	r.pass(time.Second)
+	r.has(10, 8)
+}

@@ -12,6 +12,8 @@ import (
 type Config struct {
 	Self        cluster.ID
 	Incarnation cluster.Incarnation
+	// Cluster is the id that the node carries: messages of others are not listened to.
+	Cluster string
 	// Recovered is what calls use that a process before left running. Until the leader knows of it, nothing of
 	// what that process had is freed.
 	Recovered map[Resource]uint32
@@ -90,6 +92,8 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 		for _, r := range names(e.Of) {
 			c.holding(r)
 		}
+	case Anew:
+		c.anew(e)
 	case Short:
 		c.short(e)
 	case Lowered:
@@ -122,20 +126,38 @@ func (c *Core) receive(now time.Duration, e Received) {
 	}
 	switch m := e.Message.(type) {
 	case Beat:
+		if m.Cluster != c.cfg.Cluster {
+			return
+		}
 		c.calls[e.From] = m.Under
 		for _, l := range c.ruling() {
 			l.answer(now, e.From, m)
 		}
 	case Lead:
+		if m.Cluster != c.cfg.Cluster {
+			return
+		}
 		if m.Under == (History{}) {
 			c.follow(m)
 		} else {
 			c.followAside(m)
 		}
 	case Recall:
-		if m.Under == c.under() && (c.aside != nil || m.Term >= c.term) {
+		if m.Cluster == c.cfg.Cluster && m.Under == c.under() && (c.aside != nil || m.Term >= c.term) {
 			c.give(m.Of)
 		}
+	}
+}
+
+// anew begins to count in another history, with what is in use. Numbers of requests go on: the table may have
+// what this process asked for in the history before.
+func (c *Core) anew(e Anew) {
+	c.cfg.Cluster, c.table = e.Cluster, e.Table
+	c.term, c.echo, c.lead, c.aside = 0, c.seq, nil, nil
+	c.freeing, c.freeingIn = map[cluster.ID]bool{}, 0
+	clear(c.calls)
+	for _, r := range names(c.hold) {
+		c.release(r, c.hold[r])
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *Core) beat(now time.Duration) {
 	c.nextBeat = now + beatInterval
 	c.seq++
 	c.sent[c.seq%remembered] = now
-	b := Beat{Incarnation: c.cfg.Incarnation, Seq: c.seq, Under: c.counts()}
+	b := Beat{Cluster: c.cfg.Cluster, Incarnation: c.cfg.Incarnation, Seq: c.seq, Under: c.counts()}
 	for _, r := range names(c.hold) {
 		if w := c.hold[r].asked; w != nil {
 			b.Wants = append(b.Wants, *w)

@@ -91,7 +91,7 @@ func (l *leading) answer(now time.Duration, from cluster.ID, b Beat) {
 	}
 	l.confirmed[from] = now
 	c.do(Send{from, Lead{
-		Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Under: l.under,
+		Cluster: c.cfg.Cluster, Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Under: l.under,
 		Grants: l.table.Of(from), Recall: l.recall(from),
 	}})
 }
@@ -136,7 +136,7 @@ func (l *leading) lacks(q request, w waiting) uint32 {
 func (l *leading) recallFor(q request) {
 	for _, id := range l.holders() {
 		if of := l.recall(id); id != q.peer && len(of) > 0 {
-			l.core.do(Send{id, Recall{Term: l.term, Of: of, Under: l.under}})
+			l.core.do(Send{id, Recall{Cluster: l.core.cfg.Cluster, Term: l.term, Of: of, Under: l.under}})
 		}
 	}
 }
@@ -193,8 +193,11 @@ func (l *leading) rule(now time.Duration) {
 	}
 	for _, id := range l.holders() {
 		freeing := l.under == (History{}) && c.freeing[id]
-		if !freeing && now-max(l.confirmed[id], l.began+Overlap) >= FreeAfter && l.frees(id) {
-			l.free(now, id, false)
+		if freeing || now-max(l.confirmed[id], l.began+Overlap) < FreeAfter {
+			continue
+		}
+		if all := !slices.Contains(c.members, id); l.frees(id, all) {
+			l.free(now, id, all)
 		}
 	}
 	// Who waits and is not heard any more does not keep the others asked.
@@ -216,10 +219,10 @@ func (l *leading) free(now time.Duration, id cluster.ID, all bool) {
 	l.propose(now, Entry{Peer: id, Incarnation: newest, Free: true, All: all})
 }
 
-// frees says whether there is anything of a lost peer's that policy frees.
-func (l *leading) frees(id cluster.ID) bool {
+// frees says whether there is anything of a lost peer's that policy frees, or anything at all.
+func (l *leading) frees(id cluster.ID, all bool) bool {
 	for r, g := range l.table.Grants[id] {
-		if l.table.Totals[r].Policy == Available && !g.Freed && g.Amount > 0 {
+		if (all || l.table.Totals[r].Policy == Available) && !g.Freed && g.Amount > 0 {
 			return true
 		}
 	}

@@ -105,7 +105,8 @@ type Leads struct {
 	At   time.Duration
 }
 
-// Members are all peers that may be the leader, this node among them.
+// Members are all peers that have properly joined, this node among them. What anybody else has in the table
+// is freed: the operator has taken it off the list, or it is in another history and will say what it holds when it is back.
 type Members struct{ Peers []cluster.ID }
 
 // Here are the members that are there (liveness), this node among them, in the order of the list of peers. Who
@@ -114,6 +115,13 @@ type Here struct{ Peers []cluster.ID }
 
 // Totals are how much there is, by the configuration and the licences; the leader makes it agreed.
 type Totals struct{ Of map[Resource]Total }
+
+// Anew says that another history of the agreement counts here from now on (cluster/membership): the cluster has
+// another id, and Table is what was agreed in it up to now. All that is in use is told anew.
+type Anew struct {
+	Cluster string
+	Table   *Table
+}
 
 // Short says that so much more of a resource was wanted here than is left.
 type Short struct {
@@ -148,6 +156,7 @@ func (Leads) event()    {}
 func (Members) event()  {}
 func (Here) event()     {}
 func (Totals) event()   {}
+func (Anew) event()     {}
 func (Short) event()    {}
 func (Lowered) event()  {}
 func (Forget) event()   {}
@@ -202,6 +211,7 @@ type History struct {
 
 // Beat goes from each peer to all every half second, and when there is something new to want.
 type Beat struct {
+	Cluster     string // the id that its sender carries
 	Incarnation cluster.Incarnation
 	Seq         uint64
 	Wants       []Want
@@ -212,6 +222,7 @@ type Beat struct {
 
 // Lead is the leader's answer to a Beat.
 type Lead struct {
+	Cluster     string
 	Term        uint64
 	Incarnation cluster.Incarnation // of the peer
 	Echo        uint64              // the Beat that it confirms
@@ -222,7 +233,8 @@ type Lead struct {
 
 // Recall asks at once to come down to some ceilings, because somebody waits.
 type Recall struct {
-	Term  uint64
-	Of    map[Resource]uint32
-	Under History
+	Cluster string
+	Term    uint64
+	Of      map[Resource]uint32
+	Under   History
 }

@@ -24,6 +24,7 @@ type wantsBody struct {
 	Seq         uint64       `cbor:"2,keyasint,omitempty"`
 	Wants       []wantBody   `cbor:"3,keyasint,omitempty"`
 	Under       *historyBody `cbor:"4,keyasint,omitempty"`
+	Cluster     string       `cbor:"5,keyasint,omitempty"`
 }
 
 type grantBody struct {
@@ -40,16 +41,18 @@ type leadBody struct {
 	Grants      map[string]grantBody `cbor:"4,keyasint,omitempty"`
 	Recall      map[string]uint32    `cbor:"5,keyasint,omitempty"`
 	Under       *historyBody         `cbor:"6,keyasint,omitempty"`
+	Cluster     string               `cbor:"7,keyasint,omitempty"`
 }
 
 type recallBody struct {
-	Term  uint64            `cbor:"1,keyasint,omitempty"`
-	Of    map[string]uint32 `cbor:"2,keyasint,omitempty"`
-	Under *historyBody      `cbor:"3,keyasint,omitempty"`
+	Term    uint64            `cbor:"1,keyasint,omitempty"`
+	Of      map[string]uint32 `cbor:"2,keyasint,omitempty"`
+	Under   *historyBody      `cbor:"3,keyasint,omitempty"`
+	Cluster string            `cbor:"4,keyasint,omitempty"`
 }
 
 func wantsOf(m ledger.Beat) *wantsBody {
-	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under)}
+	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under), Cluster: m.Cluster}
 	for _, w := range m.Wants {
 		b.Wants = append(b.Wants, wantBody{string(w.Resource), w.Number, w.Amount, w.Held})
 	}
@@ -57,7 +60,7 @@ func wantsOf(m ledger.Beat) *wantsBody {
 }
 
 func leadOf(m ledger.Lead) *leadBody {
-	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall), Under: historyOf(m.Under)}
+	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall), Under: historyOf(m.Under), Cluster: m.Cluster}
 	if m.Grants != nil {
 		b.Grants = make(map[string]grantBody, len(m.Grants))
 	}
@@ -95,7 +98,7 @@ func amountsOf(m map[ledger.Resource]uint32) map[string]uint32 {
 func (b *wantsBody) message() (any, error) {
 	var c check
 	c.count("wants", len(b.Wants), maxPairs)
-	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c)}
+	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
 	for _, w := range b.Wants {
 		m.Wants = append(m.Wants, ledger.Want{Resource: resource(&c, w.Resource), Number: w.Number, Amount: w.Amount, Held: w.Held})
 	}
@@ -104,7 +107,7 @@ func (b *wantsBody) message() (any, error) {
 
 func (b *leadBody) message() (any, error) {
 	var c check
-	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c)}
+	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
 	if b.Grants != nil {
 		m.Grants = make(map[ledger.Resource]ledger.Grant, len(b.Grants))
 	}
@@ -116,7 +119,7 @@ func (b *leadBody) message() (any, error) {
 
 func (b *recallBody) message() (any, error) {
 	var c check
-	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of), Under: b.Under.history(&c)}
+	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
 	return m, c.err
 }
 

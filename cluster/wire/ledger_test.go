@@ -13,9 +13,9 @@ import (
 func TestHistoriesTravel(t *testing.T) {
 	under := ledger.History{Leader: "a", Incarnation: 7, Number: 3}
 	for name, m := range map[string]any{
-		"beat":   ledger.Beat{Incarnation: 1, Seq: 2, Under: under},
-		"lead":   ledger.Lead{Incarnation: 1, Echo: 2, Under: under},
-		"recall": ledger.Recall{Of: map[ledger.Resource]uint32{"rms": 4}, Under: under},
+		"beat":   ledger.Beat{Incarnation: 1, Seq: 2, Under: under, Cluster: "id"},
+		"lead":   ledger.Lead{Incarnation: 1, Echo: 2, Under: under, Cluster: "id"},
+		"recall": ledger.Recall{Of: map[ledger.Resource]uint32{"rms": 4}, Under: under, Cluster: "id"},
 		"agreed": ledger.Recall{Term: 9, Of: map[ledger.Resource]uint32{"rms": 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
