@@ -118,7 +118,7 @@ func (n *node) Restore(author store.Author, in api.Restore) (api.Restored, error
 // is changed, so that either both are as in the backup or both as before.
 func (n *node) restore(author store.Author, in api.Restore) (api.Restored, error) {
 	cur := n.store.Current()
-	if len(cur.Node.Cluster.Peers) > 1 {
+	if n.store.Clustered() || len(cur.Node.Cluster.Peers) > 0 {
 		return api.Restored{}, errMember
 	}
 	m, parts, err := backup.Read(bytes.NewReader(in.File), in.Password)

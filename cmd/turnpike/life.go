@@ -15,7 +15,6 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/certificates"
 	"turnpike.dev/turnpike/control/config/store"
-	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/control/eventlog"
 )
 
@@ -72,7 +71,7 @@ func (n *node) FactoryReset(name string) error {
 	if name != n.running().System.Name {
 		return fmt.Errorf("this node is %s, not %q: confirm with the name of the node that is to be reset", n.running().System.Name, name)
 	}
-	if err := durable.ReplaceFile(n.resetFile, []byte("armed\n")); err != nil {
+	if err := armReset(n.resetFile, nil); err != nil {
 		return err
 	}
 	n.board.Raise(alarmResetStarted, "", "configuration, certificates and keys are removed at the restart that follows")
@@ -88,9 +87,15 @@ func resetIfArmed(state *stateDir, s *store.Store, c *certificates.Store, told *
 		told.Lower(alarmResetFailed, "")
 		return
 	}
-	err := s.Reset(store.Author{User: "factory reset", From: "console"})
+	a, err := readArmed(file)
+	if err == nil {
+		err = s.Reset(store.Author{User: "factory reset", From: "console"}, len(a.Peers) > 0)
+	}
 	if err == nil {
 		err = c.Reset()
+	}
+	if err == nil { // who it was a peer of, their keys, what they agreed on
+		err = os.RemoveAll(state.file(clusterDir))
 	}
 	if err == nil {
 		err = os.Remove(file)

@@ -174,6 +174,9 @@ func (n *node) Status() api.Status {
 	st.Relays = n.relaysUsed(c)
 	n.addCarried(&st, c)
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
+	if banner := n.resetBanner(); banner != "" {
+		st.Degraded = append(st.Degraded, banner)
+	}
 	st.Alarms = n.standing()
 	if st.Draining && st.Relays.Used+st.Calls.Used+st.Registrations.Used == 0 {
 		st.Notes = append(st.Notes, "maintenance mode is on and the node is empty")

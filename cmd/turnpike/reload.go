@@ -52,7 +52,8 @@ func (n *node) Store() *store.Store { return n.store }
 
 // NeedsRestart lists what is stored and waits for the next start.
 func (n *node) NeedsRestart() []config.Change {
-	waiting := config.Diff(n.running(), n.store.Current().Node)
+	stored := n.store.Current().Node
+	waiting := append(config.Diff(n.running(), stored), n.clusterRestart(stored)...)
 	for i := range waiting {
 		waiting[i].Live = false
 	}
@@ -101,13 +102,14 @@ func (n *node) takeOver(u store.Update) {
 	} else {
 		n.certificate.Store(certificate)
 	}
+	n.leaveOrStay(u)
 	n.tellRestart(u.New)
 }
 
 // tellRestart raises the alarms that something waits for a restart, or lowers them.
 func (n *node) tellRestart(s *store.Snapshot) {
 	waiting := map[int][]string{alarmRestart: nil, alarmRestartCluster: nil, alarmRestartType: nil}
-	for _, c := range config.Diff(n.running(), s.Node) {
+	for _, c := range append(config.Diff(n.running(), s.Node), n.clusterRestart(s.Node)...) {
 		n.log.Warn("System Configuration Needs Restart", "Detail", config.ChangeText(n.running(), s.Node, c), "Revision", s.Number)
 		number := alarmRestart
 		switch {
@@ -117,6 +119,9 @@ func (n *node) tellRestart(s *store.Snapshot) {
 			number = alarmRestartType
 		}
 		waiting[number] = append(waiting[number], c.Path)
+	}
+	if n.cluster != nil { // its part in the cluster tells that
+		delete(waiting, alarmRestartCluster)
 	}
 	for number, paths := range waiting {
 		if len(paths) == 0 {

@@ -69,5 +69,5 @@ func clusterItems() []Item {
 		{Path: "cluster_mapping.entries[].name", X: "Alternates AddressMapping Entry [] Fqdn", Kind: text(1, 128).shown("FQDN"), Required: true, Restart: RestartNone, Text: "Name of the peer."},
 		{Path: "cluster_mapping.entries[].address", X: "Alternates AddressMapping Entry [] IpAddress", Kind: one(TypeAddress), Required: true, Restart: RestartNone, Text: "Its address."},
 	}
-	return awaits(awaitsCluster, append(own, shared...), "cluster.recovery_port")
+	return append(own, shared...)
 }

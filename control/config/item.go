@@ -67,7 +67,6 @@ func (i Item) DefaultText() string {
 // What items wait for that have no effect yet.
 const (
 	awaitsAccess  = "the machine's own SSH server and console decide (design/0044)"
-	awaitsCluster = "comes with the cluster (issue 7)"
 	awaitsH323    = "comes with H.323 (a later issue)"
 	awaitsOptimal = "the node stays in the signalling of every call; leaving it comes with a later issue"
 	awaitsNobody  = "the machine's own time service keeps the clock (design/0021)"

@@ -11,12 +11,15 @@ func defaultLinks() []Link {
 	}
 }
 
+// ClusterLinkName is the link that comes with the list of peers.
+const ClusterLinkName = "DefaultSZtoClusterSZ"
+
 // clusterLink is what a cluster adds to them: calls between peers pass it while they are
 // set up (RG-05).
-var clusterLink = Link{Name: "DefaultSZtoClusterSZ", Node1: DefaultSubzoneName, Node2: ClusterSubzoneName}
+var clusterLink = Link{Name: ClusterLinkName, Node1: DefaultSubzoneName, Node2: ClusterSubzoneName}
 
-// Clustered reports whether the node has peers.
-func (n *Node) Clustered() bool { return len(n.Cluster.Peers) > 1 }
+// Clustered reports whether the node is a peer of a cluster, were it of one.
+func (n *Node) Clustered() bool { return len(n.Cluster.Peers) > 0 }
 
 // MissingDefaultLinks returns the shipped links whose ends no link joins. One that was
 // renamed is there.

@@ -35,7 +35,7 @@ func writers(t *testing.T) map[string]func(*Store) error {
 			return err
 		},
 		"key":   func(s *Store) error { return s.RenewKey(somebody) },
-		"reset": func(s *Store) error { return s.Reset(somebody) },
+		"reset": func(s *Store) error { return s.Reset(somebody, false) },
 		"document": func(s *Store) error {
 			d := revisions.Document{Tag: tag, Bytes: text}
 			if err := s.Write(revisions.Stored{Document: d}); err != nil {

@@ -18,7 +18,8 @@ type Proposal struct {
 	// Document replaces the part of the tree that Scope names.
 	Document *config.Node
 	Scope    config.Scope
-	// File: the document is the node file.
+	// File: the document is the node file. Of the node's own items only those count that it says otherwise
+	// than it did when it was read last, unless all revisions came from it.
 	File bool
 	// reset: the document is what a factory reset leaves.
 	reset bool
@@ -35,7 +36,7 @@ type Result struct {
 //
 // In a cluster, changes of shared items go through it, and only on its primary; others are refused with
 // an ElsewhereError.
-func (s *Store) Propose(p Proposal) (Result, error) {
+func (s *Store) Propose(p Proposal) (result Result, err error) {
 	s.proposing.Lock()
 	defer s.proposing.Unlock()
 	s.mu.Lock()
@@ -45,6 +46,13 @@ func (s *Store) Propose(p Proposal) (Result, error) {
 	next, changes, err := s.prepare(cur, p)
 	if err != nil {
 		return Result{}, err
+	}
+	if p.File {
+		defer func() {
+			if err == nil {
+				s.remember(p.Document)
+			}
+		}()
 	}
 	if cur != nil && len(changes) == 0 && !p.reset {
 		return Result{Revision: cur.Number, Changes: []config.Change{}}, nil
@@ -91,6 +99,9 @@ func (s *Store) prepare(cur *Snapshot, p Proposal) (*config.Node, []config.Chang
 		}
 		return p.Document, config.Diff(config.Default(), p.Document), config.Check(p.Document)
 	}
+	if p.File && !cur.File {
+		p.Document, p.Scope = config.Reread(cur.Node, p.Document, s.said()), config.ScopePeer
+	}
 	next, err := revise(cur.Node, p)
 	if err != nil {
 		return nil, nil, err
@@ -135,7 +146,7 @@ func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []co
 		Changes: changes[:min(len(changes), maxRecorded)], More: max(len(changes)-maxRecorded, 0),
 	}
 	_, shared := firstShared(changes)
-	info.Reset = p.reset || cur != nil && cur.Reset && !shared && origin == nil
+	info.Fresh = origin == nil && (p.reset || cur.fresh() && (p.File || !shared))
 	if cur != nil {
 		info.Generation = cur.Generation
 	}

@@ -9,8 +9,9 @@ import (
 
 // Reset leaves of the configuration what a factory reset keeps (CL-14), and of its
 // history nothing: what was configured cannot be brought back. One that fails half
-// way can be repeated.
-func (s *Store) Reset(author Author) error {
+// way can be repeated. left: the node was a peer and its list was emptied; what its node file says of the
+// cluster counts only when it says something else.
+func (s *Store) Reset(author Author, left bool) error {
 	cur := s.Current()
 	if cur == nil {
 		return nil
@@ -30,7 +31,7 @@ func (s *Store) Reset(author Author) error {
 			errs = append(errs, s.Files.Remove(revisionName(number)))
 		}
 	}
-	if err := errors.Join(append(errs, s.Files.Sync())...); err != nil {
+	if err := errors.Join(append(errs, s.Files.Sync(), s.forget(left))...); err != nil {
 		return fmt.Errorf("remove the history: %w", err)
 	}
 	return nil
@@ -38,7 +39,6 @@ func (s *Store) Reset(author Author) error {
 
 // Fresh reports whether nobody has set anything that peers share: it is what the node file put there, or what a
 // factory reset left. Only such a node joins a cluster (CL-02).
-func (s *Store) Fresh() bool {
-	cur := s.Current()
-	return cur == nil || cur.File || cur.Reset
-}
+func (s *Store) Fresh() bool { return s.Current().fresh() }
+
+func (s *Snapshot) fresh() bool { return s == nil || s.Info.Fresh || s.File }

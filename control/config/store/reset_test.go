@@ -9,7 +9,7 @@ import (
 func TestResetLeavesNoHistory(t *testing.T) {
 	d := prepared(t, "reset")
 	s, _ := mustOpen(t, d)
-	if err := s.Reset(somebody); err != nil {
+	if err := s.Reset(somebody, false); err != nil {
 		t.Fatal(err)
 	}
 	if infos, err := s.History(100); err != nil || len(infos) != 1 {

@@ -34,8 +34,8 @@ type Info struct {
 	// File: this and all revisions before it came from the node file. Such a store
 	// counts as empty: the file as a whole goes on being the configuration.
 	File bool `json:"file,omitempty"`
-	// Reset: since a factory reset nobody has set anything that peers share.
-	Reset bool `json:"reset,omitempty"`
+	// Fresh: what peers share is as the node file or a factory reset has left it.
+	Fresh bool `json:"fresh,omitempty"`
 	// Changes lists what differs from the revision before, secrets hidden, and More
 	// how many there are besides.
 	Changes []config.Change `json:"changes"`

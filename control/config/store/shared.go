@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
@@ -76,9 +78,14 @@ func (s *Store) Clustered() bool {
 	return s.cluster != nil
 }
 
-// firstShared returns the first change of an item that peers share.
+// firstShared returns the first change of an item that peers share. The link that comes with the list of peers is part
+// of that list's change: who has joined finds it at the primary's.
 func firstShared(changes []config.Change) (config.Change, bool) {
+	listed := slices.ContainsFunc(changes, func(c config.Change) bool { return c.Path == "cluster.peers" })
 	for _, c := range changes {
+		if listed && strings.HasPrefix(c.Path, "links["+config.ClusterLinkName+"].") {
+			continue
+		}
 		if item, ok := config.Lookup(c.Path); !ok || !item.Peer {
 			return c, true
 		}

@@ -319,7 +319,7 @@ func TestFresh(t *testing.T) {
 			return err
 		}, true},
 		{"a change", func() error { _, err := s.Propose(set("turn.realm", "x")); return err }, false},
-		{"a reset", func() error { return s.Reset(somebody) }, true},
+		{"a reset", func() error { return s.Reset(somebody, false) }, true},
 		{"an item of its own", func() error { _, err := s.Propose(set("log.level", "debug")); return err }, true},
 		{"a shared one", func() error { _, err := s.Propose(set("turn.realm", "y")); return err }, false},
 	}
@@ -337,7 +337,7 @@ func TestFresh(t *testing.T) {
 		t.Error("who has a cluster's configuration is not fresh")
 	}
 	two.SetCluster(nil)
-	if err := two.Reset(somebody); err != nil || !two.Fresh() || two.Stored().Tag.Revision != 0 {
+	if err := two.Reset(somebody, false); err != nil || !two.Fresh() || two.Stored().Tag.Revision != 0 {
 		t.Errorf("after a reset: %v, fresh %t, %s", err, two.Fresh(), two.Stored().Tag)
 	}
 }
