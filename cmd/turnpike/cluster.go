@@ -29,7 +29,7 @@ func (n *node) Preflight() ([]preflight.Finding, error) {
 	}
 	cur := n.store.Current()
 	f := preflight.Facts{
-		Config: cur.Node, Reset: cur.File, ClockInStep: clockInStep(),
+		Config: cur.Node, Reset: n.store.Fresh(), Member: n.cluster != nil, ClockInStep: clockInStep(),
 		Interfaces: interfaces, OwnAddresses: own, SystemDNS: systemDNS("/etc/resolv.conf"),
 	}
 	for _, a := range n.board.List() {

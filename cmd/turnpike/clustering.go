@@ -22,7 +22,6 @@ import (
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
-	"turnpike.dev/turnpike/cluster/settings"
 	"turnpike.dev/turnpike/cluster/troubles"
 	"turnpike.dev/turnpike/cluster/wire"
 	"turnpike.dev/turnpike/control/config"
@@ -87,6 +86,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 		return err
 	}
 	p.member.Connect(p.mesh)
+	n.answers(p.member)
 	n.peering, n.cluster = p, p.member
 	p.settle(n.store.Current().Node, index)
 	n.store.SetCluster(p)
@@ -124,7 +124,7 @@ func (p *peering) newMesh(c *config.Node, dir string, log *eventlog.Log) (*mesh.
 		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End},
 		Certificate: p.node.certificates.Server, Verify: p.node.trusts, Enforce: c.ClusterTLS == config.TLSEnforce,
 		Files: stateFiles{}, Dir: dir, Resolve: p.names.resolve,
-		Hello: p.member.Hello, Handler: p.member.Handler(), Log: log.Module("cluster.mesh"),
+		Hello: p.member.Hello, Probe: p.node.probe, Handler: p.member.Handler(), Log: log.Module("cluster.mesh"),
 	})
 }
 
@@ -196,12 +196,8 @@ func (p *peering) settle(c *config.Node, index int) {
 			mapping[e.Name] = e.Address
 		}
 	}
-	running := p.node.running()
-	p.member.Settings(settings.Settings{
-		Name: c.Cluster.Name, Primary: c.Cluster.Primary, IP: string(c.Cluster.IP), TLS: string(c.ClusterTLS), Peers: c.Cluster.Peers,
-		Role: string(running.System.Role), Platform: string(running.System.Platform), Software: version(), Protocol: wire.Protocol,
-	}, index, mapping)
-	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(running, c), Reset: p.node.store.Fresh()})
+	p.member.Settings(p.node.settings(c), index, mapping)
+	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(p.node.running(), c), Reset: p.node.store.Fresh()})
 }
 
 // waiting lists the items of the cluster, but its TLS mode, that take effect at the next start.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"strings"
 
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config/store"
-	"turnpike.dev/turnpike/control/preflight"
 )
 
 var _ api.Cluster = (*node)(nil)
@@ -19,29 +17,57 @@ var _ api.Cluster = (*node)(nil)
 // errStandalone refuses what needs peers.
 var errStandalone = errors.New("this node runs standalone: form a cluster with `turnpike cluster join`, and restart")
 
+// requestRestart asks a peer to restart (CL-20).
+const requestRestart = "restart"
+
+// answers says what this node does when a peer asks it.
+func (n *node) answers(m *member.Member) {
+	m.Handle(requestRestart, func(_ context.Context, from cluster.ID, _ []byte) ([]byte, error) {
+		p, ok := m.Peer(from)
+		if !ok {
+			return nil, member.ErrUnknownPeer
+		}
+		n.log.Event("Cluster Restart", "Detail", "an operator asked for it on "+p.Name, "Peer", p.Address)
+		n.Restart()
+		return nil, nil
+	})
+}
+
 // RestartPeer restarts a peer of the list; this node itself is one.
-func (n *node) RestartPeer(_ context.Context, by store.Author, place int) error {
+func (n *node) RestartPeer(ctx context.Context, by store.Author, place int) error {
 	st := n.Clustering()
 	if st.Mode != clustering.Clustered {
 		return errStandalone
 	}
-	n.log.Event("Cluster Restart", "Peer", st.Peers[place-1].Address, "User", by.User, "Src", by.From)
-	if st.Own == place {
+	p := st.Peers[place-1]
+	n.log.Event("Cluster Restart", "Detail", "asked for here", "Peer", p.Address, "User", by.User, "Src", by.From)
+	switch {
+	case st.Own == place:
 		n.Restart()
 		return nil
+	case !p.Active() || !p.Joined:
+		return fmt.Errorf("%s is %s: restart it there", p.Address, p.State)
 	}
-	return fmt.Errorf("%s cannot be restarted from here", st.Peers[place-1].Address)
+	if _, err := n.cluster.Request(ctx, cluster.ID(p.ID), requestRestart, nil); err != nil {
+		return fmt.Errorf("ask %s to restart: %w", p.Address, err)
+	}
+	return nil
 }
 
-// TrustPeer drops the pinned key of an entry.
-func (n *node) TrustPeer(string) error { return errStandalone }
+// TrustPeer drops the pinned key of an entry (CL-05).
+func (n *node) TrustPeer(address string) error {
+	if n.cluster == nil {
+		return errStandalone
+	}
+	return n.cluster.Trust(address)
+}
 
 // ForceUpdate takes the primary's configuration whatever there is here (CL-15).
-func (n *node) ForceUpdate(context.Context) error { return errStandalone }
-
-// PreflightPeers asks the other peers of a list.
-func (n *node) PreflightPeers(context.Context, []string) ([]preflight.Finding, error) {
-	return []preflight.Finding{}, nil
+func (n *node) ForceUpdate(ctx context.Context) error {
+	if n.cluster == nil {
+		return errStandalone
+	}
+	return n.cluster.Force(ctx)
 }
 
 // ChangeMapping adds a pair to the address mapping or takes one out.
@@ -56,25 +82,4 @@ func (n *node) SuggestMapping() []clustering.Mapping {
 }
 
 // ClusterDNS asks the name servers of the configuration, or the machine's.
-func (n *node) ClusterDNS() clustering.Resolver {
-	servers := n.running().DNS.Servers
-	if len(servers) == 0 {
-		return &net.Resolver{PreferGo: true}
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialFirst(ctx, network, servers)
-	}}
-}
-
-// dialFirst dials the first name server that can be dialled.
-func dialFirst(ctx context.Context, network string, servers []netip.Addr) (c net.Conn, err error) {
-	var why []string
-	for _, s := range servers {
-		c, err = new(net.Dialer).DialContext(ctx, network, netip.AddrPortFrom(s, 53).String())
-		if err == nil {
-			return c, nil
-		}
-		why = append(why, err.Error())
-	}
-	return nil, fmt.Errorf("no name server answers: %s", strings.Join(why, "; "))
-}
+func (n *node) ClusterDNS() clustering.Resolver { return resolver(n.running().DNS.Servers) }

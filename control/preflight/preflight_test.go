@@ -45,6 +45,9 @@ func TestEachLackIsFound(t *testing.T) {
 		{"ready", func(*Facts) {}, ""},
 		{"ready with one interface", single, ""},
 		{"a member already", func(f *Facts) { f.Config.Cluster.Peers = []string{"198.18.0.1", "198.18.0.2"} }, "reset"},
+		{"a member that runs as one", func(f *Facts) {
+			f.Config.Cluster.Peers, f.Member, f.Reset = []string{"198.18.0.1", "198.18.0.2"}, true, false
+		}, ""},
 		{"a cluster of one", func(f *Facts) { f.Config.Cluster.Peers = []string{"198.18.0.1"} }, ""},
 		{"configured", func(f *Facts) { f.Reset = false }, "reset"},
 		{"key alarm", func(f *Facts) { f.KeyAlarm = true }, "system-key"},
