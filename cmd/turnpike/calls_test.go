@@ -112,7 +112,7 @@ func register(t *testing.T, n *node, name, transport string) {
 }
 
 // changing is what differs from run to run: serials, and the time of registrations.
-var changing = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{6}h\d+m\d+s|"(since|expires)": "[^"]*"|since +\d[-0-9]* [:0-9]*|CreationTime: "[^"]*"|SecondsToExpiry: \d+`)
+var changing = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{6}h\d+m\d+s|"(since|renewed|expires)": "[^"]*"|since +\d[-0-9]* [:0-9]*|CreationTime: "[^"]*"|SecondsToExpiry: \d+`)
 
 func TestCallCommands(t *testing.T) {
 	n := callingNode(t)

@@ -115,11 +115,17 @@ func (n *node) Registrations(name string) ([]*registrations.Binding, error) {
 	if b, err := n.binding(name); err == nil {
 		return append(list, b), nil
 	}
+	name, err := canonical(name)
+	return append(list, n.bound.Of(name)...), err
+}
+
+// canonical is the one spelling of a name that somebody asks for.
+func canonical(name string) (string, error) {
 	a, err := alias.Parse(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrWrongQuestion, err)
+		return "", fmt.Errorf("%w: %w", api.ErrWrongQuestion, err)
 	}
-	return append(list, n.bound.Of(a.Name)...), nil
+	return a.Name, nil
 }
 
 // RemoveRegistration ends a registration (api.Carrier).

@@ -24,13 +24,18 @@ func registrationCommand(a *app) *cobra.Command {
 }
 
 func registrationList(a *app) *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the registrations of this node",
+		Short: "List the registrations of this node, or of its cluster",
 		Example: `  turnpike registration list
+  turnpike registration list --cluster
   turnpike registration list -o json | jq '.[] | select(.transport == "udp")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all {
+				return a.listClusterRegistrations(cmd)
+			}
 			list, err := a.client().Registrations(cmd.Context(), "")
 			if err != nil {
 				return err
@@ -38,6 +43,23 @@ func registrationList(a *app) *cobra.Command {
 			return a.show(list, func(w *tabwriter.Writer) { writeRegistrations(w, list) })
 		},
 	}
+	cmd.Flags().BoolVar(&all, "cluster", false, "list those of all peers of the cluster")
+	return cmd
+}
+
+func (a *app) listClusterRegistrations(cmd *cobra.Command) error {
+	list, err := a.client().ClusterRegistrations(cmd.Context(), "")
+	if err != nil {
+		return err
+	}
+	return a.show(list, func(w *tabwriter.Writer) {
+		_, _ = fmt.Fprintln(w, "PEER\tNODE\tID\tALIAS\tCONTACT\tFROM\tSUBZONE\tUSER AGENT")
+		for i := range list {
+			b := &list[i]
+			_, _ = fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\t%s %s\t%s\t%s\n", b.Peer, orDash(b.Node), b.ID, orDash(b.AOR), orDash(b.Contact),
+				b.Transport, b.Source, whereOf(&b.Binding), orDash(b.UserAgent))
+		}
+	})
 }
 
 func writeRegistrations(w *tabwriter.Writer, list []*registrations.Binding) {

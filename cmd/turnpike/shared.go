@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/rows"
+	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/registrations"
@@ -56,6 +58,24 @@ func (n *node) used() inuse.Usage {
 	}
 }
 
+// ClusterRegistrations lists the registrations of all peers (api.Carrier).
+func (n *node) ClusterRegistrations(name string) ([]peers.Registration, error) {
+	if n.shared == nil {
+		return nil, errAlone
+	}
+	if name == "" {
+		return n.shared.zone.List(""), nil
+	}
+	name, err := canonical(name)
+	if err != nil {
+		return nil, err
+	}
+	return n.shared.zone.List(name), nil
+}
+
+// errAlone is what a node without a cluster says.
+var errAlone = fmt.Errorf("%w: the node is in no cluster: `turnpike registration list` has all there is", api.ErrWrongQuestion)
+
 func (s *shared) told(e registrations.Event) {
 	if s != nil {
 		s.zone.Told(e)
@@ -97,6 +117,11 @@ func (s *shared) follow(ctx context.Context, m *member.Member) error {
 	for {
 		changed := m.Changed()
 		places := map[cluster.ID]peers.Place{}
+		for _, p := range m.Status().Peers {
+			if p.Own {
+				places[cluster.ID(s.node.id)] = peers.Place{Index: uint8(p.Index), Name: p.Name}
+			}
+		}
 		for _, p := range m.Peers() {
 			places[p.ID] = peers.Place{Index: uint8(p.Index), Name: p.Name, Maintenance: p.Maintenance}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/registrations/peers"
 )
 
 // Carrier lists calls and registrations, and ends them.
@@ -23,6 +24,8 @@ type Carrier interface {
 
 	// Registrations lists those of a name, or all of them for the empty name.
 	Registrations(name string) ([]*registrations.Binding, error)
+	// ClusterRegistrations lists them of all peers of the cluster.
+	ClusterRegistrations(name string) ([]peers.Registration, error)
 	// RemoveRegistration ends the registration of a number or serial; by is who wants it.
 	RemoveRegistration(name, by string) error
 }
@@ -65,6 +68,10 @@ func (s *Server) Carry(c Carrier) *Server {
 		func(_ context.Context, in *byAlias) ([]*registrations.Binding, error) {
 			return c.Registrations(in.Name)
 		})
+	answer(s, operation{id: "list-cluster-registrations", route: "GET /v1/cluster/registrations", role: RoleRead, area: "Registrations", text: "Who is registered on any peer of the cluster."},
+		func(_ context.Context, in *byAlias) ([]peers.Registration, error) {
+			return c.ClusterRegistrations(in.Name)
+		})
 	act(s, operation{id: "end-registration", route: "DELETE /v1/registrations/{name}", role: RoleOperate, area: "Registrations", text: "Ends a registration."},
 		func(ctx context.Context, in *named) error { return c.RemoveRegistration(in.Name, author(ctx).User) })
 	return s
@@ -101,6 +108,12 @@ func (c *Client) Disconnect(ctx context.Context, name string) error {
 // Registrations lists the registrations of a name, or all of them for the empty name.
 func (c *Client) Registrations(ctx context.Context, name string) ([]*registrations.Binding, error) {
 	return ask[[]*registrations.Binding](ctx, c, "GET", "/v1/registrations?name="+url.QueryEscape(name))
+}
+
+// ClusterRegistrations lists the registrations of a name on all peers, or all of them for
+// the empty name.
+func (c *Client) ClusterRegistrations(ctx context.Context, name string) ([]peers.Registration, error) {
+	return ask[[]peers.Registration](ctx, c, "GET", "/v1/cluster/registrations?name="+url.QueryEscape(name))
 }
 
 // RemoveRegistration ends a registration by number or serial.

@@ -26,6 +26,7 @@ import (
 	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/preflight"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/registrations/peers"
 )
 
 // parts are everything that a server asks besides the node: the real configuration store,
@@ -63,6 +64,10 @@ func (p *parts) Ladder(string, bool) (calls.Ladder, error) { return calls.Ladder
 
 func (p *parts) Registrations(string) ([]*registrations.Binding, error) {
 	return []*registrations.Binding{}, nil
+}
+
+func (p *parts) ClusterRegistrations(string) ([]peers.Registration, error) {
+	return []peers.Registration{}, nil
 }
 
 func (p *parts) FactoryReset(name string) error {

@@ -8,7 +8,7 @@ import (
 	"turnpike.dev/turnpike/control/registrations"
 )
 
-// Registration is a binding of a peer, for people.
+// Registration is a binding of one of the cluster's nodes, for people.
 type Registration struct {
 	// Peer is the place in the list, Node the name.
 	Peer uint8  `json:"peer"`
@@ -16,20 +16,31 @@ type Registration struct {
 	registrations.Binding
 }
 
-// List returns what is registered on peers that live, by name. Refreshes are not spread:
-// when each expires its owner knows.
-func (t *Table) List() []Registration {
-	return t.list(func(*remote) bool { return true })
-}
-
-// Of returns what is registered under a canonical name on peers that live.
-func (t *Table) Of(name string) []Registration {
-	return t.list(func(r *remote) bool { return r.aor == name || slices.Contains(r.also, name) })
+// List returns what is registered here and on peers that live, by name; with a canonical
+// name only what it names. Refreshes are not spread: when a peer's binding expires is known
+// to the peer, and what stands here is the latest that it can be.
+func (t *Table) List(name string) []Registration {
+	own := t.cfg.Own.List()
+	if name != "" {
+		own = t.cfg.Own.Of(name)
+	}
+	out := t.list(func(r *remote) bool { return name == "" || r.aor == name || slices.Contains(r.also, name) })
+	t.mu.RLock()
+	here := t.places[t.cfg.Self]
+	t.mu.RUnlock()
+	for _, b := range own {
+		out = append(out, Registration{Peer: here.Index, Node: here.Name, Binding: *b})
+	}
+	slices.SortFunc(out, func(a, b Registration) int {
+		return cmp.Or(cmp.Compare(a.AOR, b.AOR), cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.ID, b.ID))
+	})
+	return out
 }
 
 func (t *Table) list(wanted func(*remote) bool) []Registration {
 	now := time.Now()
 	t.mu.RLock()
+	defer t.mu.RUnlock()
 	out := []Registration{}
 	for _, r := range t.theirs {
 		if !wanted(r) {
@@ -40,10 +51,6 @@ func (t *Table) list(wanted func(*remote) bool) []Registration {
 			out = append(out, Registration{Peer: place.Index, Node: place.Name, Binding: d.binding(now)})
 		}
 	}
-	t.mu.RUnlock()
-	slices.SortFunc(out, func(a, b Registration) int {
-		return cmp.Or(cmp.Compare(a.AOR, b.AOR), cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.ID, b.ID))
-	})
 	return out
 }
 

@@ -100,14 +100,12 @@ func (m *model) check() string {
 	}
 	for i, p := range m.r.nodes {
 		var want, got []string
-		for j, o := range m.r.nodes {
+		for _, o := range m.r.nodes {
 			for _, b := range o.own.List() {
-				if j != i {
-					want = append(want, text(o.index, b))
-				}
+				want = append(want, text(o.index, b))
 			}
 		}
-		for _, b := range p.all.List() {
+		for _, b := range p.all.List("") {
 			got = append(got, text(b.Peer, &b.Binding))
 		}
 		slices.Sort(want)

@@ -146,6 +146,9 @@ func flowsToSeveralPeers(t *testing.T, r *rig) {
 			t.Errorf("node %d takes it for %d endpoints", i+1, len(names))
 		}
 	}
+	if all := r.nodes[0].all.List(alice); len(all) != 4 || all[0].Node != "node-1" || all[0].UserAgent != "test/1" || all[3].Node != "node-3" {
+		t.Errorf("the list is %+v", all)
+	}
 	r.lose(1, true)
 	r.wantAsked("one is lost", 3, alice, 3, 1)
 }
@@ -199,7 +202,7 @@ func refreshesAreNotSpread(t *testing.T, r *rig) {
 	if after := r.nodes[0].core.Own().Seq; after != before+2 {
 		t.Errorf("%d changes, want 2", after-before)
 	}
-	list := r.nodes[1].all.List()
+	list := r.nodes[1].all.List("")
 	if len(list) != 1 || list[0].Contact != phone.contact || list[0].Peer != 1 || list[0].Node != "node-1" {
 		t.Errorf("the peer has %+v", list)
 	}
