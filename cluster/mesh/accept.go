@@ -83,6 +83,8 @@ func (m *Mesh) knock(ctx context.Context, raw net.Conn, recovery bool) {
 			return
 		}
 		why = ErrBusy
+	} else if m.told.due("resolve") { // its address may have changed a moment ago
+		m.hurryAll()
 	}
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // what strangers leave behind takes no memory here
@@ -96,30 +98,42 @@ func (m *Mesh) admit(ctx context.Context, raw net.Conn, from netip.AddrPort, rec
 	l := wrap(raw)
 	l.accepted = true
 	greeting, cancel := context.WithTimeoutCause(ctx, greetTime, errors.New("it does not say who it is in time"))
-	err := l.within(greeting, func() error { return m.meet(greeting, l, from, recovery) })
+	err := l.within(greeting, func() error { return m.meet(l, from, recovery) })
 	cancel()
-	m.waiting.leave(from.Addr())
 	if err != nil {
-		err = l.ended(err)
-		if !errors.Is(err, errPassing) && ctx.Err() == nil {
-			m.refuse(l.entry, from, err)
-		}
-		return
+		m.turnAway(ctx, l, from, err)
 	}
-	m.serve(ctx, l)
+	m.waiting.leave(from.Addr())
+	if err == nil {
+		m.serve(ctx, l)
+	}
+}
+
+// turnAway tells both sides why somebody is refused.
+func (m *Mesh) turnAway(ctx context.Context, l *line, from netip.AddrPort, why error) {
+	select {
+	case <-l.done: // it took too long, or this node ends
+		why = l.why
+	default:
+	}
+	if !errors.Is(why, errPassing) && ctx.Err() == nil {
+		m.refuse(l.entry, from, why)
+		m.sayWhy(l, why)
+	}
+	l.shut(why)
 }
 
 // errPassing is of who only sees whether the port is open.
 var errPassing = errors.New("closed before anything was said")
 
 // meet answers who dialled: welcome, or why not.
-func (m *Mesh) meet(ctx context.Context, l *line, from netip.AddrPort, recovery bool) error {
+func (m *Mesh) meet(l *line, from netip.AddrPort, recovery bool) error {
 	protocols := []string{alpnRows, alpnRequests, alpnRaft}
 	if recovery {
 		protocols = []string{alpnRecovery}
 	}
 	l.Conn = tls.Server(l.raw, m.tls(protocols...))
-	if err := l.HandshakeContext(ctx); err != nil {
+	if err := l.Handshake(); err != nil {
 		if isEnd(err) {
 			return errPassing
 		}
@@ -131,14 +145,16 @@ func (m *Mesh) meet(ctx context.Context, l *line, from netip.AddrPort, recovery 
 	}
 	h, err := m.hear(l, state)
 	if err != nil {
-		m.sayWhy(l, err)
 		return err
 	}
 	if err := m.stand(l, h, from); err != nil {
-		m.sayWhy(l, err)
 		return err
 	}
-	return l.write(wire.Welcome{Hello: m.cfg.Hello()})
+	if err := l.write(wire.Welcome{Hello: m.cfg.Hello()}); err != nil {
+		m.remove(l)
+		return err
+	}
+	return nil
 }
 
 // hear judges who dialled.
@@ -149,7 +165,7 @@ func (m *Mesh) hear(l *line, state tls.ConnectionState) (wire.Hello, error) {
 	if err := m.judgeKey(l.entry, state.PeerCertificates); err != nil {
 		return wire.Hello{}, err
 	}
-	message, err := l.read(wire.MaxFrame, greetTime)
+	message, err := l.read(wire.MaxFrame, 0) // the greeting has its time
 	if err != nil {
 		return wire.Hello{}, fmt.Errorf("%w: %w", err, ErrProtocol)
 	}
@@ -167,8 +183,11 @@ func (m *Mesh) hear(l *line, state tls.ConnectionState) (wire.Hello, error) {
 	return open.Hello, nil
 }
 
-// sayWhy tells a peer why it is refused, and lets it read that before the connection ends.
+// sayWhy tells a peer why it is refused, and lets it read that before the connection ends. Strangers are told nothing.
 func (m *Mesh) sayWhy(l *line, why error) {
+	if l.entry == nil || !l.ConnectionState().HandshakeComplete {
+		return
+	}
 	if l.write(wire.Refused{Why: why.Error()}) != nil || l.CloseWrite() != nil || l.SetReadDeadline(time.Now().Add(dialTime)) != nil {
 		return
 	}

@@ -71,20 +71,20 @@ func (m *Mesh) open(ctx context.Context, e *entry, stream wire.Stream) (*line, e
 	l.entry, l.stream = e, stream
 	greeting, cancel := context.WithTimeoutCause(ctx, greetTime, errors.New("it does not answer in time"))
 	defer cancel()
-	if err := l.within(greeting, func() error { return m.greet(greeting, l, to) }); err != nil {
+	if err := l.within(greeting, func() error { return m.greet(l, to) }); err != nil {
 		return nil, l.ended(err)
 	}
 	return l, nil
 }
 
 // greet opens a stream on a connection that was dialled.
-func (m *Mesh) greet(ctx context.Context, l *line, to netip.AddrPort) error {
+func (m *Mesh) greet(l *line, to netip.AddrPort) error {
 	cfg := m.tls(protocolOf(l.stream))
 	if _, err := netip.ParseAddr(l.entry.address); err != nil {
 		cfg.ServerName = l.entry.address
 	}
 	l.Conn = tls.Client(l.raw, cfg)
-	if err := l.HandshakeContext(ctx); err != nil {
+	if err := l.Handshake(); err != nil {
 		return fmt.Errorf("TLS with %s: %w: is this node's address in the list there? %w", to, err, ErrUnreachable)
 	}
 	state := l.ConnectionState()
@@ -97,7 +97,7 @@ func (m *Mesh) greet(ctx context.Context, l *line, to netip.AddrPort) error {
 	if err := l.write(wire.Open{Stream: l.stream, Hello: m.cfg.Hello()}); err != nil {
 		return err
 	}
-	answer, err := l.read(wire.MaxFrame, greetTime)
+	answer, err := l.read(wire.MaxFrame, 0) // the greeting has its time
 	if err != nil {
 		return fmt.Errorf("%s does not say who it is: %w: %w", to, err, ErrUnreachable)
 	}

@@ -18,7 +18,8 @@ const maxLines = 48
 // entry is another node's line of the list.
 type entry struct {
 	address string
-	wake    chan struct{} // resolve and dial now
+	wake    chan struct{} // dial now
+	look    chan struct{} // resolve now
 	asks    chan struct{} // requests of the peer that are being answered, and
 	wants   chan struct{} // those of this node
 	rows    *queue
@@ -39,18 +40,24 @@ type entry struct {
 }
 
 func newEntry(address string) *entry {
-	return &entry{
+	e := &entry{
 		address: address,
-		wake:    make(chan struct{}, 1), asks: make(chan struct{}, maxRequests), wants: make(chan struct{}, maxRequests),
+		wake:    make(chan struct{}, 1), look: make(chan struct{}, 1), asks: make(chan struct{}, maxRequests), wants: make(chan struct{}, maxRequests),
 		rows: newQueue(smallQueue), bulk: newQueue(bulkQueue),
 	}
+	if a, err := netip.ParseAddr(address); err == nil {
+		e.addrs = []netip.Addr{plain(a)} // it need not be looked up before it may knock
+	}
+	return e
 }
 
 // hurry wakes who waits for the next try.
 func (e *entry) hurry() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{e.look, e.wake} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
-	"turnpike.dev/turnpike/cluster/wire"
 )
 
 // Each sends on the connections that it dialled and reads on those that it accepted. // CL-05
@@ -24,7 +23,7 @@ func TestPeersTalk(t *testing.T) {
 	if p.ID != "node-2" || p.Hello.Name != "node2" {
 		t.Errorf("connected with %+v", p)
 	}
-	document := revisions.Push{Document: revisions.Document{Tag: revisions.Tag{Revision: 7}, Bytes: string(bytes.Repeat([]byte{0xff, 0}, wire.MaxDocument/2))}}
+	document := revisions.Push{Document: revisions.Document{Tag: revisions.Tag{Revision: 7}, Bytes: string(bytes.Repeat([]byte{0xff, 0}, 1<<20))}}
 	for _, m := range []any{liveness.Beat{Seq: 5}, rows.Head{N: 3}, rows.Part{Of: 1}, document} {
 		a.until("a message is taken", func() bool { return a.SendEntry(b.addr.String(), m) })
 		got := b.await("the message", func(e event) bool { return e.what == "received" }).message

@@ -30,6 +30,7 @@ func (m *Mesh) resolving(ctx context.Context, e *entry) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-e.look:
 		}
 	}
 }
@@ -110,6 +111,17 @@ func (m *Mesh) candidates(from netip.Addr) []*entry {
 		}
 	}
 	return out
+}
+
+// CheckCertificates looks at the certificates of all connections that stand again: the trust list, a
+// revocation list or the clock has changed. It is done by itself every 15 s.
+func (m *Mesh) CheckCertificates() {
+	m.mu.Lock()
+	entries := slices.Clone(m.entries)
+	m.mu.Unlock()
+	for _, e := range entries {
+		m.judgeAgain(e)
+	}
 }
 
 // judgeAgain looks at the certificate of a connection that stands.

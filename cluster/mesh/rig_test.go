@@ -142,11 +142,12 @@ func (n *node) awaitConnected(address string) mesh.Peer {
 	return n.await("connection with "+address, func(e event) bool { return e.what == "connected" && e.peer.Address == address }).peer
 }
 
-func (n *node) awaitFailed(address string, why error) error {
+// awaitFailed returns what is told to people.
+func (n *node) awaitFailed(address string, why error) string {
 	n.t.Helper()
 	return n.await(fmt.Sprintf("refusal of %s: %v", address, why), func(e event) bool {
 		return e.what == "failed" && e.address == address && errors.Is(e.err, why)
-	}).err
+	}).err.Error()
 }
 
 // until repeats a try that has no event to wait for.

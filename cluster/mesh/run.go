@@ -191,6 +191,15 @@ func (m *Mesh) Say() {
 	}
 }
 
+// hurryAll has all entries resolved anew.
+func (m *Mesh) hurryAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.entries {
+		e.hurry()
+	}
+}
+
 // Peer returns a peer that there is a connection with.
 func (m *Mesh) Peer(id cluster.ID) (Peer, bool) {
 	for _, p := range m.Peers() {

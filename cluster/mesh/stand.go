@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -78,6 +79,8 @@ func (m *Mesh) receiving(l *line) {
 	}
 }
 
+var errSilent = fmt.Errorf("nothing was heard for %s", idleTime)
+
 func (m *Mesh) receive(l *line) error {
 	limit, wait := wire.MaxFrame, idleTime
 	if l.stream == wire.Bulk {
@@ -85,6 +88,9 @@ func (m *Mesh) receive(l *line) error {
 	}
 	for {
 		message, err := l.read(limit, wait)
+		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+			return errSilent
+		}
 		if err != nil {
 			return malformed(err)
 		}
