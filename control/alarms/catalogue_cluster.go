@@ -6,7 +6,7 @@ func clusterKinds() []Kind {
 	const replication, manual = "Cluster replication error", "Run `turnpike xcommand ForceConfigUpdate` on this node: it takes the primary's configuration anew."
 	kinds := []Kind{
 		{Number: 20003, Severity: Warning, Title: "Invalid cluster configuration", Text: "The list of peers does not have this node's own address, or has one twice.", Remedy: "Mend the list on every peer so that all have the same, without gaps."},
-		{Number: 20004, Severity: Warning, Title: "Cluster communication failure", Text: "A peer does not answer. It cannot be seen from here whether it is down or cut off.", Remedy: "See whether the peer runs, and that TCP ports 4371 and 4372 reach it both ways.", After: time.Second},
+		{Number: 20004, Severity: Warning, Title: "Cluster communication failure", Text: "A peer does not answer. It cannot be seen from here whether it is down or cut off.", Remedy: "See whether the peer runs, and that TCP ports 4371 and 4372 reach it both ways.", After: time.Second, Proof: "cmd/turnpike TestTwoNodesForm"},
 		{Number: 20005, Severity: Warning, Title: "Invalid peer address", Text: "The address of a peer is neither an IP address nor a name that DNS knows.", Remedy: "Mend the address, or the DNS record."},
 		{Number: 20006, Severity: Warning, Title: "Cluster database communication failure", Text: "Rows of a peer cannot be had: its registrations and usage are not seen here.", Remedy: "See whether the peer runs, and that TCP ports 4371 and 4372 reach it both ways.", DependsOn: []int{20004}, After: 10 * time.Second},
 		{Number: 20007, Severity: Warning, Title: "Restart required", Text: "The cluster's configuration was changed and takes effect at the next start.", Remedy: "Restart this node; of several, the primary first (`turnpike cluster restart`).", CuredByRestart: true},
@@ -16,18 +16,20 @@ func clusterKinds() []Kind {
 		{Number: 20012, Severity: Warning, Title: replication, Text: "This peer's cluster settings differ from the primary's: name, primary, IP version, TLS mode or list of peers.", Remedy: "Compare them with `turnpike cluster status` and make them equal."},
 		{Number: 20014, Severity: Warning, Title: replication, Text: "The configuration of the primary or of this peer was not found.", Remedy: "Restart this node. If it stays, run `turnpike xcommand ForceConfigUpdate`."},
 		{Number: 20015, Severity: Warning, Title: replication, Text: "This node's own address is not in the list of peers.", Remedy: "Add it on every peer, or correct this node's address.", DependsOn: []int{20003}},
-		{Number: 20016, Severity: Warning, Title: replication, Text: "The primary does not answer: configuration cannot be changed or copied. Calls go on.", Remedy: "Bring the primary back, or make another peer the primary.", After: 5 * time.Second},
+		{Number: 20016, Severity: Warning, Title: replication, Text: "The primary does not answer: configuration cannot be changed or copied. Calls go on.", Remedy: "Bring the primary back, or make another peer the primary.", After: 5 * time.Second, Proof: "cmd/turnpike TestTwoNodesForm"},
 		{Number: 20017, Severity: Warning, Title: replication, Text: "Peers name different primaries.", Remedy: "Set the same primary on each peer, the new primary first. " + manual},
 		{Number: 20018, Severity: Warning, Title: "Invalid cluster configuration", Text: "H.323 mode is off, and a cluster uses it between its peers.", Remedy: "Switch H.323 on (`h323.mode: on`)."},
 		{Number: 20019, Severity: Warning, Title: "Invalid cluster configuration", Text: "The cluster has no name.", Remedy: "Give all peers the same cluster name, an FQDN."},
 		{Number: 20020, Severity: Warning, Title: "Restart required", Text: "The configured TLS mode of the cluster is not the active one.", Remedy: "Restart the primary, then the other peers one by one.", CuredByRestart: true},
 		{Number: 20021, Severity: Warning, Title: "Cluster communication failure", Text: "Ports of a peer cannot be reached; the detail names them.", Remedy: "Open them in the firewalls between the peers, both ways: TCP 4371 and 4372, UDP 1719.", DependsOn: []int{20004}, After: 5 * time.Second},
-		{Number: 20024, Severity: Warning, Title: "Cluster inconsistent", Text: "Peers do not agree on who belongs to the cluster.", Remedy: "Disband the cluster and form it again, one peer at a time."},
+		{Number: 20024, Severity: Warning, Title: "Cluster inconsistent", Text: "Peers do not agree on who belongs to the cluster.", Remedy: "Disband the cluster and form it again, one peer at a time.", After: 10 * time.Second},
 		{Number: 20025, Severity: Critical, Title: "Database synchronisation failed", Text: "A peer's database could not be brought up to date.", Remedy: "Restart that peer. If it stays, let it leave and join again.", DependsOn: []int{20004}},
 		{Number: 20026, Severity: Critical, Title: "Cluster database log server frozen", Text: "The agreed log does not advance although a majority of peers is there.", Remedy: "Make a support bundle on each peer, then restart the primary."},
 	}
 	for i := range kinds {
-		kinds[i].Issue = 7
+		if kinds[i].Proof == "" {
+			kinds[i].Issue = 7
+		}
 	}
 	return kinds
 }
