@@ -159,10 +159,11 @@ func texts(list []Place) (out []string) {
 		for _, r := range p.Routes {
 			s += " via " + r.URI.String()
 		}
-		for word, on := range map[string]bool{" nearby": p.Nearby, " only": p.Hop.Only} {
-			if on {
-				s += word
-			}
+		if p.Nearby {
+			s += " nearby"
+		}
+		if p.Hop.Only {
+			s += " only"
 		}
 		if p.NAT.IsValid() {
 			s += " nat " + p.NAT.String()

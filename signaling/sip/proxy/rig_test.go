@@ -39,6 +39,8 @@ type rig struct {
 	reason dialplan.Reason
 	groups [][][]netip.AddrPort
 	asked  dialplan.Request
+	who    access.Caller
+	peer   uint8 // that all places are on
 }
 
 func newRig(t *testing.T) *rig {
@@ -52,7 +54,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	stack.Use(sip.Parts{Proxy: New(Config{
-		Layer: stack.Layer(), Local: stack.Transport().Local, Access: anybody{}, Router: r, Places: r, Key: []byte("a key of the test"),
+		Layer: stack.Layer(), Local: stack.Transport().Local, Access: r, Router: r, Places: r, Key: []byte("a key of the test"),
 	})})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -80,10 +82,12 @@ func (r *rig) search() dialplan.Request {
 	return r.asked
 }
 
-// anybody lets everybody in.
-type anybody struct{}
-
-func (anybody) Check(*transaction.Server) (access.Caller, bool) { return access.Caller{}, false }
+// Check lets everybody in.
+func (r *rig) Check(*transaction.Server) (access.Caller, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.who, false
+}
 
 // Locate answers with the groups of the test; Binding.ID says which target.
 func (r *rig) Locate(req *dialplan.Request, out *dialplan.Result, _ *trace.Trace) {
@@ -93,7 +97,7 @@ func (r *rig) Locate(req *dialplan.Request, out *dialplan.Result, _ *trace.Trace
 	for g, targets := range r.groups {
 		for i := range targets {
 			out.Targets = append(out.Targets, dialplan.Target{
-				Protocol: dialplan.SIP, Group: g, HopCount: req.HopCount, Binding: dialplan.Binding{ID: uint64(i)},
+				Protocol: dialplan.SIP, Group: g, Alias: req.Alias, HopCount: req.HopCount, Binding: dialplan.Binding{ID: uint64(i)},
 			})
 		}
 	}
@@ -106,7 +110,7 @@ func (r *rig) Find(_ places.Poster, t *dialplan.Target, done func([]places.Place
 	for _, at := range r.groups[t.Group][t.Binding.ID] {
 		list = append(list, places.Place{
 			URI: message.URI{Scheme: "sip", User: "contact", Host: at.Addr().String(), Port: at.Port()},
-			Hop: transport.Hop{Remote: at},
+			Hop: transport.Hop{Remote: at}, Peer: r.peer, Endpoints: []uint64{7},
 		})
 	}
 	if list == nil {

@@ -1,0 +1,71 @@
+package peers
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"turnpike.dev/turnpike/signaling/loop"
+	"turnpike.dev/turnpike/signaling/sip/transport"
+)
+
+var _ interface {
+	Hop(uint8) (transport.Hop, bool)
+	From(loop.Source) uint8
+} = (*Table)(nil)
+
+func at(host string, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(host), port)
+}
+
+// RG-04, RG-08: calls go to peers that live and take them.
+func TestHop(t *testing.T) {
+	table := New()
+	if _, ok := table.Hop(1); ok || table.From(loop.Source{Transport: loop.TLS}) != 0 {
+		t.Error("a node of its own has a peer")
+	}
+	table.Set([]Peer{
+		{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}},
+		{Index: 2, Addr: at("::ffff:10.0.0.2", 5061), Key: Key{2}},
+		{Index: 3, Addr: at("10.0.0.3", 5061), Key: Key{3}, Maintenance: true},
+		{Index: 4, Addr: at("10.0.0.4", 0), Key: Key{4}},
+		{Index: 5, Addr: at("10.0.0.5", 5061)},
+		{Index: 6, Key: Key{6}},
+	})
+	for index, want := range map[uint8]netip.AddrPort{1: at("10.0.0.1", 5061), 2: at("10.0.0.2", 5061), 3: {}, 4: {}, 5: {}, 6: {}, 7: {}} {
+		h, ok := table.Hop(index)
+		if ok != want.IsValid() || h.Remote != want || ok && h.Transport != loop.TLS {
+			t.Errorf("peer %d: %v, %t", index, h, ok)
+		}
+	}
+	if key, pinned := table.Pinned(at("10.0.0.2", 5061)); !pinned || key != (Key{2}) {
+		t.Errorf("pinned %t, %x", pinned, key[:2])
+	}
+	for _, other := range []netip.AddrPort{at("10.0.0.2", 5060), at("10.0.0.5", 5061), at("10.0.0.9", 5061)} {
+		if _, pinned := table.Pinned(other); pinned {
+			t.Errorf("%s is nobody's", other)
+		}
+	}
+}
+
+// Who waits for a peer is told when it is lost, or another one.
+func TestLost(t *testing.T) {
+	table := New()
+	var lost []uint8
+	table.Lost(func(index uint8) { lost = append(lost, index) })
+	one, two, three := Peer{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}}, Peer{Index: 2, Addr: at("10.0.0.2", 5061), Key: Key{2}}, Peer{Index: 3, Addr: at("10.0.0.3", 5061), Key: Key{3}}
+	table.Set([]Peer{one, two, three})
+	three.Maintenance = true // what rings there goes on
+	table.Set([]Peer{one, two, three})
+	if lost != nil {
+		t.Errorf("lost %v, though all are there", lost)
+	}
+	two.Key = Key{9}
+	table.Set([]Peer{two, three})
+	if !slices.Equal(lost, []uint8{1, 2}) {
+		t.Errorf("lost %v", lost)
+	}
+	if got := table.List(); len(got) != 2 {
+		t.Errorf("%d are left", len(got))
+	}
+}
