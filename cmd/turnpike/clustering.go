@@ -28,6 +28,7 @@ import (
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/registrations/peers"
 )
 
 const (
@@ -86,6 +87,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 		return err
 	}
 	p.member.Connect(p.mesh)
+	n.shared.connect(p.member)
 	n.answers(p.member)
 	n.peering, n.cluster = p, p.member
 	p.settle(n.store.Current().Node, index)
@@ -105,7 +107,7 @@ func (p *peering) newMember(c *config.Node, dir string, log *eventlog.Log) (*mem
 		Self: cluster.ID(n.id), Name: c.System.Name, Software: version(), Protocol: wire.Protocol,
 		SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
 		Kept: kept, Keep: func(data []byte) error { return durable.ReplaceFile(file, data) },
-		Documents: n.store, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
+		Documents: n.store, Rows: n.shared.rows(), Newer: peers.Newer, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
 		Now: time.Now, Boot: sinceBoot, NewID: newID,
 	})
 }
@@ -138,9 +140,9 @@ func sipTLSPort(c *config.Node) uint16 {
 // run is the node in its cluster. At the end the others are told, so that they need not find out.
 func (p *peering) run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search} {
+	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search, p.share} {
 		parts.Go(func() { ended <- part(inner) })
 	}
 	var err error
@@ -156,6 +158,9 @@ func (p *peering) run(ctx context.Context) error {
 	parts.Wait()
 	return errors.Join(err, p.agreed.Close())
 }
+
+// share tells the peers of this node's rows, and knows theirs.
+func (p *peering) share(ctx context.Context) error { return p.node.shared.run(ctx, p.member) }
 
 // take follows a change of the configuration.
 func (p *peering) take(c *config.Node) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/member"
@@ -103,17 +104,20 @@ func (s *shared) connect(m *member.Member) {
 	m.Watch(inuse.Prefix, s.usage.Changed)
 }
 
-// run shares until ctx ends. The member runs already, or does so soon.
-func (s *shared) run(ctx context.Context, run *group, m *member.Member) {
+// run shares until ctx ends.
+func (s *shared) run(ctx context.Context, m *member.Member) error {
 	s.zone.Spread(m, s.before)
 	s.before = nil
-	run.Go(func() error { return s.zone.Run(ctx) })
-	run.Go(func() error { return s.usage.Run(ctx, m) })
-	run.Go(func() error { return s.follow(ctx, m) })
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = s.zone.Run(ctx) }) // they only end with ctx
+	parts.Go(func() { _ = s.usage.Run(ctx, m) })
+	s.follow(ctx, m)
+	parts.Wait()
+	return nil
 }
 
 // follow keeps in mind where each peer is in the list.
-func (s *shared) follow(ctx context.Context, m *member.Member) error {
+func (s *shared) follow(ctx context.Context, m *member.Member) {
 	for {
 		changed := m.Changed()
 		places := map[cluster.ID]peers.Place{}
@@ -128,7 +132,7 @@ func (s *shared) follow(ctx context.Context, m *member.Member) error {
 		s.zone.Use(places)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-changed:
 		}
 	}
