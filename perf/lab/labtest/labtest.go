@@ -26,3 +26,21 @@ func New(t testing.TB, opts lab.Options) *lab.Lab {
 	})
 	return l
 }
+
+// NewPeers makes a lab of peers for the length of the test, as New does.
+func NewPeers(t testing.TB, number int) *lab.Peers {
+	t.Helper()
+	p, err := lab.NewPeers("", number)
+	if errors.Is(err, lab.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
