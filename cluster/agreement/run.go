@@ -18,12 +18,12 @@ import (
 	"turnpike.dev/turnpike/cluster"
 )
 
-// Times of the agreement, for a round trip of 80 ms (CL-09): a leader is heard every 150 to 300 ms, and two
-// such and a late answer must fit into the lease.
+// Times of the agreement, for a round trip of 80 ms (CL-09): a leader is heard every 100 to 200 ms, three such
+// and a late answer fit into the lease, and an election into ten round trips.
 const (
-	heartbeatTimeout = 1500 * time.Millisecond
-	electionTimeout  = 1500 * time.Millisecond
-	leaseTimeout     = 1000 * time.Millisecond
+	heartbeatTimeout = 1000 * time.Millisecond
+	electionTimeout  = 1000 * time.Millisecond
+	leaseTimeout     = 800 * time.Millisecond
 	commitTimeout    = 50 * time.Millisecond
 	rpcTimeout       = 5 * time.Second
 	// snapshotEvery and snapshotAfter keep the log short: a table is a few kilobytes.

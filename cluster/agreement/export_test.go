@@ -1,0 +1,53 @@
+package agreement
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/hashicorp/raft"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/ledger"
+)
+
+// Pictured takes a snapshot of a state and reads it.
+func Pictured(t *ledger.Table, removed []cluster.ID) (*ledger.Table, []cluster.ID, error) {
+	m := newMachine("x", nil)
+	m.table, m.removed = t, removed
+	s, err := m.Snapshot()
+	if err != nil {
+		return nil, nil, err
+	}
+	var sink sink
+	if err := s.Persist(&sink); err != nil {
+		return nil, nil, err
+	}
+	into := newMachine("x", nil)
+	err = into.Restore(io.NopCloser(&sink))
+	return into.table, into.removed, err
+}
+
+type sink struct{ bytes.Buffer }
+
+func (*sink) ID() string    { return "x" }
+func (*sink) Cancel() error { return nil }
+func (*sink) Close() error  { return nil }
+
+// Feed gives bytes to what reads lines and snapshots.
+func Feed(data []byte) {
+	m := newMachine("x", nil)
+	m.Apply(&raft.Log{Index: 1, Data: data})
+	_ = m.Restore(io.NopCloser(bytes.NewReader(data)))
+}
+
+// Files is what steps do to the disk.
+type Files = files
+
+// OpenOn is Open on other files than a folder's.
+func OpenOn(cfg Config, f Files) (*Agreement, error) {
+	a := &Agreement{cfg: cfg, files: f, changed: make(chan struct{}, 1), leads: make(chan ledger.Leads, 1)}
+	return a, a.open()
+}
+
+// Folder is a folder's files.
+func Folder(dir string) Files { return disk{dir} }
