@@ -89,6 +89,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	p.member.Connect(p.mesh)
 	n.shared.connect(p.member)
 	n.answers(p.member)
+	p.answerPeers()
 	n.peering, n.cluster = p, p.member
 	p.settle(n.store.Current().Node, index)
 	n.store.SetCluster(p)

@@ -70,12 +70,6 @@ func (n *node) ForceUpdate(ctx context.Context) error {
 	return n.cluster.Force(ctx)
 }
 
-// ChangeMapping adds a pair to the address mapping or takes one out.
-func (n *node) ChangeMapping(_ context.Context, by store.Author, remove bool, m clustering.Mapping) error {
-	_, err := n.store.Propose(store.Proposal{Author: by, Operations: clustering.ChangeMapping(remove, m)})
-	return err
-}
-
 // SuggestMapping proposes pairs from what the peers say of themselves.
 func (n *node) SuggestMapping() []clustering.Mapping {
 	return clustering.SuggestMappings(n.running(), n.Clustering())

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,7 +39,7 @@ func (s *Store) KeyID() string {
 // RenewKey makes a new system key and seals everything that is kept with it
 // (OP-02, ForceSystemKeyUpdate). The old key is given up last, so that an
 // interrupted renewal leaves nothing unreadable; it may be repeated. In a cluster the
-// primary makes it, and it goes to all peers with the configuration.
+// primary makes it, whichever peer is asked, and it goes to all with the configuration.
 func (s *Store) RenewKey(author Author) error {
 	s.proposing.Lock()
 	defer s.proposing.Unlock()
@@ -63,7 +64,15 @@ func (s *Store) RenewKey(author Author) error {
 func (s *Store) renewShared(author Author) error {
 	cur := s.Current()
 	if at, here := s.cluster.Primary(); !here {
-		return &ElsewhereError{Item: "the system key", Primary: at}
+		if at == "" {
+			return &ElsewhereError{Item: "the system key"}
+		}
+		c := s.cluster
+		s.mu.Unlock()
+		defer s.mu.Lock()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return c.RenewKey(ctx, author)
 	}
 	if cur == nil {
 		return ErrEmpty

@@ -22,6 +22,8 @@ type Cluster interface {
 	// Primary returns the address of the peer that owns the shared configuration, as the list of peers has it,
 	// and whether this node is it and may write now.
 	Primary() (address string, here bool)
+	// RenewKey asks the primary for a new system key; it comes with the configuration.
+	RenewKey(ctx context.Context, by Author) error
 }
 
 // Origin is what a cluster knows the shared part of a revision as.

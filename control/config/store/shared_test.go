@@ -110,6 +110,15 @@ func (m *member) Propose(_ context.Context, p revisions.Propose) error {
 
 func (m *member) Primary() (string, bool) { return "192.0.2.1", m.core.Acting() }
 
+func (m *member) RenewKey(_ context.Context, by Author) error {
+	for _, o := range m.few.nodes {
+		if o.core.Acting() {
+			return o.store.RenewKey(by)
+		}
+	}
+	return errors.New("nobody")
+}
+
 func (f *few) propose(at cluster.ID, p Proposal) (Result, error) { return f.nodes[at].store.Propose(p) }
 
 // same fails unless all peers share one configuration.
