@@ -44,3 +44,21 @@ func NewPeers(t testing.TB, number int) *lab.Peers {
 	})
 	return p
 }
+
+// NewStar makes a star for the length of the test, as New does a lab.
+func NewStar(t testing.TB, opts lab.StarOptions) *lab.Star {
+	t.Helper()
+	s, err := lab.NewStar(opts)
+	if errors.Is(err, lab.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
