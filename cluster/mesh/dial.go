@@ -43,7 +43,7 @@ func (m *Mesh) listen(at netip.AddrPort) (net.Listener, error) {
 		return m.cfg.Listen(at)
 	}
 	l := net.ListenConfig{KeepAliveConfig: keepAlive()}
-	return l.Listen(context.Background(), "tcp", at.String())
+	return l.Listen(context.Background(), "tcp", net.TCPAddrFromAddrPort(at).String()) // of all addresses where there is none
 }
 
 func keepAlive() net.KeepAliveConfig {
@@ -65,7 +65,7 @@ func (m *Mesh) open(ctx context.Context, e *entry, stream wire.Stream) (*line, e
 	defer cancel()
 	raw, err := m.dial(dialling, to)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", err, ErrUnreachable)
+		return nil, unreachable(err)
 	}
 	l := wrap(raw)
 	l.entry, l.stream = e, stream
@@ -77,6 +77,14 @@ func (m *Mesh) open(ctx context.Context, e *entry, stream wire.Stream) (*line, e
 	return l, nil
 }
 
+// unreachable says what a failure to connect tells: who hangs up at once does not know this node's address.
+func unreachable(err error) error {
+	if isEnd(err) {
+		return fmt.Errorf("%w: is this node's address in the list there? %w", err, ErrUnreachable)
+	}
+	return fmt.Errorf("%w: %w", err, ErrUnreachable)
+}
+
 // greet opens a stream on a connection that was dialled.
 func (m *Mesh) greet(l *line, to netip.AddrPort) error {
 	cfg := m.tls(protocolOf(l.stream))
@@ -85,7 +93,7 @@ func (m *Mesh) greet(l *line, to netip.AddrPort) error {
 	}
 	l.Conn = tls.Client(l.raw, cfg)
 	if err := l.Handshake(); err != nil {
-		return fmt.Errorf("TLS with %s: %w: is this node's address in the list there? %w", to, err, ErrUnreachable)
+		return fmt.Errorf("TLS with %s: %w", to, unreachable(err))
 	}
 	state := l.ConnectionState()
 	if state.NegotiatedProtocol != protocolOf(l.stream) {

@@ -42,7 +42,7 @@ type entry struct {
 func newEntry(address string) *entry {
 	e := &entry{
 		address: address,
-		wake:    make(chan struct{}, 1), look: make(chan struct{}, 1), asks: make(chan struct{}, maxRequests), wants: make(chan struct{}, maxRequests),
+		wake:    make(chan struct{}, 1), look: make(chan struct{}, 1), asks: make(chan struct{}, 2*maxRequests), wants: make(chan struct{}, maxRequests),
 		rows: newQueue(smallQueue), bulk: newQueue(bulkQueue),
 	}
 	if a, err := netip.ParseAddr(address); err == nil {

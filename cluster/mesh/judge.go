@@ -17,13 +17,13 @@ func (m *Mesh) judgeKey(e *entry, chain []*x509.Certificate) error {
 	}
 	fault := m.fault(e.address, chain)
 	same, known := m.pins.has(e.address, keyOf(chain[0]))
-	if m.cfg.Enforce || same || !known {
+	if m.cfg.Enforce || same || !known || fault == "" {
 		m.tellCertificate(e, fault)
 	}
 	switch {
 	case m.cfg.Enforce && fault != "":
 		return fmt.Errorf("%s: %w", fault, ErrCertificate)
-	case !m.cfg.Enforce && known && !same:
+	case known && !same && fault != "":
 		return ErrKey
 	}
 	return nil
@@ -38,7 +38,8 @@ func (m *Mesh) judge(e *entry, h wire.Hello, chain []*x509.Certificate, keep boo
 	if own := m.cfg.Hello().Settings; !settings.Speaks(own, h.Settings) {
 		return fmt.Errorf("protocol %d there, %d here: upgrade step by step: %w", h.Settings.Protocol, own.Protocol, ErrProtocol)
 	}
-	first, err := m.pins.judge(e.address, h.ID, keyOf(chain[0]), m.cfg.Enforce, keep)
+	proven := m.fault(e.address, chain) == "" // what Enforce would take may have a new key in Permissive too
+	first, err := m.pins.judge(e.address, h.ID, keyOf(chain[0]), proven, keep)
 	if _, ok := errors.AsType[*pinsError](err); ok {
 		m.cfg.Log.Warn("Cluster Keys Not Written", "Detail", err)
 		err = nil

@@ -6,6 +6,10 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +17,7 @@ import (
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
+	"turnpike.dev/turnpike/cluster/wire"
 )
 
 // Each sends on the connections that it dialled and reads on those that it accepted. // CL-05
@@ -170,4 +175,106 @@ func TestMapping(t *testing.T) {
 	b.awaitConnected("a.example.test")
 	a.List(list, 0, map[string]netip.Addr{"b.example.test": n.addr(3)})
 	a.awaitFailed("b.example.test", mesh.ErrUnreachable)
+}
+
+// What a node is, whether the ports are open both ways, and what certificate it has, is asked on the
+// recovery port: by who runs, and by who does not run yet. // CL-19
+func TestProbe(t *testing.T) {
+	n := newNetwork(t)
+	answer := func(c *mesh.Config) {
+		c.Probe = func() wire.Probe { return wire.Probe{Digest: "d1", Facts: map[string]string{"ntp": "off\n"}} }
+	}
+	a, b := n.prepare(1, answer), n.prepare(2, answer)
+	list := []string{a.addr.String(), b.addr.String()}
+	a.List(list, 0, nil)
+	b.List(list, 1, nil)
+	stop := b.run()
+	b.listens(a.addr)
+	for _, state := range []string{"standalone", "running"} {
+		if state == "running" {
+			a.run()
+			a.awaitConnected(b.addr.String())
+		}
+		p, err := a.Mesh.Probe(t.Context(), b.addr.String())
+		if err != nil {
+			t.Fatalf("%s: %v", state, err)
+		}
+		if p.Hello.Name != "node2" || p.Digest != "d1" || p.Facts["ntp"] != "off " || p.NAT != "" || p.Pinned != (state == "running") {
+			t.Errorf("%s: %+v", state, p)
+		}
+		if len(p.There)+len(p.Here) != 0 || !strings.Contains(p.Fault, "the entry is an address") {
+			t.Errorf("%s: there %v, here %v, %s", state, p.There, p.Here, p.Fault)
+		}
+	}
+	stop()
+	p, err := a.Mesh.Probe(t.Context(), b.addr.String())
+	if !errors.Is(err, mesh.ErrUnreachable) || len(p.There) != 2 {
+		t.Errorf("of one that does not run: %+v, %v", p, err)
+	}
+	if n := len(a.Refused()); n != 0 {
+		t.Errorf("who tries the ports counts as refused: %v", a.Refused())
+	}
+}
+
+// A node does not answer who is not in its list, on this port either. // CL-05
+func TestProbeOfStranger(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.prepare(1, nil), n.prepare(2, nil)
+	b.List([]string{b.addr.String()}, 0, nil)
+	b.run()
+	b.listens(b.addr)
+	if _, err := a.Mesh.Probe(t.Context(), b.addr.String()); !errors.Is(err, mesh.ErrUnreachable) || !strings.Contains(err.Error(), "is this node's address in the list there?") {
+		t.Errorf("error %v", err)
+	}
+	b.awaitFailed(a.addr.String(), mesh.ErrUnlisted)
+}
+
+// Who asks too much at once waits; who is asked too much refuses.
+func TestManyRequests(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.pair(nil)
+	var now, most atomic.Int32
+	b.answer = func(context.Context, mesh.Peer, string, []byte) ([]byte, error) {
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		return nil, nil
+	}
+	a.awaitConnected(b.addr.String())
+	var work sync.WaitGroup
+	for range 40 {
+		work.Go(func() {
+			if _, err := a.Request(t.Context(), "node-2", "x", nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	if most.Load() > 8 {
+		t.Errorf("%d at once", most.Load())
+	}
+}
+
+// What goes over the network is counted for each peer and class.
+func TestStats(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.pair(nil)
+	a.awaitConnected(b.addr.String())
+	a.until("a message is taken", func() bool { return a.SendEntry(b.addr.String(), rows.Part{Of: 1}) })
+	b.await("the message", func(e event) bool { return e.what == "received" })
+	for _, x := range []struct {
+		node  *node
+		class string
+		of    func(mesh.Stat) uint64
+	}{
+		{a, "bulk", func(s mesh.Stat) uint64 { return s.MessagesSent }},
+		{b, "bulk", func(s mesh.Stat) uint64 { return s.MessagesRead }},
+		{a, "rows", func(s mesh.Stat) uint64 { return s.Sent }},
+		{a, "rows", func(s mesh.Stat) uint64 { return s.Received }},
+		{b, "rows", func(s mesh.Stat) uint64 { return uint64(s.Connections) }},
+	} {
+		i := slices.IndexFunc(x.node.Stats(), func(s mesh.Stat) bool { return s.Class == x.class })
+		if s := x.node.Stats()[i]; x.of(s) == 0 {
+			t.Errorf("nothing counted: %+v", s)
+		}
+	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Bounds of requests, with one entry and in one direction.
 const (
-	maxRequests = 8
+	maxRequests = 8 // that a node asks; it is answered twice as many, as those before may not be seen to have ended
 	requestTime = 2 * time.Minute
 )
 

@@ -62,6 +62,28 @@ func TestEnforce(t *testing.T) {
 	a.awaitConnected("b.example.test")
 }
 
+// From Permissive with certificates that nodes made themselves to ones of an authority: a new key needs no operator
+// where its certificate would do for Enforce.
+func TestNewKeyWithCertificateInOrder(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.prepare(1, nil), n.prepare(2, nil)
+	n.name("b.example.test", b.addr)
+	list := []string{a.addr.String(), "b.example.test"}
+	a.List(list, 0, nil)
+	b.List(list, 1, nil)
+	a.run()
+	stop := b.run()
+	a.certificateOf("b.example.test", about("no trusted authority"))
+	a.awaitConnected("b.example.test")
+	stop()
+	b.cert.Store(n.ca.issue(t, time.Now().Add(time.Hour), "b.example.test"))
+	b.make()
+	b.List(list, 1, nil)
+	b.run()
+	a.certificateOf("b.example.test", about(""))
+	a.until("it is spoken to", func() bool { return len(a.Peers()) > 0 })
+}
+
 // Each fault of a certificate is found in both modes; enforced it is a refusal. // CL-05 CL-07
 func TestFaultsOfCertificates(t *testing.T) {
 	for _, c := range []struct {
@@ -321,6 +343,21 @@ func dialFrom(from netip.Addr, to *node) (net.Conn, bool) {
 	return c, err == nil
 }
 
+// listens waits until a node has opened its ports.
+func (n *node) listens(from netip.Addr) {
+	n.t.Helper()
+	for _, port := range []uint16{n.cfg.Port, n.cfg.RecoveryPort} {
+		n.until("an open port", func() bool {
+			d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: patience}
+			c, err := d.Dial("tcp", netip.AddrPortFrom(n.addr, port).String())
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
+}
+
 // intrude connects from an address with a certificate and an ALPN.
 func intrude(t *testing.T, from netip.Addr, to *node, cert *tls.Certificate, alpn string) (*intruder, error) {
 	t.Helper()
@@ -423,13 +460,7 @@ func TestHandshakeIsRefused(t *testing.T) {
 	a := n.prepare(1, nil)
 	a.List([]string{a.addr.String(), n.addr(2).String()}, 0, nil)
 	a.run()
-	a.until("the door is open", func() bool {
-		c, ok := dialFrom(n.addr(2), a)
-		if ok {
-			c.Close()
-		}
-		return ok
-	})
+	a.listens(n.addr(2))
 	if i, err := intrude(t, n.addr(2), a, nil, "turnpike-rows/1"); err == nil {
 		if _, err = i.hears(); err == nil {
 			t.Error("without a certificate")

@@ -2,7 +2,7 @@ package mesh
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 // Times between two tries to connect.
 const (
 	firstPause = 200 * time.Millisecond
-	lastPause  = 2 * time.Second
+	lastPause  = time.Second
 )
 
 // pause grows from try to try, and is not the same for two nodes that wait for each other.
@@ -130,7 +130,7 @@ func watch(l *line) error {
 		return err
 	}
 	if r, ok := message.(wire.Refused); ok {
-		return errors.Join(errors.New(r.Why), ErrRefused)
+		return fmt.Errorf("it says: %s: %w", r.Why, ErrRefused)
 	}
-	return errors.Join(errors.New("a message that does not belong here"), ErrProtocol)
+	return fmt.Errorf("a message that does not belong here: %w", ErrProtocol)
 }

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strings"
+	"syscall"
 
 	"turnpike.dev/turnpike/cluster/wire"
 )
@@ -98,13 +98,13 @@ func (m *Mesh) receive(l *line) error {
 		switch message := message.(type) {
 		case wire.Hello:
 			if message.ID != l.peer.ID {
-				return errors.Join(errors.New("it says it is another node now"), ErrProtocol)
+				return fmt.Errorf("it says it is another node now: %w", ErrProtocol)
 			}
 			m.renewed(l, message)
 		case wire.Refused:
-			return errors.Join(errors.New(message.Why), ErrRefused)
+			return fmt.Errorf("it says: %s: %w", message.Why, ErrRefused)
 		case wire.Open, wire.Welcome, wire.Request, wire.Answer, wire.Question, wire.Probe:
-			return errors.Join(errors.New("a message that does not belong here"), ErrProtocol)
+			return fmt.Errorf("a message that does not belong here: %w", ErrProtocol)
 		default:
 			m.cfg.Handler.Received(l.peer, message)
 		}
@@ -127,7 +127,7 @@ func (m *Mesh) renewed(l *line, h wire.Hello) {
 func malformed(err error) error {
 	for _, e := range []error{wire.ErrTooLarge, wire.ErrUnknown, wire.ErrInvalid} {
 		if errors.Is(err, e) {
-			return errors.Join(err, ErrProtocol)
+			return fmt.Errorf("%w: %w", err, ErrProtocol)
 		}
 	}
 	return err
@@ -135,5 +135,5 @@ func malformed(err error) error {
 
 // isEnd says whether the other end just went away.
 func isEnd(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "connection reset by peer")
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -245,14 +245,14 @@ func TestDialsAgain(t *testing.T) {
 		c.mu.Lock()
 		tries := len(c.tries)
 		c.mu.Unlock()
-		if tries < 20 || tries > 45 {
+		if tries < 40 || tries > 90 {
 			t.Errorf("%d tries in a minute", tries)
 		}
 		start := time.Now()
 		stopB := b.run()
 		defer stopB()
 		a.await("the connection that it dials", func(e event) bool { return e.what == "connected" && e.peer.Addr.Port() == 14372 })
-		if d := time.Since(start); d > 3*time.Second {
+		if d := time.Since(start); d > 2*time.Second {
 			t.Errorf("found after %s", d)
 		}
 	})

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -91,8 +92,15 @@ func (c *check) span(name string, d int64) time.Duration {
 	return time.Duration(d)
 }
 
-// cut shortens a text for people, on a rune's border.
-func cut(s string, most int) string {
+// line makes a text for people fit: one line, on a rune's border not longer than most. What a node
+// says of its own troubles may come from anywhere.
+func line(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
 	if len(s) <= most {
 		return s
 	}
@@ -100,4 +108,16 @@ func cut(s string, most int) string {
 		most--
 	}
 	return s[:most]
+}
+
+// lines is line for each value.
+func lines[K comparable](all map[K]string, most int) map[K]string {
+	if all == nil {
+		return nil
+	}
+	out := make(map[K]string, len(all))
+	for k, s := range all {
+		out[k] = line(s, most)
+	}
+	return out
 }

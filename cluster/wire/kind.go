@@ -99,7 +99,7 @@ func bodyOf(m any) (kind, body) {
 	case Welcome:
 		return kindWelcome, &welcomeBody{Hello: *helloOf(m.Hello)}
 	case Refused:
-		return kindRefused, &refusedBody{Why: cut(m.Why, maxWhy)}
+		return kindRefused, &refusedBody{Why: line(m.Why, maxWhy)}
 	case Hello:
 		return kindHello, helloOf(m)
 	case liveness.Beat:
@@ -123,7 +123,7 @@ func bodyOf(m any) (kind, body) {
 	case Request:
 		return kindRequest, &requestBody{Name: m.Name, Body: m.Body}
 	case Answer:
-		return kindAnswer, &answerBody{Body: m.Body, Failed: cut(m.Failed, maxWhy)}
+		return kindAnswer, &answerBody{Body: m.Body, Failed: line(m.Failed, maxWhy)}
 	case Question:
 		return kindQuestion, &questionBody{Ports: m.Ports, Protocol: m.Protocol}
 	case Probe:

@@ -42,7 +42,7 @@ type probeBody struct {
 }
 
 func probeOf(m Probe) *probeBody {
-	return &probeBody{*helloOf(m.Hello), *tagOf(m.Tag), m.Digest, m.Seen, m.Ports, m.Facts}
+	return &probeBody{*helloOf(m.Hello), *tagOf(m.Tag), m.Digest, m.Seen, lines(m.Ports, maxWhy), lines(m.Facts, maxWhy)}
 }
 
 func (b *questionBody) message() (any, error) {

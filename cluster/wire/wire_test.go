@@ -206,6 +206,24 @@ func TestNoMessage(t *testing.T) {
 	}
 }
 
+// Texts for people are made to fit by who sends them: an error may have any form.
+func TestTextsForPeople(t *testing.T) {
+	text := "first\nsecond \xff " + strings.Repeat("ä", 1000)
+	for _, m := range []any{wire.Refused{Why: text}, wire.Answer{Failed: text}, wire.Probe{Hello: wire.Hello{ID: "a"}, Facts: map[string]string{"a": text}, Ports: map[uint16]string{1: text}}} {
+		frame, err := wire.Append(nil, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := wire.Decode(frame[4:])
+		if err != nil {
+			t.Errorf("%T: %v", m, err)
+		}
+		if r, ok := got.(wire.Refused); ok && (!strings.HasPrefix(r.Why, "first second ? ää") || len(r.Why) > 1<<10) {
+			t.Errorf("%q", r.Why)
+		}
+	}
+}
+
 // Who announces much and sends little costs little.
 func TestReadTakesMemoryForWhatComes(t *testing.T) {
 	head := binary.BigEndian.AppendUint32(nil, wire.MaxDocument)
