@@ -86,9 +86,8 @@ func (m *Member) settled() {
 func (m *Member) ruled() {
 	r := membership.Rules{Acting: m.revisions.Acting(), Reign: m.revisions.Has().Reign}
 	if r != m.rules {
-		m.rules = r
+		m.rules, m.dirty = r, true
 		m.belong(r)
-		m.say()
 	}
 }
 
@@ -243,8 +242,8 @@ func (m *Member) stepped(e stepped) {
 	}
 	m.belong(membership.Wrote{Stored: e.Stored})
 	m.state = agreement.State{} // what was said of the history before does not count
+	m.dirty = true
 	m.stand()
-	m.say()
 }
 
 // members tells the cores who has properly joined (CL-02): nobody else is sent anything.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,6 +23,7 @@ import (
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
+	"turnpike.dev/turnpike/cluster/troubles"
 	"turnpike.dev/turnpike/cluster/wire"
 )
 
@@ -34,12 +37,17 @@ type board struct {
 	cuts  map[[2]string]bool
 	start time.Time
 	ids   int
+	pipes map[[2]string][]net.Conn
+	muted func(any) bool
+
+	raftless bool
 }
 
 // line is a member's connections.
 type line struct {
 	b      *board
-	at     string
+	at     string // its address
+	fqdn   string
 	addr   netip.AddrPort
 	member *member.Member
 	list   []string
@@ -49,13 +57,14 @@ type line struct {
 	rows   *table
 	cancel context.CancelFunc
 	done   chan error
+	reset  bool // what it holds may be replaced
 	file   []byte
 	dir    string
 	agree  *agreement.Agreement
 }
 
 func newBoard(t *testing.T) *board {
-	return &board{t: t, lines: map[string]*line{}, cuts: map[[2]string]bool{}, start: time.Now()}
+	return &board{t: t, lines: map[string]*line{}, cuts: map[[2]string]bool{}, pipes: map[[2]string][]net.Conn{}, start: time.Now()}
 }
 
 var _ member.Mesh = (*line)(nil)
@@ -70,12 +79,23 @@ func (b *board) id() string {
 
 // reaches says whether two members speak to each other: each has the other in its list.
 func (l *line) reaches(o *line) bool {
-	return o != nil && o != l && slices.Contains(l.list, o.at) && slices.Contains(o.list, l.at) && !l.b.cuts[[2]string{l.at, o.at}]
+	return o != nil && o != l && l.entry(o) != "" && o.entry(l) != "" && !l.b.cuts[[2]string{l.at, o.at}]
 }
 
-func (l *line) peer() mesh.Peer {
+// entry is the one of this member's list that another stands at.
+func (l *line) entry(o *line) string {
+	for _, e := range l.list {
+		if e == o.at || e == o.fqdn {
+			return e
+		}
+	}
+	return ""
+}
+
+// peer is how another member knows this one.
+func (l *line) peer(to *line) mesh.Peer {
 	h := l.member.Hello()
-	return mesh.Peer{ID: h.ID, Address: l.at, Addr: l.addr, Hello: h, Key: [32]byte([]byte(fmt.Sprintf("%-32s", h.ID)))}
+	return mesh.Peer{ID: h.ID, Address: to.entry(l), Addr: l.addr, Hello: h, Key: [32]byte([]byte(fmt.Sprintf("%-32s", h.ID)))}
 }
 
 func (l *line) List(addresses []string, _ int, _ map[string]netip.Addr) {
@@ -84,8 +104,8 @@ func (l *line) List(addresses []string, _ int, _ map[string]netip.Addr) {
 	l.list = slices.Clone(addresses)
 	for _, o := range l.b.lines {
 		if l.reaches(o) {
-			o.member.Handler().Connected(l.peer())
-			l.member.Handler().Connected(o.peer())
+			o.member.Handler().Connected(l.peer(o))
+			l.member.Handler().Connected(o.peer(l))
 		}
 	}
 }
@@ -95,7 +115,7 @@ func (l *line) Say() {
 	defer l.b.mu.Unlock()
 	for _, o := range l.b.lines {
 		if l.reaches(o) {
-			o.member.Handler().Connected(l.peer())
+			o.member.Handler().Connected(l.peer(o))
 		}
 	}
 }
@@ -103,7 +123,15 @@ func (l *line) Say() {
 func (l *line) SendEntry(address string, m any) bool {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
-	return l.send(l.b.lines[address], m)
+	for _, o := range l.b.lines {
+		if l.entry(o) == address {
+			if l.reaches(o) {
+				return l.send(o, m)
+			}
+		}
+	}
+	l.member.Handler().Failed(address, mesh.ErrUnreachable)
+	return false
 }
 
 func (l *line) Send(to cluster.ID, m any) bool {
@@ -121,6 +149,9 @@ func (l *line) send(o *line, m any) bool {
 	if !l.reaches(o) {
 		return false
 	}
+	if l.b.muted != nil && l.b.muted(m) {
+		return true
+	}
 	frame, err := wire.Append(nil, m)
 	if err != nil {
 		l.b.t.Errorf("%T cannot be sent: %v", m, err)
@@ -131,7 +162,7 @@ func (l *line) send(o *line, m any) bool {
 		l.b.t.Errorf("%T cannot be read: %v", m, err)
 		return false
 	}
-	o.member.Handler().Received(l.peer(), back)
+	o.member.Handler().Received(l.peer(o), back)
 	return true
 }
 
@@ -139,7 +170,7 @@ func (l *line) Request(ctx context.Context, to cluster.ID, name string, body []b
 	l.b.mu.Lock()
 	var o *line
 	for _, c := range l.b.lines {
-		if c.member.Hello().ID == to || c.at == string(to) {
+		if c.member.Hello().ID == to || l.entry(c) == string(to) {
 			o = c
 		}
 	}
@@ -148,7 +179,7 @@ func (l *line) Request(ctx context.Context, to cluster.ID, name string, body []b
 	if !ok {
 		return nil, mesh.ErrNotConnected
 	}
-	return o.member.Handler().Request(ctx, l.peer(), name, body)
+	return o.member.Handler().Request(ctx, l.peer(o), name, body)
 }
 
 // Raft opens a stream to a peer with the same id, as mesh does.
@@ -156,9 +187,10 @@ func (l *line) Raft(_ context.Context, to cluster.ID) (net.Conn, error) {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
 	for _, o := range l.b.lines {
-		if o.member.Hello().ID == to && l.reaches(o) {
+		if o.member.Hello().ID == to && l.reaches(o) && !l.b.raftless {
 			mine, theirs := net.Pipe()
-			o.member.Handler().Raft(l.peer(), theirs)
+			l.b.pipes[[2]string{l.at, o.at}] = append(l.b.pipes[[2]string{l.at, o.at}], mine)
+			o.member.Handler().Raft(l.peer(o), theirs)
 			return mine, nil
 		}
 	}
@@ -172,9 +204,16 @@ func (b *board) cut(x, y string, is bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cuts[[2]string{x, y}], b.cuts[[2]string{y, x}] = is, is
-	if is {
-		b.lines[x].member.Handler().Closed(b.lines[y].peer(), errors.New("cut"))
-		b.lines[y].member.Handler().Closed(b.lines[x].peer(), errors.New("cut"))
+	p, q := b.lines[x], b.lines[y]
+	if !is {
+		p.member.Handler().Connected(q.peer(p))
+		q.member.Handler().Connected(p.peer(q))
+	} else {
+		p.member.Handler().Closed(q.peer(p), errors.New("cut"))
+		q.member.Handler().Closed(p.peer(q), errors.New("cut"))
+		for _, c := range append(b.pipes[[2]string{x, y}], b.pipes[[2]string{y, x}]...) {
+			_ = c.Close()
+		}
 	}
 }
 
@@ -245,6 +284,19 @@ func (a *alarms) list() []string {
 	return out
 }
 
+// standing are those that the process before has left.
+func (a *alarms) standing() []troubles.Trouble {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []troubles.Trouble
+	for k, detail := range a.stands {
+		number, key, _ := strings.Cut(k, " ")
+		n, _ := strconv.Atoi(number)
+		out = append(out, troubles.Trouble{Number: n, Key: key, Detail: detail})
+	}
+	return out
+}
+
 // log keeps the records.
 type log struct {
 	mu      sync.Mutex
@@ -292,6 +344,20 @@ func (l *line) keep(data []byte) error {
 	return nil
 }
 
+// has says whether there is a record of an event.
+func (l *log) has(event string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.records, func(r string) bool { return strings.HasPrefix(r, event) })
+}
+
+// damage changes what is in force, as nobody should.
+func (d *documents) damage(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.force = text
+}
+
 // own are the settings of a member of a test.
 func own(primary int, peers ...string) settings.Settings {
 	return settings.Settings{
@@ -304,13 +370,13 @@ func own(primary int, peers ...string) settings.Settings {
 func (b *board) join(at string, s settings.Settings) *line {
 	l := b.lines[at]
 	if l == nil {
-		l = &line{b: b, at: at, addr: netip.MustParseAddrPort(at + ":4372"), store: &documents{}, alarms: &alarms{stands: map[string]string{}}, dir: b.t.TempDir()}
+		l = &line{b: b, at: at, fqdn: "tp-" + at + ".example.test", reset: true, addr: netip.MustParseAddrPort(at + ":4372"), store: &documents{}, alarms: &alarms{stands: map[string]string{}}, dir: b.t.TempDir()}
 	}
 	l.log, l.rows, l.done = &log{}, &table{rows: map[rows.Key]string{}}, make(chan error, 1)
 	m, err := member.New(member.Config{
 		NewID: func() string { return b.id() },
 		Self:  cluster.ID("id-" + at), Name: "tp-" + at, Software: s.Software, Protocol: s.Protocol, ActiveTLS: s.TLS,
-		Kept: l.kept(), Keep: l.keep, Documents: l.store, Alarms: l.alarms, Log: l.log,
+		Kept: l.kept(), Keep: l.keep, Documents: l.store, Alarms: l.alarms, Standing: l.alarms.standing(), Log: l.log,
 		Now: time.Now, Boot: func() time.Duration { return time.Since(b.start) + time.Hour },
 	})
 	if err != nil {
@@ -326,16 +392,21 @@ func (b *board) join(at string, s settings.Settings) *line {
 	}
 	m.Agree(l.agree)
 	m.Connect(l)
-	m.Local(member.Local{Reset: true})
+	m.Local(member.Local{Reset: l.reset && l.store.stored.Tag == revisions.Tag{}})
 	m.Watch("", l.rows.take)
 	b.mu.Lock()
 	b.lines[at] = l
 	b.mu.Unlock()
-	m.Settings(s, slices.Index(s.Peers, at), nil)
+	l.configure(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	go func() { l.done <- m.Run(ctx) }()
 	return l
+}
+
+// configure is the operator at a member.
+func (l *line) configure(s settings.Settings) {
+	l.member.Settings(s, slices.IndexFunc(s.Peers, func(p string) bool { return p == l.at || p == l.fqdn }), nil)
 }
 
 // stop ends a member as kill does: nobody is told.

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
+	"reflect"
 	"strconv"
 
 	"turnpike.dev/turnpike/cluster"
@@ -44,7 +43,7 @@ func (m *Member) Hello() wire.Hello {
 // say makes the hello anew, and has it sent where it has changed.
 func (m *Member) say() {
 	h := m.sayings()
-	if old := m.hello.Load(); old != nil && same(*old, h) {
+	if old := m.hello.Load(); old != nil && reflect.DeepEqual(*old, h) {
 		return
 	}
 	m.hello.Store(&h)
@@ -61,12 +60,6 @@ func (m *Member) sayings() wire.Hello {
 			extraActing: strconv.FormatBool(m.revisions.Acting()), extraGeneration: text(reign.Generation), extraAuthor: string(reign.Author),
 		},
 	}
-}
-
-func same(a, b wire.Hello) bool {
-	return a.Cluster == b.Cluster && a.Settings.Name == b.Settings.Name && a.Settings.Primary == b.Settings.Primary &&
-		a.Settings.IP == b.Settings.IP && a.Settings.TLS == b.Settings.TLS && slices.Equal(a.Settings.Peers, b.Settings.Peers) &&
-		maps.Equal(a.Extra, b.Extra)
 }
 
 // clusterID is of the cluster that this node has joined; empty: none.

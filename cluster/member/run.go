@@ -69,7 +69,9 @@ func (m *Member) Run(ctx context.Context) error {
 		}
 		m.ruled()
 		m.tell()
-		m.say()
+		if m.dirty {
+			m.say()
+		}
 		m.publish()
 	}
 }

@@ -79,9 +79,8 @@ func (c *Core) take(from cluster.ID, m Push) {
 	if c.now < c.rest {
 		return // the disk failed a moment ago; it will be sent again
 	}
-	if m.Tag == c.has.Tag && !c.damaged {
-		c.forced = false // it is what there is already
-		return
+	if m.Tag == c.has.Tag && !c.damaged && !c.forced {
+		return // it is what there is already
 	}
 	c.forced = false
 	decision := c.has.Decision

@@ -29,7 +29,7 @@ func (b *board) when(is bool, number int, key, detail string) {
 
 // own is about this node and its list of peers.
 func (b *board) own(v View) {
-	absent := v.Index < 0
+	absent := v.Index < 0 && len(v.Own.Peers) > 0 // who has emptied the list leaves
 	b.when(absent, 20003, "", "no entry of cluster.peers is an address of this node")
 	b.when(absent, 20015, "", "cluster.peers is "+strings.Join(v.Own.Peers, ", "))
 	for i, a := range v.Own.Peers {

@@ -117,6 +117,9 @@ func (n *node) Drain(on bool) {
 	if n.phones != nil {
 		n.phones.stack.Drain(on)
 	}
+	if n.cluster != nil {
+		n.cluster.Maintenance(on)
+	}
 	n.mu.Lock()
 	before := n.maintenance
 	n.maintenance = on
