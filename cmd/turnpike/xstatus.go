@@ -27,6 +27,7 @@ func newShell(n *node) *cli.Shell {
 			return nil, nil
 		},
 	})
+	sh.AddCommand(n.xForceConfigUpdate())
 	addLicences(sh, n)
 	addRouting(sh, n)
 	addCalls(sh, n)

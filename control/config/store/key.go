@@ -67,12 +67,7 @@ func (s *Store) renewShared(author Author) error {
 		if at == "" {
 			return &ElsewhereError{Item: "the system key"}
 		}
-		c := s.cluster
-		s.mu.Unlock()
-		defer s.mu.Lock()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		return c.RenewKey(ctx, author)
+		return s.onPrimary(func(ctx context.Context, c Cluster) (Origin, error) { return c.RenewKey(ctx, author) })
 	}
 	if cur == nil {
 		return ErrEmpty

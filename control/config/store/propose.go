@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,8 +58,13 @@ func (s *Store) Propose(p Proposal) (result Result, err error) {
 	if cur != nil && len(changes) == 0 && !p.reset {
 		return Result{Revision: cur.Number, Changes: []config.Change{}}, nil
 	}
-	if err := s.elsewhere(changes); err != nil {
+	forward, err := s.elsewhere(changes)
+	if err != nil {
 		return Result{}, err
+	}
+	if forward && len(p.Operations) > 0 {
+		err := s.onPrimary(func(ctx context.Context, c Cluster) (Origin, error) { return c.Forward(ctx, p.Author, p.Operations) })
+		return Result{Revision: s.Current().Number, Changes: changes}, err
 	}
 	_, shared := firstShared(changes)
 	if shared && s.cluster != nil {
@@ -85,7 +91,8 @@ func (s *Store) Check(p Proposal) ([]config.Change, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return changes, s.elsewhere(changes)
+	_, err = s.elsewhere(changes)
+	return changes, err
 }
 
 // prepare makes the tree that a proposal asks for.

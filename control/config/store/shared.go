@@ -22,8 +22,10 @@ type Cluster interface {
 	// Primary returns the address of the peer that owns the shared configuration, as the list of peers has it,
 	// and whether this node is it and may write now.
 	Primary() (address string, here bool)
+	// Forward has the primary change the address mapping, the one shared part that is entered on any peer (CL-07).
+	Forward(ctx context.Context, by Author, operations []config.Operation) (Origin, error)
 	// RenewKey asks the primary for a new system key; it comes with the configuration.
-	RenewKey(ctx context.Context, by Author) error
+	RenewKey(ctx context.Context, by Author) (Origin, error)
 }
 
 // Origin is what a cluster knows the shared part of a revision as.
@@ -95,16 +97,56 @@ func firstShared(changes []config.Change) (config.Change, bool) {
 	return config.Change{}, false
 }
 
-// elsewhere refuses changes of shared items where they do not belong (CL-03).
-func (s *Store) elsewhere(changes []config.Change) error {
+// elsewhere refuses changes of shared items where they do not belong (CL-03), unless the primary is told them.
+func (s *Store) elsewhere(changes []config.Change) (forward bool, err error) {
 	first, shared := firstShared(changes)
 	if s.cluster == nil || !shared {
-		return nil
+		return false, nil
 	}
-	if at, here := s.cluster.Primary(); !here {
-		return &ElsewhereError{Item: first.Path, Primary: at}
+	at, here := s.cluster.Primary()
+	switch {
+	case here:
+		return false, nil
+	case at == "" || slices.ContainsFunc(changes, func(c config.Change) bool { return !OfMapping(c.Path) }):
+		return false, &ElsewhereError{Item: first.Path, Primary: at}
 	}
-	return nil
+	return true, nil
+}
+
+// OfMapping reports whether a path is of the address mapping (CL-07).
+func OfMapping(path string) bool {
+	return strings.HasPrefix(path, "cluster_mapping.entries[") || path == "cluster_mapping.mode" || path == "cluster_mapping.entries"
+}
+
+// settleTime is how long a change that the primary has made may take to get here, until it is told as done.
+const settleTime = 5 * time.Second
+
+// onPrimary has the primary make a change, and waits until it is here too. s.mu is held, and let go of meanwhile.
+func (s *Store) onPrimary(ask func(context.Context, Cluster) (Origin, error)) error {
+	c := s.cluster
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	made, err := ask(ctx, c)
+	if err != nil {
+		return err
+	}
+	late := time.NewTimer(settleTime)
+	defer late.Stop()
+	for {
+		s.mu.Lock()
+		cur, changed := s.Current(), s.changed
+		s.mu.Unlock()
+		if cur.Shared != nil && cur.Shared.tag().Compare(made.tag()) >= 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return nil // it is made, and comes
+		}
+	}
 }
 
 // spread hands a change to the cluster. s.mu is held, and let go of while the cluster writes it here.

@@ -32,13 +32,16 @@ type member struct {
 	files *disk
 	core  *revisions.Core
 	err   error // of the last proposal
+
+	software string
+	life     cluster.Incarnation
 }
 
 // newFew forms a cluster whose first peer is the primary.
 func newFew(t *testing.T, names ...string) *few {
 	f := &few{t: t, nodes: map[cluster.ID]*member{}}
 	for _, name := range names {
-		m := &member{few: f, id: cluster.ID(name), files: newDisk()}
+		m := &member{few: f, id: cluster.ID(name), files: newDisk(), software: "1"}
 		m.store, m.told = mustOpen(t, m.files)
 		p := Proposal{Author: somebody, File: true, Document: parse(t, strings.Replace(document, "tp1", name, 1))}
 		if _, err := m.store.Propose(p); err != nil {
@@ -55,7 +58,8 @@ func newFew(t *testing.T, names ...string) *few {
 }
 
 func (m *member) begin() {
-	m.core = revisions.New(revisions.Config{Self: m.id, Incarnation: 1, Software: "1", Stored: m.store.Stored(), Initial: m.store.Initial()})
+	m.life++
+	m.core = revisions.New(revisions.Config{Self: m.id, Incarnation: m.life, Software: m.software, Stored: m.store.Stored(), Initial: m.store.Initial()})
 	m.store.SetCluster(m)
 	m.step(revisions.Members{Peers: m.few.order})
 	for _, id := range m.few.order {
@@ -110,13 +114,28 @@ func (m *member) Propose(_ context.Context, p revisions.Propose) error {
 
 func (m *member) Primary() (string, bool) { return "192.0.2.1", m.core.Acting() }
 
-func (m *member) RenewKey(_ context.Context, by Author) error {
-	for _, o := range m.few.nodes {
+func (f *few) acting() *member {
+	for _, o := range f.nodes {
 		if o.core.Acting() {
-			return o.store.RenewKey(by)
+			return o
 		}
 	}
-	return errors.New("nobody")
+	f.t.Fatal("nobody is the primary")
+	return nil
+}
+
+func (m *member) RenewKey(_ context.Context, by Author) (Origin, error) {
+	p := m.few.acting()
+	err := p.store.RenewKey(by)
+	m.few.settle()
+	return *p.store.Current().Shared, err
+}
+
+func (m *member) Forward(_ context.Context, by Author, ops []config.Operation) (Origin, error) {
+	p := m.few.acting()
+	_, err := p.store.Propose(Proposal{Author: by, Operations: ops})
+	m.few.settle()
+	return *p.store.Current().Shared, err
 }
 
 func (f *few) propose(at cluster.ID, p Proposal) (Result, error) { return f.nodes[at].store.Propose(p) }
@@ -370,4 +389,59 @@ func FuzzWrite(f *testing.F) {
 			t.Error(fmt.Sprint("the name is ", s.Current().Node.System.Name))
 		}
 	})
+}
+
+// CL-07: the address mapping is entered on any peer; nothing else comes with it.
+func TestMappingFromAnyPeer(t *testing.T) {
+	f := newFew(t, "tp1", "tp2", "tp3")
+	add := func(name, address string) []config.Operation {
+		at := "cluster_mapping.entries[" + name + "]"
+		return []config.Operation{{Verb: config.Add, Path: "cluster_mapping.entries", Text: name}, {Verb: config.Set, Path: at + ".address", Text: address}}
+	}
+	if _, err := f.propose("tp2", Proposal{Author: somebody, Operations: add("tp2.test", "192.0.2.2")}); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.nodes["tp2"].store.Current().Node; len(n.Mapping.Entries) != 1 {
+		t.Error("it is not here although it was told as done")
+	}
+	f.same()
+	for name, ops := range map[string][]config.Operation{
+		"a wrong pair":    add("tp3.test", "nowhere"),
+		"twice":           add("tp2.test", "192.0.2.3"),
+		"and a realm":     append(add("tp3.test", "192.0.2.3"), set("turn.realm", "x").Operations...),
+		"and an own item": append(add("tp3.test", "192.0.2.3"), set("log.level", "debug").Operations...),
+	} {
+		if _, err := f.propose("tp3", Proposal{Author: somebody, Operations: ops}); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if _, err := f.propose("tp3", Proposal{Author: somebody, Operations: []config.Operation{{Verb: config.Delete, Path: "cluster_mapping.entries[tp2.test]"}}}); err != nil {
+		t.Fatal(err)
+	}
+	f.same()
+	if n := f.nodes["tp1"].store.Current().Node; len(n.Mapping.Entries) != 0 {
+		t.Errorf("left: %v", n.Mapping.Entries)
+	}
+}
+
+// OP-03, CL-10: while peers run different software, the configuration waits; it goes on when they are equal.
+func TestDocumentsWaitForEqualSoftware(t *testing.T) {
+	f := newFew(t, "tp1", "tp2")
+	one, two := f.nodes["tp1"], f.nodes["tp2"]
+	one.software = "2" // the primary first
+	one.begin()
+	f.name("tp1", 1)
+	f.settle()
+	if _, err := f.propose("tp1", set("turn.realm", "of 2")); err != nil {
+		t.Fatal(err)
+	}
+	f.settle()
+	if two.store.Current().Node.TURN.Realm == "of 2" {
+		t.Fatal("a document of another version was taken")
+	}
+	two.software = "2"
+	two.begin()
+	f.name("tp1", 1)
+	f.settle()
+	f.same()
 }

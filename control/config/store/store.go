@@ -68,10 +68,11 @@ type Store struct {
 
 	proposing sync.Mutex // one proposal after the other; taken before mu
 
-	mu          sync.Mutex // held while a revision is made and told
-	cluster     Cluster    // nil: shared items are the node's own
-	pending     *pending   // what the cluster was handed; nil: nothing
-	written     *written   // what is durable and not in force; nil: nothing
+	mu          sync.Mutex    // held while a revision is made and told
+	cluster     Cluster       // nil: shared items are the node's own
+	pending     *pending      // what the cluster was handed; nil: nothing
+	written     *written      // what is durable and not in force; nil: nothing
+	changed     chan struct{} // closed when a document of the cluster comes into force
 	ring        *seal.Ring
 	newest      int // number of the newest file, right or damaged
 	subscribers []*subscriber
@@ -83,7 +84,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Keep == 0 {
 		cfg.Keep = 100
 	}
-	s := &Store{Config: cfg}
+	s := &Store{Config: cfg, changed: make(chan struct{})}
 	numbers, err := s.tidy()
 	if err != nil {
 		return nil, fmt.Errorf("open the configuration: %w", err)

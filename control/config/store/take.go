@@ -86,6 +86,8 @@ func (s *Store) putInForce() {
 	cur := s.Current()
 	s.current.Store(w.snap)
 	s.tell(cur, w.snap, w.changes)
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // Digest returns the digest of the shared part as the disk has it and as it is in force, both computed anew (CL-03).
