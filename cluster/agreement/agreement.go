@@ -55,6 +55,12 @@ type Applied struct {
 	Table   *ledger.Table
 }
 
+// Leading says that this node leads a history of the agreement.
+type Leading struct {
+	Cluster string
+	ledger.Leads
+}
+
 // State is how the agreement stands.
 type State struct {
 	Agreed  membership.Agreed
@@ -73,7 +79,7 @@ type Agreement struct {
 	cfg     Config
 	files   files
 	changed chan struct{}
-	leads   chan ledger.Leads
+	leads   chan Leading
 
 	steps  sync.Mutex // one at a time
 	mu     sync.Mutex
@@ -85,7 +91,7 @@ type Agreement struct {
 // Open opens what is on the disk, and takes part in what it belongs to.
 func Open(cfg Config) (*Agreement, error) {
 	a := &Agreement{
-		cfg: cfg, files: disk{cfg.Dir}, changed: make(chan struct{}, 1), leads: make(chan ledger.Leads, 1),
+		cfg: cfg, files: disk{cfg.Dir}, changed: make(chan struct{}, 1), leads: make(chan Leading, 1),
 	}
 	if err := a.open(); err != nil {
 		return nil, err
@@ -128,7 +134,7 @@ func (a *Agreement) Stored() membership.Stored {
 func (a *Agreement) Changed() <-chan struct{} { return a.changed }
 
 // Leads tells again and again that this node leads.
-func (a *Agreement) Leads() <-chan ledger.Leads { return a.leads }
+func (a *Agreement) Leads() <-chan Leading { return a.leads }
 
 // Accept takes a stream that a peer opened. One of another history is closed.
 func (a *Agreement) Accept(conn net.Conn) {

@@ -45,7 +45,7 @@ type Files = files
 
 // OpenOn is Open on other files than a folder's.
 func OpenOn(cfg Config, f Files) (*Agreement, error) {
-	a := &Agreement{cfg: cfg, files: f, changed: make(chan struct{}, 1), leads: make(chan ledger.Leads, 1)}
+	a := &Agreement{cfg: cfg, files: f, changed: make(chan struct{}, 1), leads: make(chan Leading, 1)}
 	return a, a.open()
 }
 

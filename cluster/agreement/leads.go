@@ -55,7 +55,7 @@ func (r *run) verify(term uint64) {
 	if r.raft.VerifyLeader().Error() != nil || r.raft.CurrentTerm() != term || r.forfeited.Load() == term {
 		return
 	}
-	leads := ledger.Leads{Term: term, At: at}
+	leads := Leading{r.cluster, ledger.Leads{Term: term, At: at}}
 	select {
 	case <-r.agree.leads: // nobody took the one before
 	default:

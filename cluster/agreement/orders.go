@@ -12,7 +12,7 @@ import (
 )
 
 // maxOrders bounds what may wait to be agreed on.
-const maxOrders = 1024
+const maxOrders = 16384 // each peer's first word on each of its pipes and subzones
 
 // orderTime is how long the library may take to begin with something.
 const orderTime = 2 * time.Second

@@ -13,6 +13,7 @@ import (
 	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/membership"
+	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 )
@@ -43,7 +44,7 @@ type Agreement interface {
 	Transfer(to cluster.ID) error
 	Propose(ledger.Entry) error
 	Table() (*ledger.Table, uint64)
-	Leads() <-chan ledger.Leads
+	Leads() <-chan agreement.Leading
 }
 
 var _ Agreement = (*agreement.Agreement)(nil)
@@ -252,6 +253,13 @@ func (m *Member) members(ids []cluster.ID) {
 	m.dirty = true
 	m.row(rows.Members{Peers: ids})
 	m.revise(revisions.Members{Peers: ids})
+	m.pool(pool.Members{Peers: ids})
+	m.ledger(ledger.Members{Peers: append(slices.Clone(ids), m.cfg.Self)})
+	for _, id := range ids {
+		if c := m.contacts[id]; c != nil {
+			m.pool(pool.Brings{Peer: id, Amounts: c.brings})
+		}
+	}
 	for _, id := range ids {
 		m.reach(id, m.liveness.State(id))
 	}

@@ -18,6 +18,7 @@ import (
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/agreement"
+	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/revisions"
@@ -61,6 +62,7 @@ type line struct {
 	file   []byte
 	dir    string
 	agree  *agreement.Agreement
+	shares *counters
 }
 
 func newBoard(t *testing.T) *board {
@@ -384,13 +386,15 @@ func (b *board) join(at string, s settings.Settings) *line {
 	}
 	l.member = m
 	l.agree, err = agreement.Open(agreement.Config{
-		Self: cluster.ID("id-" + at), Dir: l.dir, Dial: l.Raft, Applied: func(agreement.Applied) {},
+		Self: cluster.ID("id-" + at), Dir: l.dir, Dial: l.Raft, Applied: m.Applied,
 		Boot: func() time.Duration { return time.Since(b.start) + time.Hour }, Log: l.log,
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	m.Agree(l.agree)
+	l.shares = newCounters(map[ledger.Resource]uint32{})
+	m.Share(l.shares)
 	m.Connect(l)
 	m.Local(member.Local{Reset: l.reset && l.store.stored.Tag == revisions.Tag{}})
 	m.Watch("", l.rows.take)

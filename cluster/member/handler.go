@@ -54,12 +54,16 @@ func (m *Member) say() {
 
 func (m *Member) sayings() wire.Hello {
 	reign := m.revisions.Has().Reign
-	return wire.Hello{
+	h := wire.Hello{
 		ID: m.cfg.Self, Incarnation: m.incarnation, Name: m.cfg.Name, Cluster: m.clusterID(), Settings: m.own, SIPTLS: m.cfg.SIPTLS,
 		Extra: map[string]string{
 			extraActing: strconv.FormatBool(m.revisions.Acting()), extraGeneration: text(reign.Generation), extraAuthor: string(reign.Author),
 		},
 	}
+	if brings := m.brings(); brings != "" {
+		h.Extra[extraBrings] = brings
+	}
+	return h
 }
 
 // clusterID is of the cluster that this node has joined; empty: none.
@@ -81,7 +85,7 @@ func (e ear) Connected(p mesh.Peer) {
 	acting, reign := reignOf(p.Hello)
 	e.m.inbox.post(contacted{&contact{
 		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, name: p.Hello.Name,
-		cluster: p.Hello.Cluster, acting: acting, reign: reign, settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
+		cluster: p.Hello.Cluster, acting: acting, reign: reign, brings: brought(p.Hello.Extra[extraBrings]), settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
 	}})
 }
 

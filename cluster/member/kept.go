@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/pool"
 )
 
 // kept is what outlives the process.
@@ -16,6 +17,8 @@ type kept struct {
 	Primary  cluster.ID `json:"primary"`
 	// Entries says who answered at which entry of the list, so that a primary that is away has a name.
 	Entries map[string]cluster.ID `json:"entries"`
+	// Pool is what peers brought, and for how long they have been lost.
+	Pool map[cluster.ID]pool.Kept `json:"pool,omitempty"`
 }
 
 // restore reads what was kept, and numbers this life: later than the one before, and later than all

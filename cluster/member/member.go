@@ -131,6 +131,7 @@ type Member struct {
 	// Shared.
 	status      atomic.Pointer[Status]
 	hello       atomic.Pointer[wire.Hello]
+	shown       atomic.Pointer[Ledger]
 	maintenance atomic.Bool
 	mu          sync.Mutex
 	changed     chan struct{} // guarded by mu
@@ -162,6 +163,7 @@ type Member struct {
 	queue        []proposed
 	synchronised time.Time
 	dirty        bool // the status has changed
+	sharing      *sharing
 	looked       time.Duration
 }
 

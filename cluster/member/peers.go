@@ -8,6 +8,7 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/membership"
+	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/cluster/settings"
@@ -27,6 +28,7 @@ type contact struct {
 	maintenance bool
 	acting      bool
 	reign       revisions.Reign
+	brings      pool.Amounts
 
 	beat   revisions.Beat // the last
 	beatAt time.Time
@@ -74,6 +76,9 @@ func (m *Member) meet(c *contact) {
 		m.keep(nil)
 	}
 	m.belong(membership.Hello{Peer: c.id, Address: c.entry, Cluster: c.cluster, Settings: c.settings, Rules: membership.Rules{Acting: c.acting, Reign: c.reign}})
+	if m.joined(c.id) {
+		m.pool(pool.Brings{Peer: c.id, Amounts: c.brings})
+	}
 	m.primary()
 }
 
@@ -129,6 +134,7 @@ func (m *Member) reach(id cluster.ID, s liveness.State) {
 	}
 	m.revise(revisions.Reachable{Peer: id, Is: here})
 	m.belong(membership.Reachable{Peer: id, Is: here})
+	m.pool(pool.Here{Peer: id, Is: here})
 }
 
 // nameOf returns how people call a peer.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/agreement"
+	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/membership"
 	"turnpike.dev/turnpike/cluster/revisions"
@@ -53,6 +55,7 @@ func (m *Member) Run(ctx context.Context) error {
 	defer cancel()
 	m.beside.Go(func() { m.runDisk(ctx) })
 	m.beside.Go(func() { m.watch(ctx) })
+	m.beside.Go(func() { m.lead(ctx) })
 	m.recovered()
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
@@ -92,6 +95,7 @@ func (m *Member) tick() {
 		m.belongs = now + belong
 		m.stand()
 	}
+	m.count(m.cfg.Boot())
 }
 
 // handle takes what was posted.
@@ -118,6 +122,12 @@ func (m *Member) handle(e any) {
 		m.stepped(e)
 	case membership.WriteFailed:
 		m.belong(e)
+	case pooled:
+		m.pooled(e)
+	case agreement.Applied:
+		m.agreed(e)
+	case agreement.Leading:
+		m.leads(e)
 	case stood:
 		m.stand()
 	case Local:
@@ -133,11 +143,14 @@ func (m *Member) handle(e any) {
 		e.done <- refusal(m.revise(revisions.Force{}))
 	case left:
 		m.beat(liveness.Leave{})
+		m.leave()
 		e.done <- nil
 	case revisions.Event: // the disk is done
 		m.revise(e)
 	}
-	if _, often := e.(received); !often {
+	switch e.(type) {
+	case received, agreement.Applied, agreement.Leading:
+	default:
 		m.dirty = true
 	}
 }
@@ -157,6 +170,8 @@ func (m *Member) receive(r received) {
 	case revisions.Beat:
 		c.beat, c.beatAt = msg, m.cfg.Now()
 		m.revise(revisions.Received{From: r.from, Message: msg})
+	case ledger.Beat, ledger.Lead, ledger.Recall:
+		m.ledger(ledger.Received{From: r.from, Message: msg})
 	case revisions.Push:
 		m.pushed(c, msg)
 		m.revise(revisions.Received{From: r.from, Message: msg})

@@ -81,6 +81,9 @@ func (a *Admission) KeepTo(g *Grant, amounts []Amount) (short *Counter) {
 }
 
 func (a *Admission) takeAll(demand []Amount) (short *Counter) {
+	if short := over(demand); short != nil {
+		return short // the ledger knows: it would have made the lease longer
+	}
 	for i, d := range demand {
 		if d.Of.take(d.N) {
 			continue

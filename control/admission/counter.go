@@ -15,6 +15,8 @@ const Unlimited = math.MaxUint32
 type Counter struct {
 	name string
 	word atomic.Uint64 // ceiling in the upper half, use in the lower
+	// lease is how long the ceiling may be used; nil: always.
+	lease atomic.Pointer[Lease]
 }
 
 // NewCounter returns a counter with a ceiling. The name is for people.

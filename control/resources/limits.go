@@ -25,8 +25,9 @@ func newLimits() limits {
 }
 
 // set moves the ceilings to what platform, configuration and option keys give together.
-// Without a key of licences the platform's limits alone count: the node runs in evaluation.
-func (l *limits) set(p config.PlatformName, n *config.Node, in licensing.Installed) admission.Capacity {
+// Without a key of licences the platform's limits alone count: the node runs in evaluation. Where licences are
+// pooled with other peers their ceilings stay: licences is what this node brings.
+func (l *limits) set(p config.PlatformName, n *config.Node, in licensing.Installed, pooled bool) (_ admission.Capacity, licences map[*admission.Counter]uint32) {
 	capacity := capacityOf(p, n)
 	of := p.Limits()
 	l.calls.Set(capacity.Total)
@@ -39,10 +40,15 @@ func (l *limits) set(p config.PlatformName, n *config.Node, in licensing.Install
 	if in.Keyed {
 		has = in.Pool
 	}
-	l.rms.Set(ceiling(min(has.HalfRMS, most.HalfRMS)))
-	l.room.Set(ceiling(min(has.Room, most.Room)))
-	l.desktop.Set(ceiling(min(has.Desktop, most.Desktop)))
-	return capacity
+	licences = map[*admission.Counter]uint32{
+		l.rms: ceiling(min(has.HalfRMS, most.HalfRMS)), l.room: ceiling(min(has.Room, most.Room)), l.desktop: ceiling(min(has.Desktop, most.Desktop)),
+	}
+	for c, n := range licences {
+		if !pooled {
+			c.Set(n)
+		}
+	}
+	return capacity, licences
 }
 
 // capacityOf is how the platform counts calls. Of platform custom it is as many audio

@@ -56,6 +56,7 @@ type Resources struct {
 	policed  []*object       // that have buckets
 
 	limits limits
+	pool   pool // changing guards it
 
 	mu     sync.Mutex // guards grants
 	grants map[uint64]*Grant
@@ -86,12 +87,14 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	capacity := r.limits.set(r.platform, n, in)
+	capacity, licences := r.limits.set(r.platform, n, in, r.pool.on)
 	next.video, next.audio, next.most = capacity.Video, capacity.Audio, mostOf(capacity)
 	r.rules = next
 	r.settle(next)
 	r.police()
 	r.forget()
+	r.pool.brings = licences
+	r.share()
 	return nil
 }
 
@@ -100,7 +103,7 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 func (r *Resources) settle(next *rules) {
 	for id, o := range next.plan.Objects() {
 		have := r.object(key{o.Kind, o.Name})
-		have.limit(o.Total)
+		r.limit(have, o.Total)
 		next.objects[id] = have
 	}
 }
@@ -116,7 +119,7 @@ func (r *Resources) forget() {
 		if configured[o] {
 			continue
 		}
-		if o.limit(bandwidth.Unlimited); !o.inUse(idle) {
+		if r.limit(o, bandwidth.Unlimited); !o.inUse(idle) {
 			delete(r.objects, k)
 		}
 	}

@@ -1,0 +1,62 @@
+package member
+
+import (
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/pool"
+)
+
+// Ledger is how what the cluster shares out stands, at one moment.
+type Ledger struct {
+	// Aside: nobody leads the agreement, and the peers of this side count for themselves.
+	Aside     bool
+	Resources map[ledger.Resource]Holding
+	// Lost are peers that are away and brought licences.
+	Lost []pool.Lost
+}
+
+// Holding is how a resource is shared out.
+type Holding struct {
+	Total   uint32
+	Policy  ledger.Policy
+	Granted uint64 // to all peers
+	Ceiling uint32 // of this node
+	Of      map[cluster.ID]uint32
+}
+
+// Ledger returns how it stands; false: nothing is shared, this node belongs to no cluster.
+func (m *Member) Ledger() (Ledger, bool) {
+	l := m.shown.Load()
+	if l == nil {
+		return Ledger{}, false
+	}
+	return *l, true
+}
+
+// showLedger makes the picture of the ledger anew, some times within a second.
+func (m *Member) showLedger() {
+	s := m.sharing
+	if now := m.cfg.Boot(); now < s.shownAt {
+		return
+	} else {
+		s.shownAt = now + 500*time.Millisecond
+	}
+	table := s.core.Table()
+	out := &Ledger{Resources: map[ledger.Resource]Holding{}, Lost: s.pool.Lost()}
+	_, out.Aside = s.core.Aside()
+	if own := s.core.Provisional(); own != nil {
+		table = own
+	}
+	for r, t := range table.Totals {
+		h := Holding{Total: t.Amount, Policy: t.Policy, Granted: table.Granted(r), Ceiling: s.core.Ceiling(r), Of: map[cluster.ID]uint32{}}
+		for id, of := range table.Grants {
+			if n := of[r].Amount; n > 0 {
+				h.Of[id] = n
+			}
+		}
+		out.Resources[r] = h
+	}
+	m.shown.Store(out)
+}

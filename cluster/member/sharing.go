@@ -1,0 +1,270 @@
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/agreement"
+	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/pool"
+)
+
+// Shares is this node's use of what the cluster shares out. Its methods are called from the member's goroutine: they
+// must be quick.
+type Shares interface {
+	// Lend puts the ceilings into the ledger's hands: each is what is in use now, and they are returned.
+	Lend() map[ledger.Resource]uint32
+	Raise(r ledger.Resource, to uint32)
+	// Lower lowers a ceiling as far as nothing is in use, and returns what it is then.
+	Lower(r ledger.Resource, to uint32) uint32
+	// Lease says until when ceilings may be used, by CLOCK_BOOTTIME.
+	Lease(until time.Duration)
+	// Wants says how much more of each is wanted now than is left.
+	Wants() map[ledger.Resource]uint32
+	// Denied says that there was not so much: it is of no use to ask again at once.
+	Denied(r ledger.Resource)
+}
+
+// counted is how often the ledger hears that time has passed.
+const counted = 100 * time.Millisecond
+
+// maxBrings bounds what a peer's hello says that it brings.
+const maxBrings = 16
+
+// extraBrings is the name in a hello of the licences that its sender brings.
+const extraBrings = "brings"
+
+// pooled is an event: what this node brings, and what there is of the rest.
+type pooled struct {
+	brings pool.Amounts
+	totals map[ledger.Resource]uint32
+}
+
+// sharing is the member's ledger. It belongs to the member's goroutine.
+type sharing struct {
+	shares Shares
+	core   *ledger.Core // nil: this node belongs to no cluster yet, and is alone with what it has
+	pool   *pool.Core
+	own    pooled
+	id     string // of the history
+	index  uint64 // up to which its log is in the core's table
+	next   time.Duration
+	leaves bool
+	told   []ledger.Event // what the core is to hear yet
+	// shownAt is when the picture of it is made anew next.
+	shownAt time.Duration
+}
+
+// Share gives the member what it is to share out. It comes before Run.
+func (m *Member) Share(s Shares) {
+	m.sharing = &sharing{shares: s, pool: pool.New(m.cfg.Self, m.cfg.Boot(), m.kept.Pool)}
+}
+
+// Pool tells which licences this node brings, and how much there is of everything else that is shared.
+func (m *Member) Pool(brings, totals map[ledger.Resource]uint32) {
+	m.inbox.post(pooled{maps.Clone(brings), maps.Clone(totals)})
+}
+
+// Applied takes what is agreed.
+func (m *Member) Applied(a agreement.Applied) { m.inbox.post(a) }
+
+// lead tells that this node leads the agreement.
+func (m *Member) lead(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-m.agreement.Leads():
+			m.inbox.post(l)
+		}
+	}
+}
+
+// count lets the ledger know that time has passed, and what is wanted.
+func (m *Member) count(now time.Duration) {
+	s := m.sharing
+	if s == nil {
+		return
+	}
+	if id := m.clusterID(); id != s.id && id != "" {
+		m.begin(id)
+	}
+	if s.core == nil {
+		return
+	}
+	if !s.leaves {
+		wants := s.shares.Wants()
+		for _, r := range slices.Sorted(maps.Keys(wants)) {
+			m.ledger(ledger.Short{Resource: r, N: wants[r]})
+		}
+	}
+	if now >= s.next {
+		s.next = now + counted
+		m.pool(pool.Tick{})
+		m.ledger(ledger.Here{Peers: m.present()})
+		m.ledger(ledger.Tick{})
+		m.showLedger()
+	}
+}
+
+// begin counts in a history of the agreement: the first that this node belongs to, or another.
+func (m *Member) begin(id string) {
+	s := m.sharing
+	table, index := m.agreement.Table()
+	s.id, s.index = id, index
+	if s.core != nil {
+		m.ledger(ledger.Anew{Cluster: id, Table: table})
+		return
+	}
+	s.core = ledger.New(ledger.Config{Self: m.cfg.Self, Incarnation: m.incarnation, Cluster: id, Recovered: s.shares.Lend()}, table)
+	m.ledger(ledger.Members{Peers: append(slices.Clone(m.with), m.cfg.Self)})
+	m.total()
+}
+
+// present are the members that are there, in the order of the list.
+func (m *Member) present() []cluster.ID {
+	var out []cluster.ID
+	for i, entry := range m.own.Peers {
+		if i == m.index {
+			out = append(out, m.cfg.Self)
+			continue
+		}
+		for _, id := range m.with {
+			if c := m.contacts[id]; c != nil && c.entry == entry && alive(m.liveness.State(id)) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// agreed takes what was agreed in the history that counts.
+func (m *Member) agreed(a agreement.Applied) {
+	s := m.sharing
+	if s == nil || s.core == nil || a.Cluster != s.id || a.Index <= s.index {
+		return
+	}
+	s.index = a.Index
+	if a.Table != nil {
+		m.ledger(ledger.Anew{Cluster: s.id, Table: a.Table}) // a snapshot of the leader's
+		return
+	}
+	m.ledger(ledger.Applied{Entry: *a.Entry})
+}
+
+func (m *Member) leads(l agreement.Leading) {
+	if s := m.sharing; s != nil && s.core != nil && l.Cluster == s.id {
+		m.ledger(l.Leads)
+	}
+}
+
+// ledger runs the core of the ledger, and lets it hear what follows here.
+func (m *Member) ledger(e ledger.Event) {
+	s := m.sharing
+	if s == nil || s.core == nil {
+		return
+	}
+	s.told = append(s.told, e)
+	if len(s.told) > 1 {
+		return // who is at it goes on with it
+	}
+	for len(s.told) > 0 {
+		for _, a := range s.core.Step(m.cfg.Boot(), s.told[0]) {
+			m.share(a)
+		}
+		s.told = s.told[1:]
+	}
+}
+
+func (m *Member) share(a ledger.Action) {
+	s := m.sharing
+	switch a := a.(type) {
+	case ledger.Send:
+		if a.To == m.cfg.Self {
+			s.told = append(s.told, ledger.Received{From: m.cfg.Self, Message: a.Message})
+		} else {
+			m.mesh.Send(a.To, a.Message)
+		}
+	case ledger.Propose:
+		_ = m.agreement.Propose(a.Entry) // who does not lead any more proposes nothing; what got lost ends a term
+	case ledger.Raise:
+		s.shares.Raise(a.Resource, a.To)
+	case ledger.Lower:
+		s.told = append(s.told, ledger.Lowered{Resource: a.Resource, To: s.shares.Lower(a.Resource, a.To)})
+	case ledger.Lease:
+		s.shares.Lease(a.Until)
+	case ledger.Denied:
+		s.shares.Denied(a.Resource)
+	}
+}
+
+// leave hands back what is idle: this process is about to end.
+func (m *Member) leave() {
+	if m.sharing != nil {
+		m.sharing.leaves = true
+		m.ledger(ledger.Leave{})
+	}
+}
+
+// pool runs the core of what everybody brings.
+func (m *Member) pool(e pool.Event) {
+	if m.sharing == nil {
+		return
+	}
+	for _, a := range m.sharing.pool.Step(m.cfg.Boot(), e) {
+		switch a := a.(type) {
+		case pool.Totals:
+			m.total()
+		case pool.Keep:
+			m.kept.Pool = a.Peers
+			m.keep(nil)
+		}
+	}
+}
+
+// total tells the ledger how much there is: licences as all bring them together, the rest as it is configured.
+func (m *Member) total() {
+	of := map[ledger.Resource]ledger.Total{}
+	for r, n := range m.sharing.pool.Totals() {
+		of[r] = ledger.Total{Amount: n, Policy: ledger.Available}
+	}
+	for r, n := range m.sharing.own.totals {
+		of[r] = ledger.Total{Amount: n, Policy: ledger.Available}
+	}
+	m.ledger(ledger.Totals{Of: of})
+}
+
+func (m *Member) pooled(e pooled) {
+	if m.sharing == nil {
+		return
+	}
+	m.sharing.own = e
+	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.brings})
+	m.total()
+	m.say()
+}
+
+// brings is what a hello says of this node's licences.
+func (m *Member) brings() string {
+	if m.sharing == nil || len(m.sharing.own.brings) == 0 {
+		return ""
+	}
+	data, err := json.Marshal(m.sharing.own.brings)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+// brought reads what a peer's hello says.
+func brought(text string) pool.Amounts {
+	var out pool.Amounts
+	if json.Unmarshal([]byte(text), &out) != nil || len(out) > maxBrings {
+		return nil
+	}
+	return out
+}

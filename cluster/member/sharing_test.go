@@ -1,0 +1,130 @@
+package member_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"turnpike.dev/turnpike/cluster/ledger"
+)
+
+// counters are what a node uses of what is shared: each has a ceiling and a use.
+type counters struct {
+	mu            sync.Mutex
+	lent          bool
+	ceiling, used map[ledger.Resource]uint32
+	wants         map[ledger.Resource]uint32
+	until         time.Duration
+}
+
+func newCounters(used map[ledger.Resource]uint32) *counters {
+	return &counters{ceiling: map[ledger.Resource]uint32{}, used: used, wants: map[ledger.Resource]uint32{}}
+}
+
+func (c *counters) Lend() map[ledger.Resource]uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent = true
+	out := map[ledger.Resource]uint32{}
+	for r, n := range c.used {
+		c.ceiling[r], out[r] = n, n
+	}
+	return out
+}
+
+func (c *counters) Raise(r ledger.Resource, to uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ceiling[r] = max(c.ceiling[r], to)
+}
+
+func (c *counters) Lower(r ledger.Resource, to uint32) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ceiling[r] = min(c.ceiling[r], max(to, c.used[r]))
+	return c.ceiling[r]
+}
+
+func (c *counters) Lease(until time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = until
+}
+
+func (c *counters) Wants() map[ledger.Resource]uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.wants
+	c.wants = map[ledger.Resource]uint32{}
+	return out
+}
+
+func (c *counters) Denied(ledger.Resource) {}
+
+// call takes some, or asks for it.
+func (c *counters) call(r ledger.Resource, n uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used[r]+n > c.ceiling[r] {
+		c.wants[r] = n
+		return false
+	}
+	c.used[r] += n
+	return true
+}
+
+func (c *counters) hangUp(r ledger.Resource) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used[r] = 0
+}
+
+// LI-01, LI-03, LI-06, BW-05: what two peers bring is everybody's; what one has taken the other has not, what is idle moves; and when one is
+// lost the other has all of it, for as long as licences stay.
+func TestTwoNodesShareOnePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard(t)
+		defer b.end()
+		s := own(1, one, two)
+		p := b.join(one, s)
+		q := b.join(two, s)
+		for _, l := range []*line{p, q} {
+			l.member.Pool(map[ledger.Resource]uint32{"rms": 10}, map[ledger.Resource]uint32{"pipe": 100})
+		}
+		total := func(l *line, r ledger.Resource) uint32 {
+			shown, _ := l.member.Ledger()
+			return shown.Resources[r].Total
+		}
+		within(t, 10*time.Second, "both bring theirs", func() bool { return total(p, "rms") == 20 && total(q, "rms") == 20 && total(q, "pipe") == 100 })
+		take := func(l *line, r ledger.Resource, n uint32) {
+			t.Helper()
+			within(t, 8*time.Second, fmt.Sprint(n, " of ", r), func() bool { return l.shares.call(r, n) })
+		}
+		take(p, "rms", 15)
+		take(q, "rms", 5)
+		q.shares.call("rms", 1)
+		time.Sleep(5 * time.Second) // in vain: all of it is taken
+		if q.shares.call("rms", 1) {
+			t.Error("more than there is")
+		}
+		p.shares.hangUp("rms")
+		take(q, "rms", 15) // what is idle there
+		take(p, "pipe", 60)
+
+		p.stop()
+		q.shares.hangUp("rms")
+		take(q, "rms", 20) // licences of the lost stay, and so does a side that counts alone
+		take(q, "pipe", 100)
+		within(t, 10*time.Second, "a side that counts alone", func() bool { shown, _ := q.member.Ledger(); return shown.Aside && len(shown.Lost) == 1 })
+		p = b.join(one, s)
+		p.member.Pool(map[ledger.Resource]uint32{"rms": 10}, map[ledger.Resource]uint32{"pipe": 100})
+		within(t, 20*time.Second, "one ledger again", func() bool { shown, _ := q.member.Ledger(); return !shown.Aside && len(shown.Lost) == 0 })
+		if p.shares.call("rms", 1) {
+			t.Error("the one that comes back has what the other uses")
+		}
+		q.shares.hangUp("rms")
+		take(p, "rms", 20)
+	})
+}

@@ -1,0 +1,52 @@
+package admission
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Lease is how long ceilings may be used that a cluster lends: whoever was cut off from it must not use
+// what others have been given meanwhile (LI-06).
+type Lease struct {
+	now   func() time.Duration
+	until atomic.Int64
+}
+
+// NewLease returns a lease that is over. now reads CLOCK_BOOTTIME, so that it ends while a machine sleeps.
+func NewLease(now func() time.Duration) *Lease {
+	l := &Lease{now: now}
+	l.until.Store(-1)
+	return l
+}
+
+// Extend lets it run until a reading of the clock. It is never made shorter.
+func (l *Lease) Extend(until time.Duration) {
+	for {
+		was := l.until.Load()
+		if int64(until) <= was || l.until.CompareAndSwap(was, int64(until)) {
+			return
+		}
+	}
+}
+
+// Runs says whether it is not over.
+func (l *Lease) Runs() bool { return int64(l.now()) <= l.until.Load() }
+
+// Lend lets the ceiling be used only while a lease runs; nil: always. What is in use stays.
+func (c *Counter) Lend(l *Lease) { c.lease.Store(l) }
+
+// over returns the first counter of a demand that must not be taken from now.
+func over(demand []Amount) *Counter {
+	var runs *Lease
+	for _, d := range demand {
+		l := d.Of.lease.Load()
+		if l == nil || l == runs || d.N == 0 {
+			continue
+		}
+		if !l.Runs() {
+			return d.Of
+		}
+		runs = l // one reading of the clock for all
+	}
+	return nil
+}
