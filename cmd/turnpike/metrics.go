@@ -32,6 +32,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 	}
 	n.addTURN(&s)
 	n.addSIP(&s)
+	n.addPeers(&s)
 	if n.resources != nil {
 		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
 		s.GrantsUnjournaled = n.resources.Unjournaled()

@@ -136,7 +136,7 @@ func removeState(path string) error {
 	if err := removePins(path); err != nil {
 		return err
 	}
-	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", boundFile + "*", grantsFile + "*", "calls*.jsonl*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir, certificateFiles(), certificatesDir, resetFile + "*", lockFile} {
+	for _, pattern := range []string{api.SocketName, journalFile + "*", alarmsFile + "*", boundFile + "*", grantsFile + "*", "calls*.jsonl*", nonceFile + "*", idFile + "*", "event.log*", configDir + "/revision-*", configDir + "/system.key*", configDir + "/node-file*", configDir, certificateFiles(), certificatesDir, resetFile + "*", lockFile} {
 		files, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are right
 		for _, f := range files {
 			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {

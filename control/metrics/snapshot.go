@@ -36,6 +36,8 @@ type Snapshot struct {
 	GrantsUnjournaled uint64
 	Resources         []Resource
 	Licences          Licences
+	Peers             []PeerTraffic // of the cluster
+	PeersRefused      map[string]uint64
 
 	Flows         []Flows
 	Strays        uint64
