@@ -102,6 +102,7 @@ func (m *Mesh) greet(l *line, to netip.AddrPort) error {
 	if err := m.judgeKey(l.entry, state.PeerCertificates); err != nil {
 		return err
 	}
+	l.hello = m.hellos.Load()
 	if err := l.write(wire.Open{Stream: l.stream, Hello: m.cfg.Hello()}); err != nil {
 		return err
 	}

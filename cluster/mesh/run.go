@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
@@ -24,6 +25,7 @@ type Mesh struct {
 	told    told
 	refused tally
 	waiting gate
+	hellos  atomic.Uint64 // how often the hello has changed
 
 	work sync.WaitGroup // all goroutines of Run
 
@@ -184,6 +186,7 @@ func (m *Mesh) Send(to cluster.ID, message any) bool { return m.SendEntry(string
 
 // Say tells all peers that the hello has changed.
 func (m *Mesh) Say() {
+	m.hellos.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.entries {

@@ -62,6 +62,9 @@ func (m *Mesh) sendRows(ctx context.Context, l *line) {
 		m.sendBulk(ctx, l.entry)
 	}()
 	l.entry.rows.begin()
+	if m.hellos.Load() != l.hello {
+		l.entry.rows.greet() // the one that the connection was opened with is out of date: that took round trips
+	}
 	m.connected(l)
 	err := m.drain(ctx, l, l.entry.rows)
 	l.entry.rows.end()
