@@ -154,7 +154,6 @@ func (p *peering) run(ctx context.Context) error {
 		done()
 	case err = <-ended:
 	}
-	p.node.store.SetCluster(nil)
 	cancel()
 	parts.Wait()
 	return errors.Join(err, p.agreed.Close())

@@ -179,8 +179,15 @@ func start(n ast.Node) *token.Token {
 	return tok
 }
 
-// fieldsOf returns the keys of a section and the fields they fill.
+// fieldsOf returns the keys of a section and the fields they fill. Nobody changes it.
 func fieldsOf(t reflect.Type) map[string][]int {
+	if known, ok := sections()[t]; ok {
+		return known
+	}
+	return tagsOf(t)
+}
+
+func tagsOf(t reflect.Type) map[string][]int {
 	fields := make(map[string][]int, t.NumField())
 	for i := range t.NumField() {
 		if key := keyOf(t.Field(i)); key != "" {

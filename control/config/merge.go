@@ -7,18 +7,12 @@ import (
 
 // Merge returns a tree with the peer-specific items of one and the shared items of
 // another (PS).
-func Merge(own, shared *Node) (*Node, error) {
-	var values []Value
-	for _, v := range Values(own) {
-		if v.Item.Peer {
-			values = append(values, v)
-		}
-	}
-	for _, v := range Values(shared) {
-		if !v.Item.Peer {
-			values = append(values, v)
-		}
-	}
+func Merge(own, shared *Node) (*Node, error) { return WithShared(own, Shared(shared)) }
+
+// WithShared returns a tree with the peer-specific items of one and values of shared items.
+func WithShared(own *Node, shared []Value) (*Node, error) {
+	values := slices.DeleteFunc(Values(own), func(v Value) bool { return !v.Item.Peer })
+	values = append(values, shared...)
 	n, problems := FromValues(values)
 	if len(problems) > 0 {
 		return nil, problems

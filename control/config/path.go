@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -152,11 +152,8 @@ func (f *finder) entry(s step) error {
 	if !isEntries(list.Type()) {
 		return f.element(list, s)
 	}
-	i := slices.IndexFunc(positions(list), func(i int) bool {
-		e := list.Index(i)
-		return s.name != "" && entryName(e) == s.name || s.name == "" && entryIndex(e) == s.index
-	})
-	if i < 0 {
+	i, there := placeOf(list, s)
+	if !there {
 		if !f.create {
 			return fmt.Errorf("%w: %s has no %s %s", ErrNoEntry, f.shown, item.Entry, s)
 		}
@@ -167,6 +164,19 @@ func (f *finder) entry(s step) error {
 	f.at += "[]"
 	f.shown += entryStep(f.v)
 	return nil
+}
+
+// placeOf returns where an entry stands, and whether it is there. Entries are in the order of their indices.
+func placeOf(list reflect.Value, s step) (place int, there bool) {
+	if s.name == "" {
+		return sort.Find(list.Len(), func(i int) int { return s.index - entryIndex(list.Index(i)) })
+	}
+	for i := range list.Len() {
+		if entryName(list.Index(i)) == s.name {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // element finds a value of a list of values; the one behind the last is made.
@@ -211,12 +221,10 @@ func addEntry(list reflect.Value, path string, s step) int {
 			index++
 		}
 	} else {
-		for place < list.Len() && entryIndex(list.Index(place)) < index {
-			place++
-		}
+		place, _ = placeOf(list, step{index: index})
 	}
 	e := reflect.New(list.Type().Elem()).Elem()
-	setDefaults(path+"[]", e)
+	e.Set(delivered()[path])
 	e.FieldByName("Index").SetInt(int64(index))
 	e.FieldByName("Name").SetString(s.name)
 	list.Set(reflect.Append(list, e))

@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -71,6 +72,47 @@ func initialOf(item *Item, t reflect.Type) reflect.Value {
 		}
 	}
 	return v
+}
+
+// sections are the keys of all sections and entries by their types, delivered the entries as they are when they are made,
+// by the paths of their lists. Both are made once, for trees are made of ten thousands of values.
+var (
+	sections = sync.OnceValue(func() map[reflect.Type]map[string][]int {
+		all := map[reflect.Type]map[string][]int{}
+		eachSection("", reflect.TypeFor[Node](), func(_ string, t reflect.Type) { all[t] = tagsOf(t) })
+		return all
+	})
+	delivered = sync.OnceValue(func() map[string]reflect.Value {
+		all := map[string]reflect.Value{}
+		eachSection("", reflect.TypeFor[Node](), func(at string, t reflect.Type) {
+			if list, ok := strings.CutSuffix(at, "[]"); ok {
+				e := reflect.New(t).Elem()
+				setDefaults(at, e)
+				all[list] = e
+			}
+		})
+		return all
+	})
+)
+
+// eachSection visits the type of each section and entry, with its path in the schema.
+func eachSection(at string, t reflect.Type, visit func(at string, t reflect.Type)) {
+	visit(at, t)
+	for i := range t.NumField() {
+		key, ft := keyOf(t.Field(i)), t.Field(i).Type
+		if key == "" {
+			continue
+		}
+		if ft.Kind() == reflect.Pointer && !isScalar(ft) {
+			ft = ft.Elem()
+		}
+		switch {
+		case isEntries(ft):
+			eachSection(join(at, key)+"[]", ft.Elem(), visit)
+		case ft.Kind() == reflect.Struct && !isScalar(ft):
+			eachSection(join(at, key), ft, visit)
+		}
+	}
 }
 
 // isInitial reports whether a value is what it is when nobody sets it.

@@ -51,36 +51,41 @@ func documentOf(node string, info Info, n *config.Node, ring *seal.Ring) (text, 
 
 var errDocument = errors.New("the document is damaged")
 
-// readDocument reads what came from a peer and has a digest. All values must be known here: peers of
-// other software send nothing (CL-10).
-func readDocument(text, digest string) (d travelling, shared *config.Node, ring *seal.Ring, err error) {
+// readDocument reads what came from a peer. All values must be known here: peers of other software send
+// nothing (CL-10).
+func readDocument(text string) (d travelling, ring *seal.Ring, err error) {
 	if len(text) > MaxDocument {
-		return d, nil, nil, fmt.Errorf("%w: it is %d bytes, want at most %d", errDocument, len(text), MaxDocument)
+		return d, nil, fmt.Errorf("%w: it is %d bytes, want at most %d", errDocument, len(text), MaxDocument)
 	}
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return d, nil, nil, fmt.Errorf("%w: %w", errDocument, err)
+		return d, nil, fmt.Errorf("%w: %w", errDocument, err)
 	}
 	if d.Format != documentFormat {
-		return d, nil, nil, fmt.Errorf("the document has format %d, and this version reads %d: upgrade all peers to one version", d.Format, documentFormat)
+		return d, nil, fmt.Errorf("the document has format %d, and this version reads %d: upgrade all peers to one version", d.Format, documentFormat)
 	}
 	if ring, err = seal.Parse(d.Key); err != nil {
-		return d, nil, nil, fmt.Errorf("%w: %w", errDocument, err)
+		return d, nil, fmt.Errorf("%w: %w", errDocument, err)
 	}
 	for _, v := range d.Values {
 		if item, ok := config.Lookup(v.Path); ok && item.Peer {
-			return d, nil, nil, fmt.Errorf("%w: %s belongs to a node and does not travel", errDocument, v.Path)
+			return d, nil, fmt.Errorf("%w: %s belongs to a node and does not travel", errDocument, v.Path)
 		}
 	}
-	shared, problems := config.FromValues(d.Values)
-	if len(problems) > 0 {
-		return d, nil, nil, problems
-	}
-	values, err := contentOf(config.Shared(shared))
+	return d, ring.Newest(), nil
+}
+
+// onto returns the tree that a document leads to on a node: what belongs to that stays (PS).
+func (d travelling) onto(cur *config.Node, digest string) (*config.Node, error) {
+	next, err := config.WithShared(cur, d.Values)
 	if err != nil {
-		return d, nil, nil, err
+		return nil, err
+	}
+	values, err := contentOf(config.Shared(next))
+	if err != nil {
+		return nil, err
 	}
 	if got := values.digest(); got != digest {
-		return d, nil, nil, fmt.Errorf("%w: its digest is %s, want %s", errDocument, got, digest)
+		return nil, fmt.Errorf("%w: its digest is %s, want %s", errDocument, got, digest)
 	}
-	return d, shared, ring.Newest(), nil
+	return next, nil
 }

@@ -53,3 +53,34 @@ func BenchmarkChange(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSpread is one such change in a cluster of two, on real disks: the primary writes it, the other takes it. Both share
+// one machine here; lines and subscribers are not in it.
+func BenchmarkSpread(b *testing.B) {
+	f := newFew(b, "tp1", "tp2")
+	if _, err := f.propose("tp1", Proposal{Document: parse(b, largeDocument()), Scope: config.ScopeShared}); err != nil {
+		b.Fatal(err)
+	}
+	f.settle()
+	for i := 0; b.Loop(); i++ {
+		op := config.Operation{Verb: config.Set, Path: fmt.Sprintf("search_rules[rule-%d].priority", i%2000), Text: fmt.Sprint(3000 + i%30000)}
+		if _, err := f.propose("tp1", Proposal{Operations: []config.Operation{op}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	f.settle()
+	f.same()
+	b.ReportMetric(float64(len(f.nodes["tp1"].store.Stored().Bytes))/1024, "KiB")
+}
+
+// BenchmarkDigest is the full comparison of such a configuration, once a minute (CL-03).
+func BenchmarkDigest(b *testing.B) {
+	s, _ := mustOpen(b, newDisk())
+	if _, err := s.Propose(Proposal{Document: parse(b, largeDocument())}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.Digest()
+	}
+}

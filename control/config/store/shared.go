@@ -62,10 +62,10 @@ const patience = 30 * time.Second
 
 // pending is a change that was handed to the cluster and is not written yet.
 type pending struct {
-	text    string // of the document
-	p       Proposal
-	next    *config.Node
-	changes []config.Change
+	text string // of the document
+	ring *seal.Ring
+	p    Proposal
+	next *config.Node
 }
 
 // SetCluster makes changes of shared items the cluster's; before, and with nil, they are the node's own.
@@ -156,7 +156,7 @@ func (s *Store) spread(p Proposal, next *config.Node, changes []config.Change, r
 	if err != nil {
 		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
 	}
-	s.pending = &pending{text, p, next, changes}
+	s.pending = &pending{text, ring, p, next}
 	c := s.cluster
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

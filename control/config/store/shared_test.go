@@ -18,7 +18,7 @@ import (
 
 // few is a cluster of stores: each with the core that decides, and lines that lose nothing.
 type few struct {
-	t     *testing.T
+	t     testing.TB
 	now   time.Duration
 	nodes map[cluster.ID]*member
 	order []cluster.ID
@@ -38,7 +38,7 @@ type member struct {
 }
 
 // newFew forms a cluster whose first peer is the primary.
-func newFew(t *testing.T, names ...string) *few {
+func newFew(t testing.TB, names ...string) *few {
 	f := &few{t: t, nodes: map[cluster.ID]*member{}}
 	for _, name := range names {
 		m := &member{few: f, id: cluster.ID(name), files: newDisk(), software: "1"}

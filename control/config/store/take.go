@@ -7,6 +7,7 @@ import (
 
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/config/seal"
 )
 
 // written is a revision that is durable and not in force yet.
@@ -27,16 +28,13 @@ func (s *Store) Write(d revisions.Stored) error {
 	if cur == nil {
 		return ErrEmpty
 	}
-	head, shared, ring, err := readDocument(d.Bytes, d.Tag.Digest)
+	p, next, ring, err := s.read(cur, d)
 	if err != nil {
-		return s.refuse(fmt.Errorf("take revision %s: %w", d.Tag, err))
+		s.Log.Error("System Configuration Refused", "Detail", err) // who asked raises the alarm
+		return err
 	}
 	if err := s.adoptKey(ring); err != nil {
 		return err
-	}
-	p, next, err := s.merge(cur, d, head, shared)
-	if err != nil {
-		return s.refuse(fmt.Errorf("revision %s does not go with what belongs to this node: %w", d.Tag, err))
 	}
 	changes := config.Diff(cur.Node, next)
 	origin := &Origin{Generation: d.Tag.Generation, Author: string(d.Tag.Author), Revision: d.Tag.Revision, Decision: d.Decision}
@@ -48,23 +46,24 @@ func (s *Store) Write(d revisions.Stored) error {
 	return nil
 }
 
-// merge returns the tree that a document leads to, and who asked for it.
-func (s *Store) merge(cur *Snapshot, d revisions.Stored, head travelling, shared *config.Node) (Proposal, *config.Node, error) {
-	if s.pending != nil && s.pending.text == d.Bytes { // proposed here, with what belongs to the node
-		return s.pending.p, s.pending.next, nil
+// read returns the tree that a document leads to, who asked for it, and the key that comes with it.
+func (s *Store) read(cur *Snapshot, d revisions.Stored) (p Proposal, next *config.Node, ring *seal.Ring, err error) {
+	if w := s.pending; w != nil && w.text == d.Bytes { // proposed here, with what belongs to the node
+		return w.p, w.next, w.ring.Newest(), nil
 	}
-	p := Proposal{Author: head.Author, Note: head.Note}
+	head, ring, err := readDocument(d.Bytes)
+	if err != nil {
+		return p, nil, nil, fmt.Errorf("take revision %s: %w", d.Tag, err)
+	}
+	p = Proposal{Author: head.Author, Note: head.Note}
 	if head.Node != "" && head.Node != cur.Node.System.Name {
 		p.From = head.From + " at " + head.Node
 	}
-	next, err := config.Merge(cur.Node, shared)
-	return p, next, err
-}
-
-// refuse tells that a document is not taken; who asked for it raises the alarm.
-func (s *Store) refuse(err error) error {
-	s.Log.Error("System Configuration Refused", "Detail", err)
-	return err
+	next, err = head.onto(cur.Node, d.Tag.Digest)
+	if err != nil {
+		return p, nil, nil, fmt.Errorf("revision %s does not go with what belongs to this node: %w", d.Tag, err)
+	}
+	return p, next, ring, nil
 }
 
 // Apply puts in force what Write made durable.
