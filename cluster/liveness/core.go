@@ -158,8 +158,13 @@ func (c *Core) hear(now time.Duration, h Heard) []Action {
 			p.unlisted = true // another machine has the address now
 		}
 	}
-	n.id, n.failed, n.name, n.resolved = h.From, "", bounded(h.Name), bounded(h.Resolved)
-	return c.take(now, c.peer(h.From), h.Beat)
+	n.id, n.name, n.resolved = h.From, bounded(h.Name), bounded(h.Resolved)
+	p := c.peer(h.From)
+	out := c.take(now, p, h.Beat)
+	if p.proven && now-p.confirmed < SuspectAfter {
+		n.failed = "" // one that is heard and does not hear is still not reached
+	}
+	return out
 }
 
 // double notes that an entry is a node that another one is already.

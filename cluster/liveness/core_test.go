@@ -208,3 +208,21 @@ func TestRemoved(t *testing.T) {
 		t.Errorf("a removed peer is %s", got)
 	}
 }
+
+// A peer that is heard and cannot be reached stays Failed: its alarm must not come and go with each heartbeat (found by simulation).
+func TestHeardAndNotReached(t *testing.T) {
+	r := newRig(t)
+	r.deaf, r.peer.Echo = true, 0
+	for range 4 {
+		r.step(liveness.Failed{Address: there, Why: "no route to host"})
+		r.pass(liveness.Interval)
+		if got := r.core.Status()[1].State(); got != "Failed" {
+			t.Errorf("at %s: %s", r.now, got)
+		}
+	}
+	r.deaf = false
+	r.pass(2 * liveness.Interval)
+	if got := r.core.Status()[1]; got.Why != "" || got.Life != liveness.Active {
+		t.Errorf("%+v", got)
+	}
+}

@@ -61,7 +61,7 @@ type Lost struct {
 // Event is what happens to the core.
 type Event interface{ event() }
 
-// Brings is what a peer says that it brings, this node among them.
+// Brings is what a peer says that it brings, this node among them. Only those are asked who have properly joined.
 type Brings struct {
 	Peer    cluster.ID
 	Amounts Amounts
@@ -73,16 +73,16 @@ type Here struct {
 	Is   bool
 }
 
-// Members are the other peers that have properly joined. What one brought that was removed is gone at once.
-type Members struct{ Peers []cluster.ID }
+// Listed are the other peers of the list, there or not. What one brought that was taken off is gone at once.
+type Listed struct{ Peers []cluster.ID }
 
 // Tick says that time has passed. It comes at least once a minute.
 type Tick struct{}
 
-func (Brings) event()  {}
-func (Here) event()    {}
-func (Members) event() {}
-func (Tick) event()    {}
+func (Brings) event() {}
+func (Here) event()   {}
+func (Listed) event() {}
+func (Tick) event()   {}
 
 // Action is what has to be done after an event.
 type Action interface{ action() }
@@ -98,13 +98,13 @@ func (Keep) action()   {}
 
 // Core counts what there is. It is not safe for concurrent use.
 type Core struct {
-	self    cluster.ID
-	own     Amounts
-	peers   map[cluster.ID]*peer
-	members map[cluster.ID]bool // nil: not known yet, all that was kept counts
-	totals  Amounts
-	kept    time.Duration // when it was kept last
-	unkept  bool
+	self   cluster.ID
+	own    Amounts
+	peers  map[cluster.ID]*peer
+	listed map[cluster.ID]bool // nil: not known yet, all that was kept counts
+	totals Amounts
+	kept   time.Duration // when it was kept last
+	unkept bool
 }
 
 type peer struct {
@@ -130,13 +130,13 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 		c.brings(now, e)
 	case Here:
 		c.here(now, e)
-	case Members:
-		c.members = map[cluster.ID]bool{}
+	case Listed:
+		c.listed = map[cluster.ID]bool{}
 		for _, id := range e.Peers {
-			c.members[id] = true
+			c.listed[id] = true
 		}
 		for id := range c.peers {
-			if !c.members[id] {
+			if !c.listed[id] {
 				delete(c.peers, id)
 				c.unkept = true
 			}
@@ -168,7 +168,7 @@ func (c *Core) brings(now time.Duration, b Brings) {
 	switch p := c.peers[b.Peer]; {
 	case b.Peer == c.self:
 		c.own = maps.Clone(b.Amounts)
-	case c.members != nil && !c.members[b.Peer]:
+	case c.listed != nil && !c.listed[b.Peer]:
 	case p == nil:
 		c.peers[b.Peer], c.unkept = &peer{Kept: Kept{Brings: maps.Clone(b.Amounts)}, here: true, seen: now}, true
 	case !maps.Equal(p.Brings, b.Amounts):

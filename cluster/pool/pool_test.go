@@ -24,7 +24,7 @@ type rig struct {
 
 func newRig() *rig {
 	r := &rig{core: pool.New("a", 0, nil)}
-	r.step(pool.Members{Peers: []cluster.ID{"b", "c"}})
+	r.step(pool.Listed{Peers: []cluster.ID{"b", "c"}})
 	r.step(pool.Brings{Peer: "a", Amounts: pool.Amounts{"rms": 300}})
 	r.step(pool.Brings{Peer: "b", Amounts: pool.Amounts{"rms": 300}})
 	return r
@@ -92,8 +92,8 @@ func TestFourteenDays(t *testing.T) {
 	r.has(t, 600, pool.ForDays)
 }
 
-// Contact begins the 14 days anew; what a removed peer brought is gone at once; nobody else's counts.
-func TestMembers(t *testing.T) {
+// Contact begins the 14 days anew; what one brought that was taken off the list is gone at once; nobody else's counts.
+func TestListed(t *testing.T) {
 	r := newRig()
 	r.step(pool.Here{Peer: "b"})
 	r.pass(10 * day)
@@ -103,7 +103,7 @@ func TestMembers(t *testing.T) {
 	r.has(t, 600, pool.ForDays)
 	r.step(pool.Brings{Peer: "x", Amounts: pool.Amounts{"rms": 5}})
 	r.has(t, 600, pool.ForDays)
-	r.step(pool.Members{Peers: []cluster.ID{"c"}})
+	r.step(pool.Listed{Peers: []cluster.ID{"c"}})
 	r.has(t, 300, pool.Fresh)
 	if diff := cmp.Diff(map[cluster.ID]pool.Kept{}, r.disk); diff != "" {
 		t.Error(diff)

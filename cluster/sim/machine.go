@@ -26,6 +26,7 @@ type Machine struct {
 type write struct {
 	name  string
 	value any
+	done  func()
 }
 
 func newMachine(w *World, i int) *Machine {
@@ -113,13 +114,14 @@ func (m *Machine) resume() {
 
 // Write makes a file durable and then calls done, if the process still lives.
 func (m *Machine) Write(name string, value any, done func()) {
-	m.writing = append(m.writing, write{name, value})
+	m.writing = append(m.writing, write{name, value, done})
 	m.world.after(m.world.upTo(20*time.Millisecond), m, func() {
-		// Writes become durable in their order, whichever ends first.
-		m.disk[m.writing[0].name] = m.writing[0].value
+		// Writes become durable in their order, and each is said to be when it is.
+		w := m.writing[0]
+		m.disk[w.name] = w.value
 		m.writing = m.writing[1:]
-		if done != nil {
-			done()
+		if w.done != nil {
+			w.done()
 		}
 	})
 }

@@ -25,9 +25,10 @@ type Trial struct {
 	Must []string
 }
 
-// Variables of the environment that make runs longer: how many seeds of each size, and the first.
+// Variables of the environment that make runs longer: how many seeds of each size, the first, and how many steps.
 const (
 	seedsVariable = "TURNPIKE_SIM_SEEDS"
+	stepsVariable = "TURNPIKE_SIM_STEPS"
 	firstVariable = "TURNPIKE_SIM_FIRST"
 )
 
@@ -47,6 +48,9 @@ func (tr Trial) Run(t *testing.T) {
 	}
 	if n, err := strconv.ParseUint(os.Getenv(firstVariable), 10, 64); err == nil {
 		first = n
+	}
+	if n, err := strconv.Atoi(os.Getenv(stepsVariable)); err == nil {
+		tr.Steps = n
 	}
 	for _, size := range tr.Sizes {
 		for seed := range uint64(seeds) {
