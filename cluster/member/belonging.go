@@ -253,7 +253,6 @@ func (m *Member) members(ids []cluster.ID) {
 	m.dirty = true
 	m.row(rows.Members{Peers: ids})
 	m.revise(revisions.Members{Peers: ids})
-	m.pool(pool.Members{Peers: ids})
 	m.ledger(ledger.Members{Peers: append(slices.Clone(ids), m.cfg.Self)})
 	for _, id := range ids {
 		if c := m.contacts[id]; c != nil {

@@ -74,6 +74,7 @@ func (m *Member) meet(c *contact) {
 	if m.kept.Entries[c.entry] != c.id {
 		m.kept.Entries[c.entry] = c.id
 		m.keep(nil)
+		m.listed()
 	}
 	m.belong(membership.Hello{Peer: c.id, Address: c.entry, Cluster: c.cluster, Settings: c.settings, Rules: membership.Rules{Acting: c.acting, Reign: c.reign}})
 	if m.joined(c.id) {

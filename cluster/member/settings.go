@@ -46,6 +46,7 @@ func (m *Member) configure(e configured) {
 	m.beat(liveness.List{Addresses: e.own.Peers, Own: e.index})
 	m.settled()
 	m.primary()
+	m.listed()
 }
 
 // primaryID returns who the primary of this node's settings is; empty: it was never heard.

@@ -226,6 +226,23 @@ func (m *Member) pool(e pool.Event) {
 	}
 }
 
+// listed tells the pool who stands in the list: the licences of others leave it at once. While somebody of the list was not
+// heard yet, nobody's do: that may be a known one under another address (CL-22).
+func (m *Member) listed() {
+	var ids []cluster.ID
+	for i, entry := range m.own.Peers {
+		if i == m.index {
+			continue
+		}
+		id := m.kept.Entries[entry]
+		if id == "" {
+			return
+		}
+		ids = append(ids, id)
+	}
+	m.pool(pool.Listed{Peers: ids})
+}
+
 // total tells the ledger how much there is: licences as all bring them together, the rest as it is configured.
 func (m *Member) total() {
 	of := map[ledger.Resource]ledger.Total{}
