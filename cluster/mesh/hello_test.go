@@ -45,7 +45,7 @@ func TestHelloThatChangesDuringAGreeting(t *testing.T) {
 			t.Fatal(err)
 		}
 		message, err := wire.Read(conn, wire.MaxFrame, nil)
-		if got, ok := message.(wire.Hello); !ok || got.Cluster != "founded" || open.(wire.Open).Hello.Cluster != "" {
+		if got, ok := message.(wire.Hello); !ok || got.Cluster != "founded" || open.(wire.Open).Hello.Cluster == "founded" {
 			t.Errorf("after the welcome it says %+v, %v", message, err)
 		}
 	})
