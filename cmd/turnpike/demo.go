@@ -22,7 +22,7 @@ import (
 )
 
 func demoCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it: media of two clients through a node, and a tour of its commands",
 		Long: `Show it: make the network of "turnpike dev", send media through the node with
@@ -55,6 +55,8 @@ baresip-core, sip-tester and nftables, without which they are left out.`,
 			return nil
 		},
 	}
+	cmd.AddCommand(demoClusterCommand(a))
+	return cmd
 }
 
 // clientReport is what one client says of its packets.
