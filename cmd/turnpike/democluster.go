@@ -364,6 +364,7 @@ func (s *clusterStage) talk(ctx context.Context, what string, alice, bob *baresi
 		func() error { return baresip.Call(ctx, alice, bob, "sip:bob@"+demoDomain) },
 		func() error { return baresip.Talk(ctx, near, packets) },
 		func() error { return baresip.HangUp(ctx, alice, bob) },
+		func() error { _, err := alice.Await(ctx, baresip.Closed); return err }, // she calls again
 		func() (err error) { t.Sent, t.Back, err = near.Totals(ctx); return err },
 		func() (err error) { t.Returned, t.Arrived, err = far.Totals(ctx); return err },
 		func() (err error) { t.Caller, err = s.nodes[0].lastCall(ctx); return err },

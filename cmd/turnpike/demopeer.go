@@ -90,7 +90,7 @@ func (p *stagePeer) kill() {
 
 // finds reports whether the node would send a call to an alias anywhere.
 func (p *stagePeer) finds(ctx context.Context, alias string) (bool, error) {
-	a, err := p.api.Locate(ctx, routing.Question{Alias: alias, HopCount: 15})
+	a, err := p.api.Locate(ctx, routing.Question{Alias: alias, HopCount: 15, Authenticated: true})
 	return err == nil && a.Found, err
 }
 
