@@ -57,6 +57,10 @@ run: build ## try it: a node in a small network of its own (root) or on loopback
 demo: deps build ## coturn's client and a pion client through a node on XDP, with a report
 	$(SUDO) $(BIN)/turnpike demo
 
+.PHONY: demo-cluster
+demo-cluster: deps build ## four nodes form a cluster 80 ms apart, phones on different peers talk on XDP, one is killed
+	$(SUDO) $(BIN)/turnpike demo cluster
+
 .PHONY: bench
 bench: deps build ## measure limit, relay, coturn and pion in one run (BENCHARGS for choices)
 	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/bench $(BENCHARGS)

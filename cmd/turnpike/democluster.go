@@ -29,12 +29,12 @@ func demoClusterCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cluster",
 		Short: "Show a cluster: four nodes form, phones on two of them talk, one is killed",
-		Long: `Show a cluster: four nodes in namespaces of their own form by their node files. A change
-on the primary shows on all. Two phones that registered on different peers call each
-other, with media on XDP. The callee's peer is killed: its registrations are not offered
-any more, its phone registers on another peer and is called there. The peer comes back.
-Exit code 0 says that all of it happened in time. Needs root, and the Debian packages
-baresip-core and nftables.`,
+		Long: `Show a cluster: four nodes in namespaces of their own form by their node files. A
+change on the primary shows on all. Two phones that registered on different peers call
+each other, with media on XDP. The callee's peer is killed: its registrations are not
+offered any more, its phone registers on another peer and is called there. The peer
+comes back. Exit code 0 says that all of it happened in time. Needs root, and the
+Debian packages baresip-core and nftables.`,
 		Example: "  sudo turnpike demo cluster\n  sudo turnpike demo cluster -o json | jq .ok",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -121,8 +121,10 @@ type clusterStage struct {
 	report clusterReport
 }
 
-// demoPeers is how many nodes the demo has.
-const demoPeers = 4
+const (
+	demoPeers = 4                     // nodes
+	demoAway  = 20 * time.Millisecond // of each from the middle: 80 ms there and back (CL-09)
+)
 
 const peerConfig = `system: {name: tp%d, host_name: tp%d, domain: example.test, role: E, platform: CE1200, state: %q}
 interfaces: {internal: {name: in}, external: {name: out}}
@@ -146,7 +148,7 @@ func demoCluster(ctx context.Context, state string) (r clusterReport, err error)
 // demoClusterOf is demoCluster with another program as the nodes.
 func demoClusterOf(ctx context.Context, self, state string) (r clusterReport, err error) {
 	sum := sha256.Sum256([]byte(state))
-	l, err := lab.NewPeers("turnpike-"+hex.EncodeToString(sum[:3]), demoPeers)
+	l, err := lab.NewDistantPeers("turnpike-"+hex.EncodeToString(sum[:3]), demoPeers, demoAway)
 	if err != nil {
 		return r, err
 	}
@@ -350,7 +352,7 @@ func (s *clusterStage) phone(ctx context.Context, name string, host, node int) (
 
 // talk has alice, who is on the first node, call bob on another, and counts the media at both ends.
 func (s *clusterStage) talk(ctx context.Context, what string, alice, bob *baresip.Phone, node int) error {
-	const packets, late = 100, 10
+	const packets, late = 100, 25 // so far apart the callee talks for half a second before and after the caller hears it
 	t := clusterTalk{demoTalk: demoTalk{What: what, Calls: 1, Late: late}}
 	near, err := runner.CountMedia(ctx, s.lab.Phones[0], runner.NodePorts)
 	if err != nil {

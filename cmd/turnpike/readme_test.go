@@ -38,7 +38,7 @@ func readme(t *testing.T) (commands []string, file string) {
 
 func TestReadmeVerbsExist(t *testing.T) {
 	commands, _ := readme(t)
-	makes := map[string]string{"make run": "bin/turnpike dev", "make demo": "bin/turnpike demo"}
+	makes := map[string]string{"make run": "bin/turnpike dev", "make demo": "bin/turnpike demo", "make demo-cluster": "bin/turnpike demo cluster"}
 	for command, runs := range makes {
 		found := false
 		for _, c := range commands {

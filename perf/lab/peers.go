@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -26,7 +27,8 @@ type Peers struct {
 	Nodes  []*Host
 	Phones []*Host
 
-	inside, outside *Host // switches
+	inside, outside *Host   // switches
+	far             *Switch // the one inside, where the nodes are apart
 }
 
 // maxPeerNodes bounds a lab of peers: the largest cluster, and some to replace.
@@ -34,7 +36,11 @@ const maxPeerNodes = 8
 
 // NewPeers makes a lab of peers. Close it. What a crashed run left under that name is removed. The error wraps
 // ErrUnsupported where the process may not make namespaces.
-func NewPeers(name string, number int) (*Peers, error) {
+func NewPeers(name string, number int) (*Peers, error) { return NewDistantPeers(name, number, 0) }
+
+// NewDistantPeers is NewPeers with nodes that are a time away from the middle of the network between them: at
+// 20 ms a frame and its answer take 80 ms (CL-09).
+func NewDistantPeers(name string, number int, away time.Duration) (*Peers, error) {
 	switch {
 	case os.Geteuid() != 0:
 		return nil, ErrUnsupported
@@ -46,7 +52,15 @@ func NewPeers(name string, number int) (*Peers, error) {
 		return nil, fmt.Errorf("lab name %q: use at most 32 lower case letters, digits and hyphens", name)
 	}
 	p := &Peers{Name: name}
-	if err := p.build(number); err != nil {
+	err := p.build(number, away)
+	if err == nil && away > 0 {
+		distances := make([]time.Duration, number)
+		for i := range distances {
+			distances[i] = away
+		}
+		p.far, err = newSwitch(p.inside, distances)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make lab %s: %w", name, err), p.Close())
 	}
 	return p, nil
@@ -70,6 +84,9 @@ func (p *Peers) Phone(host, which int) netip.Addr {
 // Close removes the namespaces and with them every link.
 func (p *Peers) Close() error {
 	var errs []error
+	if p.far != nil {
+		errs = append(errs, p.far.Close())
+	}
 	for _, h := range append(append(append([]*Host{}, p.Nodes...), p.Phones...), p.inside, p.outside) {
 		if h != nil {
 			errs = append(errs, h.close())
@@ -78,8 +95,13 @@ func (p *Peers) Close() error {
 	return errors.Join(errs...)
 }
 
-func (p *Peers) build(number int) (err error) {
-	if p.inside, err = p.bridge("inside"); err != nil {
+func (p *Peers) build(number int, away time.Duration) (err error) {
+	if away > 0 {
+		p.inside, err = p.host("inside") // the switch is this process
+	} else {
+		p.inside, err = p.bridge("inside")
+	}
+	if err != nil {
 		return err
 	}
 	if p.outside, err = p.bridge("outside"); err != nil {
@@ -96,15 +118,14 @@ func (p *Peers) build(number int) (err error) {
 			return err
 		}
 		p.Phones = append(p.Phones, phone)
-		port := fmt.Sprintf("n%d", i+1)
-		if err := p.plug(node, PeerInside, []netip.Prefix{netip.PrefixFrom(p.Inside(i), 24)}, p.inside, port); err != nil {
+		if err := p.plug(node, PeerInside, []netip.Prefix{netip.PrefixFrom(p.Inside(i), 24)}, p.inside, portName(i)); err != nil {
 			return err
 		}
-		if err := p.plug(node, PeerOutside, []netip.Prefix{netip.PrefixFrom(p.Outside(i), 24)}, p.outside, port); err != nil {
+		if err := p.plug(node, PeerOutside, []netip.Prefix{netip.PrefixFrom(p.Outside(i), 24)}, p.outside, portName(i)); err != nil {
 			return err
 		}
 		both := []netip.Prefix{netip.PrefixFrom(p.Phone(i, 0), 24), netip.PrefixFrom(p.Phone(i, 1), 24)}
-		if err := p.plug(phone, PhoneLink, both, p.outside, fmt.Sprintf("p%d", i+1)); err != nil {
+		if err := p.plug(phone, PhoneLink, both, p.outside, fmt.Sprintf("t%d", i+1)); err != nil {
 			return err
 		}
 	}
@@ -167,6 +188,9 @@ func (p *Peers) enslave(sw *Host, port string) error {
 		return err
 	}
 	bridge, err := sw.nl.LinkByName(switchName)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil // the nodes are apart: this process is the switch
+	}
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package lab_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"turnpike.dev/turnpike/perf/lab"
 	"turnpike.dev/turnpike/perf/lab/labtest"
@@ -25,6 +27,32 @@ func TestPeersReachEachOther(t *testing.T) {
 			ping(t, here, there)
 			ping(t, there, here)
 		})
+	}
+}
+
+// CL-09
+func TestDistantPeers(t *testing.T) {
+	p, err := lab.NewDistantPeers("", 2, 20*time.Millisecond)
+	if errors.Is(err, lab.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close() //nolint:errcheck // the namespaces go
+	here, there := listen(t, p.Nodes[0], "198.18.100.1"), listen(t, p.Nodes[1], "198.18.100.2")
+	ping(t, here, there) // neighbours are known then
+	start := time.Now()
+	ping(t, here, there)
+	if took := time.Since(start); took < 40*time.Millisecond {
+		t.Errorf("one way took %s: the nodes are not apart", took)
+	}
+	phone, node := listen(t, p.Phones[0], "198.18.0.101"), listen(t, p.Nodes[1], "198.18.0.2")
+	ping(t, phone, node)
+	start = time.Now()
+	ping(t, phone, node)
+	if took := time.Since(start); took > 40*time.Millisecond {
+		t.Errorf("a phone is %s away from its node", took)
 	}
 }
 
