@@ -89,6 +89,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	p.member.Connect(p.mesh)
 	n.shared.connect(p.member)
 	n.answers(p.member)
+	n.pool(p.member, len(c.Cluster.Peers))
 	p.answerPeers()
 	n.peering, n.cluster = p, p.member
 	p.settle(n.store.Current().Node, index)
@@ -117,7 +118,7 @@ func (p *peering) openAgreement(dir string, log *eventlog.Log) (*agreement.Agree
 	return agreement.Open(agreement.Config{
 		Self: cluster.ID(p.node.id), Dir: filepath.Join(dir, agreementDir), Boot: sinceBoot, Log: log.Module("cluster.agreement"),
 		Dial:    func(ctx context.Context, to cluster.ID) (net.Conn, error) { return p.mesh.Raft(ctx, to) },
-		Applied: func(agreement.Applied) {}, // what is agreed is the membership
+		Applied: p.member.Applied,
 	})
 }
 
@@ -141,9 +142,9 @@ func sipTLSPort(c *config.Node) uint16 {
 // run is the node in its cluster. At the end the others are told, so that they need not find out.
 func (p *peering) run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 4)
+	ended := make(chan error, 5)
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search, p.share} {
+	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search, p.share, p.node.pooling.run} {
 		parts.Go(func() { ended <- part(inner) })
 	}
 	var err error

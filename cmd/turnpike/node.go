@@ -59,6 +59,7 @@ type node struct {
 	shared  *shared        // with the cluster; nil: the node stands alone
 	cluster *member.Member // nil: the node is alone
 	peering *peering       // what runs it
+	pooling *pooling       // its licences with those of its peers
 
 	resources *resources.Resources
 	licences  *licences.Keeper

@@ -24,7 +24,7 @@ func (n *node) provide(c *config.Node, state *stateDir, log *eventlog.Log) error
 		n.note(err.Error())
 	}
 	keys := n.license()
-	n.resources, err = resources.New(c, keys.Installed(), resources.Deps{Ledger: keys, Journal: journal, Log: log.Module("control.resources")})
+	n.resources, err = resources.New(c, keys.Installed(), resources.Deps{Ledger: shortage{n}, Journal: journal, Log: log.Module("control.resources")})
 	if err != nil {
 		return fmt.Errorf("compile subzones, links and pipes: %w", err)
 	}

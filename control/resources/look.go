@@ -183,10 +183,10 @@ func (r *Resources) Levels() []Level {
 	out := []Level{
 		levelOf(l.calls), {LevelTraversal, traversal, capacity}, {LevelNonTraversal, others, capacity},
 	}
-	for _, c := range []*admission.Counter{l.rms, l.registrations, l.room, l.desktop, l.proxied, l.relays} {
-		out = append(out, levelOf(c))
-	}
-	return out
+	return append(
+		out, r.levelOfLicences(l.rms), levelOf(l.registrations), r.levelOfLicences(l.room), r.levelOfLicences(l.desktop),
+		levelOf(l.proxied), levelOf(l.relays),
+	)
 }
 
 func levelOf(c *admission.Counter) Level {

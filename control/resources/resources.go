@@ -87,7 +87,7 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	capacity, licences := r.limits.set(r.platform, n, in, r.pool.on)
+	capacity, licences := r.limits.set(r.platform, n, in, r.pool.lent != nil)
 	next.video, next.audio, next.most = capacity.Video, capacity.Audio, mostOf(capacity)
 	r.rules = next
 	r.settle(next)
@@ -103,7 +103,7 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 func (r *Resources) settle(next *rules) {
 	for id, o := range next.plan.Objects() {
 		have := r.object(key{o.Kind, o.Name})
-		r.limit(have, o.Total)
+		have.limit(o.Total)
 		next.objects[id] = have
 	}
 }
@@ -119,7 +119,7 @@ func (r *Resources) forget() {
 		if configured[o] {
 			continue
 		}
-		if r.limit(o, bandwidth.Unlimited); !o.inUse(idle) {
+		if o.limit(bandwidth.Unlimited); !o.inUse(idle) {
 			delete(r.objects, k)
 		}
 	}
