@@ -134,6 +134,21 @@ func TestTwoNodesForm(t *testing.T) {
 	for _, n := range p.nodes {
 		p.run(n, "cluster", "status", "--wait", "--timeout", "30s")
 	}
+	// LI-01: each brings what its platform has, and has what both bring.
+	for _, n := range p.nodes {
+		p.within(15*time.Second, "licences of both", func() bool {
+			l, err := api.NewClient(n.state).Licences(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range l.Use {
+				if u.Name == "rms" {
+					return u.Policy == "available" && u.Cluster.Total == 2*u.Here.Total && u.Limit == u.Cluster.Total && u.Here.Granted > 0
+				}
+			}
+			return false
+		})
+	}
 	realm := func(n *pairNode, want string) func() bool {
 		return func() bool { return p.run(n, "config", "get", "turn.realm") == want }
 	}

@@ -64,15 +64,22 @@ func (n *node) licenceUse(in licensing.Installed) []api.LicenceUse {
 	out := []api.LicenceUse{}
 	for _, l := range n.levels() {
 		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refused: refused[l.Name]}
+		u.Policy, u.Here, u.Cluster = n.pooling.shares(l)
 		switch l.Name {
 		case resources.LevelRMS:
 			u.Used, u.Limit, u.Licensed = u.Used/2, u.Limit/2, in.Keyed
+			u.Here, u.Cluster = halved(u.Here), halved(u.Cluster)
 		case resources.LevelRoom, resources.LevelDesktop:
 			u.Licensed = in.Keyed
 		}
 		out = append(out, u)
 	}
 	return out
+}
+
+// halved is a share in whole licences.
+func halved(s api.LicenceShare) api.LicenceShare {
+	return api.LicenceShare{Total: s.Total / 2, Granted: s.Granted / 2, Used: s.Used / 2}
 }
 
 // InstallKey installs a key that counts on this node (api.Licensed).

@@ -12,6 +12,7 @@ import (
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/resources"
 )
 
@@ -201,6 +202,31 @@ func (p *pooling) elsewhere(name string) uint32 {
 	}
 	return sum
 }
+
+// shares says how a level is shared out, here and in the cluster.
+func (p *pooling) shares(l resources.Level) (policy string, here, whole api.LicenceShare) {
+	whole = api.LicenceShare{Total: float64(l.Limit), Granted: float64(l.Limit), Used: float64(l.Used)}
+	if p == nil {
+		return policyAlone, whole, whole
+	}
+	shared, on := p.member.Ledger()
+	h, ok := shared.Resources[ledger.Resource(l.Name)]
+	own := p.resources.Licences()[l.Name]
+	if !on || !ok {
+		return policyAlone, whole, whole
+	}
+	p.mu.Lock()
+	brings := p.brings[ledger.Resource(l.Name)]
+	p.mu.Unlock()
+	here = api.LicenceShare{Total: float64(brings), Granted: float64(own.Ceiling), Used: float64(own.Used)}
+	return policyAvailable, here, api.LicenceShare{Total: float64(h.Total), Granted: float64(h.Granted), Used: float64(l.Used)}
+}
+
+// Policies, as status says them.
+const (
+	policyAlone     = "alone"
+	policyAvailable = "available"
+)
 
 // shortage tells of what was short: the keeper of licences, and where there is one the cluster.
 type shortage struct{ node *node }

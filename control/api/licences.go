@@ -56,6 +56,18 @@ type LicenceUse struct {
 	// Licensed: option keys give it; otherwise the platform does.
 	Licensed bool   `json:"licensed"`
 	Refused  uint64 `json:"refused"` // requests since the node's start
+	// Policy is how peers share it: available, or alone where this node shares it with nobody. Used and
+	// Limit are of all peers together where it is shared.
+	Policy  string       `json:"policy" enum:"available,alone"`
+	Here    LicenceShare `json:"here"`
+	Cluster LicenceShare `json:"cluster"`
+}
+
+// LicenceShare is a part of what there is of something: what a node brings and may use, or all peers together.
+type LicenceShare struct {
+	Total   float64 `json:"total" doc:"What it brings; of the cluster, what all bring."`
+	Granted float64 `json:"granted" doc:"What may be used there now. More is given when it is wanted, if there is more."`
+	Used    float64 `json:"used"`
 }
 
 // NewKey is a key to install.
