@@ -21,8 +21,7 @@ var local = &zones.Zone{Name: "local", Type: zones.Local}
 func TestToAPeer(t *testing.T) {
 	r := newRig(t)
 	alice, bob, carol := r.agent(), r.agent(), r.agent()
-	r.who = access.Caller{Zone: local, Subzone: "lab", Authenticated: true}
-	r.peer = 2
+	r.from(access.Caller{Zone: local, Subzone: "lab", Authenticated: true}, 2)
 	r.plan(dialplan.Found, [][]netip.AddrPort{{bob.at, carol.at}})
 	m := alice.request(message.Method("MESSAGE"))
 	m.Set(peers.Header, "caller;registered")
@@ -41,7 +40,7 @@ func TestToAPeer(t *testing.T) {
 		t.Errorf("answered %d", ok.Status())
 	}
 
-	r.peer = 0
+	r.from(access.Caller{Zone: local}, 0)
 	r.plan(dialplan.Found, to(bob))
 	again := alice.request(message.Method("MESSAGE"))
 	again.Set(peers.Header, "caller;registered")
@@ -56,11 +55,12 @@ func TestToAPeer(t *testing.T) {
 func TestFromAPeer(t *testing.T) {
 	r := newRig(t)
 	alice, bob := r.agent(), r.agent()
-	r.who = access.Caller{Zone: local, Peer: 1, Trusted: true, Note: peers.Note{Alias: "robert@example.test", Endpoints: []uint64{7}}}
+	who := access.Caller{Zone: local, Peer: 1, Trusted: true, Note: peers.Note{Alias: "robert@example.test", Endpoints: []uint64{7}}}
+	r.from(who, 0)
 	r.plan(dialplan.Found, to(bob))
 	m := alice.request(message.Method("MESSAGE"))
 	m.Set("P-Asserted-Identity", "<sip:alice@example.test>")
-	r.who.Note.Put(m)
+	who.Note.Put(m)
 	alice.send(m)
 	if req := bob.answer(200); req.Has(peers.Header) || !req.Has("P-Asserted-Identity") {
 		t.Errorf("bob gets\n%s", req.Append(nil))

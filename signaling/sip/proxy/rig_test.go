@@ -75,6 +75,13 @@ func (r *rig) plan(reason dialplan.Reason, groups ...[][]netip.AddrPort) {
 	r.reason, r.groups = reason, groups
 }
 
+// from says who sends requests, and which peer all places are on.
+func (r *rig) from(who access.Caller, peer uint8) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.who, r.peer = who, peer
+}
+
 // search is the last one.
 func (r *rig) search() dialplan.Request {
 	r.mu.Lock()
