@@ -35,7 +35,11 @@ func Main(m *testing.M, parallel int) int {
 		}
 	}
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		// gnet brings a pool of goroutines that lives as long as the process.
+		if err := goleak.Find(
+			goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+			goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
+		); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

@@ -37,7 +37,8 @@ type branch struct {
 	target dialplan.Target
 	places []places.Place
 	client *transaction.Client
-	within bool // of a dialog: there is one way only
+	within bool  // of a dialog: there is one way only
+	peer   uint8 // of the cluster, that is asked; 0: none
 	done   bool
 }
 
@@ -114,7 +115,7 @@ func (b *branch) try() {
 		return
 	}
 	place := b.places[0]
-	b.places = b.places[1:]
+	b.places, b.peer = b.places[1:], place.Peer
 	m := b.job.t.Request().Clone()
 	m.SetURI(place.URI)                                     // step 2
 	m.SetMaxForwards(min(b.target.HopCount, hopsOf(m)) - 1) // step 3
@@ -162,7 +163,7 @@ func begins(m message.Method) bool {
 func (b *branch) Response(_ *transaction.Client, m *message.Message) {
 	switch status := m.Status(); {
 	case b.job.over || b.done || status < 200: // RFC 4320 section 4.1: no provisional response but our own 100
-	case (status == 503 || status == 430) && len(b.places) > 0: // RFC 3263 section 4.3, RFC 5626 section 5.3
+	case b.elsewhere(status) && len(b.places) > 0:
 		b.try()
 	case status < 300:
 		b.job.over = true
@@ -174,6 +175,18 @@ func (b *branch) Response(_ *transaction.Client, m *message.Message) {
 		b.job.take(m)
 		b.end()
 	}
+}
+
+// elsewhere reports whether another place may do what the one that was asked could not. A peer that knows the
+// endpoint no more has lost it just now.
+func (b *branch) elsewhere(status int) bool {
+	switch status {
+	case 503, 430: // RFC 3263 section 4.3, RFC 5626 section 5.3
+		return true
+	case 404:
+		return b.peer != 0
+	}
+	return false
 }
 
 // Failed is told by the transaction (transaction.User).

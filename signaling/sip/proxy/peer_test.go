@@ -20,9 +20,9 @@ var local = &zones.Zone{Name: "local", Type: zones.Local}
 // told, whatever the sender wrote.
 func TestToAPeer(t *testing.T) {
 	r := newRig(t)
-	alice, bob, carol := r.agent(), r.agent(), r.agent()
+	alice, bob, carol, dave := r.agent(), r.agent(), r.agent(), r.agent()
 	r.from(access.Caller{Zone: local, Subzone: "lab", Authenticated: true}, 2)
-	r.plan(dialplan.Found, [][]netip.AddrPort{{bob.at, carol.at}})
+	r.plan(dialplan.Found, [][]netip.AddrPort{{bob.at, carol.at, dave.at}})
 	m := alice.request(message.Method("MESSAGE"))
 	m.Set(peers.Header, "caller;registered")
 	alice.send(m)
@@ -30,7 +30,7 @@ func TestToAPeer(t *testing.T) {
 	for _, a := range []struct {
 		*agent
 		status int
-	}{{bob, 430}, {carol, 200}} { // RFC 5626 section 5.3
+	}{{bob, 430}, {carol, 404}, {dave, 200}} { // RFC 5626 section 5.3
 		got, _ := peers.Read(a.answer(a.status))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
