@@ -132,7 +132,7 @@ func (m *Mesh) meet(l *line, from netip.AddrPort, recovery bool) error {
 	if recovery {
 		protocols = []string{alpnRecovery}
 	}
-	l.Conn = tls.Server(l.raw, m.tls(protocols...))
+	l.Conn = tls.Server(l.raw, m.tls(l, protocols...))
 	if err := l.Handshake(); err != nil {
 		if isEnd(err) {
 			return errPassing

@@ -22,12 +22,13 @@ const (
 // tls returns how to speak TLS. Both sides show a certificate and prove that they have its key;
 // whether it is the right one is decided afterwards, by the entry (see judge), so that the fault can be told in words.
 // There are no tickets: each connection is judged.
-func (m *Mesh) tls(protocols ...string) *tls.Config {
+func (m *Mesh) tls(l *line, protocols ...string) *tls.Config {
+	l.shown = m.cfg.Certificate()
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		NextProtos:             protocols,
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.cfg.Certificate(), nil },
-		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.cfg.Certificate(), nil },
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.shown, nil },
+		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return l.shown, nil },
 		ClientAuth:             tls.RequireAnyClientCert,
 		InsecureSkipVerify:     true, // judge verifies
 		SessionTicketsDisabled: true,

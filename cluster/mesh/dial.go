@@ -87,7 +87,7 @@ func unreachable(err error) error {
 
 // greet opens a stream on a connection that was dialled.
 func (m *Mesh) greet(l *line, to netip.AddrPort) error {
-	cfg := m.tls(protocolOf(l.stream))
+	cfg := m.tls(l, protocolOf(l.stream))
 	if _, err := netip.ParseAddr(l.entry.address); err != nil {
 		cfg.ServerName = l.entry.address
 	}

@@ -97,6 +97,9 @@ func (m *Mesh) add(l *line) error {
 	if e.ctx == nil || e.ctx.Err() != nil {
 		return errGone
 	}
+	if e.mapped && !slices.Contains(e.addrs, l.peer.Addr.Addr()) {
+		return errMapped
+	}
 	if l.stream == wire.Rows || l.stream == wire.Bulk {
 		for _, o := range slices.Clone(e.lines) {
 			if o.stream == l.stream && o.accepted == l.accepted {

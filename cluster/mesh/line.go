@@ -32,7 +32,8 @@ type line struct {
 	peer     Peer
 	stream   wire.Stream
 	accepted bool
-	hello    uint64 // Mesh.hellos before the hello that it was opened with
+	shown    *tls.Certificate // this node's
+	hello    uint64           // Mesh.hellos before the hello that it was opened with
 
 	once sync.Once
 	why  error

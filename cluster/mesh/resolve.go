@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ func (m *Mesh) resolving(ctx context.Context, e *entry) {
 	for {
 		m.resolve(ctx, e)
 		m.judgeAgain(e)
+		m.showAgain(e)
 		select {
 		case <-ctx.Done():
 			return
@@ -42,16 +44,20 @@ func (m *Mesh) resolve(ctx context.Context, e *entry) {
 	addrs, mapped, err := m.lookup(ctx, e.address)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil {
-		return
+	if _, now := m.mapping[strings.ToLower(e.address)]; err == nil && now == mapped { // else List has been here meanwhile
+		e.stand(addrs, mapped)
 	}
+}
+
+var errMapped = errors.New("the address mapping says another address")
+
+// stand takes what an entry stands for. Of one that is mapped the presenting address has to be the one of the mapping
+// (CL-07). Mesh.mu is held.
+func (e *entry) stand(addrs []netip.Addr, mapped bool) {
 	e.addrs, e.mapped = addrs, mapped
-	if !mapped {
-		return
-	}
-	for _, l := range e.lines { // the presenting address has to be the one of the mapping (CL-07)
-		if !slices.Contains(addrs, l.peer.Addr.Addr()) {
-			l.shut(errors.New("the address mapping says another address"))
+	for _, l := range e.lines {
+		if mapped && !slices.Contains(addrs, l.peer.Addr.Addr()) {
+			l.shut(errMapped)
 		}
 	}
 }
@@ -90,7 +96,7 @@ func (m *Mesh) target(ctx context.Context, e *entry) (netip.Addr, error) {
 	addrs, _, err := m.lookup(ctx, e.address)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err == nil {
+	if err == nil && !e.mapped {
 		e.addrs = addrs
 	}
 	if len(e.addrs) == 0 {
@@ -114,13 +120,14 @@ func (m *Mesh) candidates(from netip.Addr) []*entry {
 }
 
 // CheckCertificates looks at the certificates of all connections that stand again: the trust list, a
-// revocation list or the clock has changed. It is done by itself every 15 s.
+// revocation list, the clock or this node's own certificate has changed. It is done by itself every 15 s.
 func (m *Mesh) CheckCertificates() {
 	m.mu.Lock()
 	entries := slices.Clone(m.entries)
 	m.mu.Unlock()
 	for _, e := range entries {
 		m.judgeAgain(e)
+		m.showAgain(e)
 	}
 }
 
@@ -139,5 +146,20 @@ func (m *Mesh) judgeAgain(e *entry) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		e.shut(fmt.Errorf("%s: %w", fault, ErrCertificate))
+	}
+}
+
+var errRenewed = errors.New("this node has another certificate now")
+
+// showAgain has connections made anew on which this node has shown a certificate that it had before: so the peers
+// see what the new one is like, while it can still be changed (CL-05).
+func (m *Mesh) showAgain(e *entry) {
+	now := m.cfg.Certificate()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range e.lines {
+		if (l.stream == wire.Rows || l.stream == wire.Bulk) && !bytes.Equal(l.shown.Certificate[0], now.Certificate[0]) {
+			l.shut(errRenewed)
+		}
 	}
 }

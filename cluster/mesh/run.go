@@ -138,6 +138,11 @@ func (m *Mesh) List(addresses []string, own int, mapping map[string]netip.Addr) 
 		e.end(errGone)
 	}
 	for _, e := range m.entries {
+		if a, ok := m.mapping[strings.ToLower(e.address)]; ok {
+			e.stand([]netip.Addr{a}, true)
+		} else {
+			e.mapped = false
+		}
 		e.hurry()
 	}
 	m.mu.Unlock()

@@ -46,6 +46,9 @@ func (c checker) clusterPeer(i int) {
 // clusterPorts keeps the ports between peers apart (CL-08).
 func (c checker) clusterPorts() {
 	cl := c.n.Cluster
+	if cl.Port == 0 || cl.RecoveryPort == 0 {
+		c.wrong("cluster.port", "cluster.port or cluster.recovery_port is off", "use 4372 and 4371: peers need both")
+	}
 	if cl.Port == cl.RecoveryPort {
 		c.wrong("cluster.recovery_port", fmt.Sprintf("cluster.port and cluster.recovery_port are both %d", cl.Port), "use 4372 and 4371")
 	}

@@ -19,6 +19,7 @@ func TestClusterIsChecked(t *testing.T) {
 		{"IPv6", "cluster: {ip: ipv6, peers: ['2001:db8::1']}", ""},
 		{"addresses in Enforce", "cluster: {peers: [192.0.2.1]}\ncluster_tls: enforce", "write the peer's FQDN"},
 		{"names in Enforce", "cluster: {peers: [a.test]}\ncluster_tls: enforce", ""},
+		{"no port", "cluster: {recovery_port: off}", "peers need both"},
 		{"one port for both", "cluster: {port: 4400, recovery_port: 4400}", "use 4372 and 4371"},
 		{"too few source ports", "cluster: {source_ports: {start: 30000, end: 30050}}", "100 ports or more"},
 		{"source ports where peers listen", "cluster: {source_ports: {start: 4000, end: 4999}}", "where peers listen"},
