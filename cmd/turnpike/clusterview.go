@@ -25,9 +25,21 @@ func (n *node) together(c *config.Node) clustering.Status {
 		if p.ID != "" && p.ID == s.Follows {
 			st.Acting = p.Index
 		}
-		st.Peers = append(st.Peers, peerLine(p, s.Follows))
+		line := peerLine(p, s.Follows)
+		if p.Own {
+			line.Certificate = certificateState(n.peering.mesh.OwnFault(p.Address))
+		}
+		st.Peers = append(st.Peers, line)
 	}
 	return st
+}
+
+// certificateState is a certificate in the words of facts A7.3.
+func certificateState(fault string) string {
+	if fault == "" {
+		return "Valid"
+	}
+	return "Invalid (" + fault + ")"
 }
 
 // peerLine is a line of the list.
