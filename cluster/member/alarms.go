@@ -102,16 +102,26 @@ func (m *Member) rowsOf(c *contact) (late, never string) {
 	now := m.cfg.Boot()
 	r, found := m.copyOf(c.id)
 	if !found || r.Lost || r.Current {
-		c.since = now
+		c.well = now
+		m.complete(c, r)
 		return "", ""
 	}
-	if d := now - c.since; d > hopeless {
+	c.making = true
+	if d := now - c.well; d > hopeless {
 		never = "the rows of " + c.name + " could not be brought up to date for " + d.Truncate(time.Minute).String()
 	}
-	if now-c.since > slow {
+	if now-c.well > slow {
 		late = "the rows of " + c.name + " are not complete yet"
 	}
 	return late, never
+}
+
+// complete tells that a copy is made (AL-02).
+func (m *Member) complete(c *contact, r rows.Copy) {
+	if c.making && r.Current && !r.Lost {
+		c.making = false
+		m.cfg.Log.Event("Cluster Database Synchronisation Complete", "Detail", "all rows of the peer are here", "Peer", c.name, "Count", r.Rows)
+	}
 }
 
 // blocked says which ports of a peer cannot be reached although it is heard.

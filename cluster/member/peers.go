@@ -29,13 +29,18 @@ type contact struct {
 	acting      bool
 	reign       revisions.Reign
 	brings      pool.Amounts
+	since
+}
 
+// since is what is known of a peer from later than its hello.
+type since struct {
 	beat   revisions.Beat // the last
 	beatAt time.Time
 	equal  time.Time     // when it last had the same configuration
 	told   revisions.Tag // the last one that a record says it has
 	sent   revisions.Tag // the last one that it was sent
-	since  time.Duration // when the copy of its rows was current last
+	well   time.Duration // when the copy of its rows was current last
+	making bool          // the copy of its rows is being made
 	heard  time.Duration // when it last said anything
 }
 
@@ -62,7 +67,7 @@ func (m *Member) meet(c *contact) {
 		return
 	}
 	if old := m.contacts[c.id]; old != nil {
-		c.beat, c.beatAt, c.equal, c.told, c.sent, c.since, c.heard = old.beat, old.beatAt, old.equal, old.told, old.sent, old.since, old.heard
+		c.since = old.since
 	}
 	for id, other := range m.contacts {
 		if other.entry == c.entry && id != c.id {

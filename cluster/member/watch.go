@@ -46,6 +46,14 @@ func (m *Member) PutAll(all map[rows.Key]rows.Row) {
 // Delete removes a row of this node's own.
 func (m *Member) Delete(k rows.Key) { m.inbox.post(rows.Delete{Key: k}) }
 
+// remaking notes that the copy of a peer's rows is made anew (AL-02).
+func (m *Member) remaking(a rows.Resynchronised) {
+	if c := m.contacts[a.Owner]; c != nil {
+		c.making, m.dirty = true, true
+	}
+	m.cfg.Log.Event("Cluster Database Synchronisation Start", "Detail", a.Why, "Peer", m.nameOf(a.Owner))
+}
+
 // row runs the core of the rows.
 func (m *Member) row(e rows.Event) {
 	for _, a := range m.rows.Step(m.cfg.Boot(), e) {
@@ -59,7 +67,7 @@ func (m *Member) row(e rows.Event) {
 				m.superseded(a)
 			}
 		case rows.Resynchronised:
-			m.cfg.Log.Warn("Cluster Database Synchronisation Start", "Detail", a.Why, "Peer", m.nameOf(a.Owner))
+			m.remaking(a)
 		case rows.Refused:
 			m.cfg.Log.Warn("Cluster Row Refused", "Detail", a.Err, "Peer", m.nameOf(a.Owner))
 		}

@@ -44,6 +44,9 @@ func (t Tag) Compare(o Tag) int {
 
 // String returns the tag as an operator reads it.
 func (t Tag) String() string {
+	if t == (Tag{}) {
+		return "nothing"
+	}
 	return fmt.Sprintf("%d.%d of %s", t.Generation, t.Revision, t.Author)
 }
 

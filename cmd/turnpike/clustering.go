@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,13 +49,15 @@ type peering struct {
 	mesh   *mesh.Mesh
 	agreed *agreement.Agreement
 	names  names
-	entry  string // this node's in the list at its start
+	entry  string                 // this node's in the list at its start
+	found  atomic.Pointer[string] // which it was when DNS was asked last
 	again  chan struct{}
 }
 
 // join makes a node's part in its cluster, where it has peers. A list that comes later waits for a restart.
 func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *eventlog.Log) error {
 	if len(c.Cluster.Peers) == 0 {
+		n.tellPermissive()
 		for _, t := range n.standingTroubles() {
 			n.board.Lower(t.Number, t.Key)
 		}
@@ -76,14 +79,15 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 		return err
 	}
 	p.member.Agree(p.agreed)
-	index := p.names.index(c)
+	index, local := p.names.index(c), p.names.local(c)
 	if index < 0 {
-		index = p.names.ask(ctx, c)
+		index, local = p.names.ask(ctx, c)
 	}
 	if index >= 0 {
 		p.entry = c.Cluster.Peers[index]
+		p.found.Store(&p.entry)
 	}
-	if p.mesh, err = p.newMesh(c, dir, log); err != nil {
+	if p.mesh, err = p.newMesh(c, local, dir, log); err != nil {
 		return err
 	}
 	p.member.Connect(p.mesh)
@@ -122,9 +126,9 @@ func (p *peering) openAgreement(dir string, log *eventlog.Log) (*agreement.Agree
 	})
 }
 
-func (p *peering) newMesh(c *config.Node, dir string, log *eventlog.Log) (*mesh.Mesh, error) {
+func (p *peering) newMesh(c *config.Node, local netip.Addr, dir string, log *eventlog.Log) (*mesh.Mesh, error) {
 	return mesh.New(mesh.Config{
-		Self: cluster.ID(p.node.id), Local: p.names.local(c), Port: uint16(c.Cluster.Port), RecoveryPort: uint16(c.Cluster.RecoveryPort),
+		Self: cluster.ID(p.node.id), Local: local, Port: uint16(c.Cluster.Port), RecoveryPort: uint16(c.Cluster.RecoveryPort),
 		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End},
 		Certificate: p.node.certificates.Server, Verify: p.node.trusts, Enforce: c.ClusterTLS == config.TLSEnforce,
 		Files: stateFiles{}, Dir: dir, Resolve: p.names.resolve,
@@ -155,7 +159,7 @@ func (p *peering) run(ctx context.Context) error {
 		done()
 	case err = <-ended:
 	}
-	cancel()
+	cancel() // from here on shared items cannot be changed any more
 	parts.Wait()
 	return errors.Join(err, p.agreed.Close())
 }
@@ -165,11 +169,21 @@ func (p *peering) share(ctx context.Context) error { return p.node.shared.run(ct
 
 // take follows a change of the configuration.
 func (p *peering) take(c *config.Node) {
-	p.settle(c, p.names.index(c))
+	p.settle(c, p.place(c))
 	select {
 	case p.again <- struct{}{}:
 	default:
 	}
+}
+
+// place is which entry of the list this node is, as far as that can be seen without DNS, or was by DNS when it was asked
+// last; -1: none.
+func (p *peering) place(c *config.Node) int {
+	if index := p.names.index(c); index >= 0 {
+		return index
+	}
+	found := p.found.Load()
+	return slices.IndexFunc(c.Cluster.Peers, func(entry string) bool { return found != nil && entry == *found })
 }
 
 // search asks DNS which entry of the list this node is, where that cannot be seen.
@@ -187,7 +201,8 @@ func (p *peering) search(ctx context.Context) error {
 		if p.names.index(c) >= 0 {
 			continue
 		}
-		if index := p.names.ask(ctx, c); index >= 0 {
+		if index, _ := p.names.ask(ctx, c); index >= 0 && index != p.place(c) {
+			p.found.Store(&c.Cluster.Peers[index])
 			p.settle(c, index)
 		}
 	}
@@ -202,8 +217,21 @@ func (p *peering) settle(c *config.Node, index int) {
 			mapping[e.Name] = e.Address
 		}
 	}
+	p.node.tellPermissive()
 	p.member.Settings(p.node.settings(c), index, mapping)
 	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(p.node.running(), c), Reset: p.node.store.Fresh()})
+}
+
+// alarmPermissive is "Cluster TLS permissive" (facts A5).
+const alarmPermissive = 40049
+
+// tellPermissive tells that peers do not check each other's certificates, in the mode that is active (CL-05).
+func (n *node) tellPermissive() {
+	if n.cluster != nil && n.running().ClusterTLS != config.TLSEnforce {
+		n.board.Raise(alarmPermissive, "", "cluster_tls is permissive")
+		return
+	}
+	n.board.Lower(alarmPermissive, "")
 }
 
 // waiting lists the items of the cluster, but its TLS mode, that take effect at the next start.

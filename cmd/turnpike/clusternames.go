@@ -102,17 +102,22 @@ func (l names) index(c *config.Node) int {
 	})
 }
 
-// ask is index with DNS.
-func (l names) ask(ctx context.Context, c *config.Node) int {
+// ask is index with DNS; local is the address that peers find this node at.
+func (l names) ask(ctx context.Context, c *config.Node) (index int, local netip.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, patienceForNames)
 	defer cancel()
-	return slices.IndexFunc(c.Cluster.Peers, func(entry string) bool {
+	for i, entry := range c.Cluster.Peers {
 		if _, err := netip.ParseAddr(entry); err == nil {
-			return false
+			continue
 		}
 		all, _ := l.resolve(ctx, entry) // 20005 tells
-		return slices.ContainsFunc(all, func(a netip.Addr) bool { return slices.Contains(l.addrs, a) })
-	})
+		for _, a := range all {
+			if slices.Contains(l.addrs, a) {
+				return i, a
+			}
+		}
+	}
+	return -1, l.local(c)
 }
 
 // local is the address that peers find this node at: that of its entry, or of the interface that a cluster uses.

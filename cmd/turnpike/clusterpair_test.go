@@ -149,6 +149,9 @@ func TestTwoNodesForm(t *testing.T) {
 			return false
 		})
 	}
+	if !p.stands(one, 40049) || !p.stands(two, 40049) { // CL-05
+		t.Error("nobody says that certificates are not checked")
+	}
 	realm := func(n *pairNode, want string) func() bool {
 		return func() bool { return p.run(n, "config", "get", "turn.realm") == want }
 	}
