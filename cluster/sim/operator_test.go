@@ -32,7 +32,7 @@ func (n *nodes) Operate(m *sim.Machine) {
 		n.anew(m, func() { n.reset(m) })
 	case k < 40:
 		n.strangers(m)
-	case k < 48:
+	case k < 80:
 		n.maintain(p)
 	case k < 350:
 		n.endpoints(p)

@@ -82,6 +82,8 @@ func (p *node) share(now time.Duration, a ledger.Action) {
 			p.n.w.Count("granted aside")
 		}
 		p.ceiling[a.Resource] = a.To
+		p.leasedIn, _ = p.ledger.Aside() // what it holds is told there
+		p.leasedBy = p.cluster()
 	case ledger.Lower:
 		to := max(a.To, p.use[a.Resource])
 		p.ceiling[a.Resource] = to

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/ledger"
@@ -229,4 +232,18 @@ func (n *nodes) note(p *node) {
 	}
 	past[own.Seq] = own.Digest
 	n.past[life{p.id, p.incarnation}] = past
+}
+
+// The same seed gives the same run of whole nodes: a core that does something in the order of a map would be found once and never again.
+func TestSameSeedSameRunOfNodes(t *testing.T) {
+	run := func() string {
+		w := sim.NewWorld(3, 4, func(w *sim.World) sim.Program { return newNodes(w, sound) })
+		if err := w.Run(10_000); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(w.Trace(), "\n")
+	}
+	if diff := cmp.Diff(run(), run()); diff != "" {
+		t.Error(diff)
+	}
 }
