@@ -78,12 +78,3 @@ func (c *Core) State(id cluster.ID) State {
 	}
 	return Unknown
 }
-
-// Confirmed returns when the newest heartbeat was sent that a peer has confirmed: what it knew of this
-// node, it knew at that time at the earliest. Leases count from it.
-func (c *Core) Confirmed(id cluster.ID) (at time.Duration, ok bool) {
-	if p := c.peers[id]; p != nil && p.proven {
-		return p.confirmed, true
-	}
-	return 0, false
-}

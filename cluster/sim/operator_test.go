@@ -228,6 +228,9 @@ func (n *nodes) Quiet() {
 func (n *nodes) tidy() {
 	primary := n.keeper()
 	keeps := n.w.Machines[primary].Read("belonging").(belonging)
+	if n.strange(primary, keeps) {
+		keeps = belonging{Stored: membership.Stored{Cluster: "none"}} // nobody is fit to keep it: all are reset
+	}
 	n.w.Logf("operator: all is to be in order, with %s as the primary", name(primary))
 	for i, m := range n.w.Machines {
 		n.set(i, func(o *own) {

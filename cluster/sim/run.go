@@ -25,10 +25,12 @@ type Trial struct {
 	Must []string
 }
 
-// Variables of the environment that make runs longer: how many seeds of each size, the first, and how many steps.
+// Variables of the environment that make runs longer: how many seeds of each size, the first, how many steps, and of one
+// size only.
 const (
 	seedsVariable = "TURNPIKE_SIM_SEEDS"
 	stepsVariable = "TURNPIKE_SIM_STEPS"
+	sizeVariable  = "TURNPIKE_SIM_SIZE"
 	firstVariable = "TURNPIKE_SIM_FIRST"
 )
 
@@ -51,6 +53,9 @@ func (tr Trial) Run(t *testing.T) {
 	}
 	if n, err := strconv.Atoi(os.Getenv(stepsVariable)); err == nil {
 		tr.Steps = n
+	}
+	if n, err := strconv.Atoi(os.Getenv(sizeVariable)); err == nil {
+		tr.Sizes = []int{n}
 	}
 	for _, size := range tr.Sizes {
 		for seed := range uint64(seeds) {
