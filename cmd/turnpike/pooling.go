@@ -45,6 +45,7 @@ type pooling struct {
 	brings map[ledger.Resource]uint32
 	others map[cluster.ID]map[string]uint32 // what they use
 	told   string
+	away   *awayLicences // of the run alone
 }
 
 var _ member.Shares = (*pooling)(nil)
@@ -54,6 +55,7 @@ func (n *node) pool(m *member.Member, peers int) {
 	n.pooling = &pooling{
 		resources: n.resources, member: m, self: cluster.ID(n.id), peers: peers, lease: admission.NewLease(sinceBoot),
 		short: map[ledger.Resource]uint32{}, denied: map[ledger.Resource]time.Time{}, others: map[cluster.ID]map[string]uint32{},
+		away: newAwayLicences(n.board, n.board.List()),
 	}
 	m.Share(n.pooling)
 	m.Watch(licenceRows, n.pooling.take)
@@ -183,6 +185,7 @@ func (p *pooling) tell() {
 	if !on {
 		return
 	}
+	p.away.tell(shared.Lost)
 	whole := map[string]resources.Shared{}
 	for r, h := range shared.Resources {
 		whole[string(r)] = resources.Shared{Ceiling: h.Total, Used: p.elsewhere(string(r))}
