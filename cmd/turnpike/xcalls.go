@@ -29,7 +29,7 @@ func xCalls(list []calls.Call) []cli.Element {
 			value("ID", c.ID), value("SerialNumber", c.Serial), value("State", string(c.State)),
 			value("StartTime", c.Started.UTC().Format(time.DateTime)), value("Duration", int(c.Seconds)),
 			xLeg(1, c.From, c.Caller), xLeg(2, c.To, c.Callee),
-			value("SearchRule", c.Route.Rule), value("Traversal", onOff(c.Media.Traversal)), value("TraversalReason", printableText(c.Media.Why)),
+			value("SearchRule", c.Route.Rule), value("Route", printableText(c.Route.Path)), value("Traversal", onOff(c.Media.Traversal)), value("TraversalReason", printableText(c.Media.Why)),
 			value("Bandwidth", c.Media.GrantedKbps), xGrant(c.Media))
 		for _, s := range c.Streams {
 			e.Elements = append(e.Elements, branch("Stream "+strconv.Itoa(s.Index+1), value("Type", s.Kind), value("Path", s.Path),

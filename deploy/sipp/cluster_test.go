@@ -174,6 +174,7 @@ func TestOneLocalZone(t *testing.T) {
 	t.Parallel()
 	c := newPeered(t, 3)
 	t.Run("flows to two peers", func(t *testing.T) { flowsToTwoPeers(t, c) })
+	t.Run("a subscription", func(t *testing.T) { aSubscription(t, c) })
 	t.Run("from a branch office", func(t *testing.T) { fromABranchOffice(t, c) })
 	t.Run("nobody else is a peer", func(t *testing.T) { nobodyElseIsAPeer(t, c) })
 	t.Run("a peer is killed", func(t *testing.T) { aPeerIsKilled(t, c) })
@@ -218,6 +219,55 @@ func flowsToTwoPeers(t *testing.T, c *peered) {
 	}
 	c.knows(t, 0, "bob", 0)
 	alice.close()
+}
+
+// RG-01: a subscription to somebody on another peer; what he tells comes back over both, in the dialog.
+func aSubscription(t *testing.T, c *peered) {
+	alice, bob := c.flow(t, 0, 0, "alice"), c.flow(t, 1, 1, "bob")
+	alice.register("00000000-0000-1000-8000-000000000002", 1)
+	bob.register("00000000-0000-1000-8000-000000000001", 1)
+	c.knows(t, 0, "bob", 1)
+	sent := make(chan *message.Message, 1)
+	go func() {
+		sent <- alice.ask(message.Subscribe, "bob", func(m *message.Message) {
+			m.Set("Event", "presence")
+			m.Set("Expires", "60")
+			m.SetContacts(alice.contact())
+		})
+	}()
+	asked := bob.next(10 * time.Second)
+	if asked == nil {
+		t.Fatalf("bob is not asked; alice is told %v", <-sent)
+	}
+	bob.answer(asked, 200, func(m *message.Message) {
+		m.Set("Expires", "60")
+		m.SetContacts(bob.contact())
+	})
+	if resp := <-sent; resp.Status() != 200 {
+		t.Fatalf("alice is answered %d", resp.Status())
+	}
+	go func() {
+		m := alice.next(10 * time.Second)
+		if m != nil && m.Method() == message.Notify && m.Get("Event") == "presence" {
+			alice.answer(m, 200)
+		}
+	}()
+	resp := bob.ask(message.Notify, "alice", func(m *message.Message) {
+		m.SetURI(asked.Contacts()[0].URI)
+		m.SetCallID(asked.CallID())
+		m.SetTo(asked.From())
+		m.SetFrom(message.Address{URI: asked.To().URI}.WithTag("bob"))
+		m.SetRoutes(asked.RecordRoutes()...)
+		m.SetContacts(bob.contact())
+		m.Set("Event", "presence")
+		m.Set("Subscription-State", "active")
+	})
+	if resp.Status() != 200 {
+		t.Errorf("what bob tells is answered\n%s", resp.Append(nil))
+	}
+	alice.close()
+	bob.close()
+	c.knows(t, 0, "bob", 0)
 }
 
 // RG-05, LI-04: a call from outside, for somebody who is registered to another peer. Both relay it, and so both

@@ -168,10 +168,19 @@ func (l *flow) register(instance string, flow int) {
 	}
 }
 
+// contact is where the phone is: at the other end of the flow.
+func (l *flow) contact() message.Address {
+	at := l.conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	return message.Address{URI: message.URI{Scheme: "sip", User: l.name, Host: at.Addr().String(), Port: at.Port(), Params: message.Params{{Name: "transport", Value: "tcp"}}}}
+}
+
 // answer answers the next request.
-func (l *flow) answer(m *message.Message, status int) {
+func (l *flow) answer(m *message.Message, status int, change ...func(*message.Message)) {
 	l.t.Helper()
 	out := message.NewResponse(m, status, "")
+	for _, f := range change {
+		f(out)
+	}
 	out.SetTo(out.To().WithTag(message.NewTag()))
 	if _, err := l.conn.Write(out.Append(nil)); err != nil {
 		l.t.Fatal(err)

@@ -126,7 +126,7 @@ func (b *branch) try() {
 		m.Del("P-Asserted-Identity") // RFC 3325 section 5
 	}
 	b.note(m, place)
-	if begins(m.Method()) && b.job.proxy.stay(m, b.job.t, place.Hop) != nil { // step 4
+	if begins(m.Method()) && b.job.proxy.stay(m, b.job.t, b.job.who.Peer, place.Hop) != nil { // step 4
 		b.try()
 		return
 	}
@@ -273,9 +273,12 @@ func breadthOf(m *message.Message) int {
 }
 
 // stay has the dialog that a request begins come by here, from either side (RFC 5658 section 4: one Record-Route for each).
-func (p *Proxy) stay(m *message.Message, t *transaction.Server, to transport.Hop) error {
+// peer is who sent the request, of the cluster: that one can be connected to.
+func (p *Proxy) stay(m *message.Message, t *transaction.Server, peer uint8, to transport.Hop) error {
 	from := transport.AnswerHop(t.Source(), t.Request().Via())
-	from.Only = from.Transport != loop.UDP
+	if from.Transport != loop.UDP && peer == 0 { // a phone is reached over its connection, and no other way
+		from.Only, from.Remote, from.Name = true, t.Source().Remote, ""
+	}
 	for _, h := range []transport.Hop{from, to} {
 		at, err := p.cfg.Local(h)
 		if err != nil {

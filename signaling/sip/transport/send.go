@@ -34,7 +34,7 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 	case !h.Remote.IsValid():
 		count(ErrNowhere)
 	case h.Only && h.Transport != loop.UDP:
-		count(ErrFlow)
+		t.flow(h, data, count)
 	case h.Transport != loop.UDP:
 		t.stream(h, data, 0, count)
 	case len(data) > maxDatagram && !isResponse(data) && !h.Only:
@@ -42,6 +42,17 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 	default:
 		t.datagram(h, data, count)
 	}
+}
+
+// flow sends over the connection that a hop names by its far end, where that is open.
+func (t *Transport) flow(h Hop, data []byte, failed func(error)) {
+	c := t.find(h)
+	if c == nil || c.Send(data) != nil {
+		failed(ErrFlow)
+		return
+	}
+	t.sent(h.Transport)
+	t.idle.use(c)
 }
 
 // plain is the hop as connections are found by: without an IPv4 address in IPv6, and with
