@@ -71,6 +71,7 @@ func TestClusterSharesConfiguration(t *testing.T) {
 		{"address mapping", mappingFromAnyPeer},
 		{"system key", oneSystemKey},
 		{"forced update", forcedUpdate},
+		{"lost configuration", lostConfiguration},
 		{"restore", restoreIsRefused},
 		{"TLS mode", modeWaitsForRestart},
 		{"leave and stay", leaveAndStay},
@@ -168,6 +169,26 @@ func forcedUpdate(p *pair, one, two *pairNode) {
 		p.t.Errorf("on the primary: %s", got)
 	}
 	p.formed()
+}
+
+// CL-16, OP-06: a peer whose configuration and key are gone has them again from the other, were it the primary itself;
+// what was in force stays so, and can be changed.
+func lostConfiguration(p *pair, one, two *pairNode) {
+	for i, n := range []*pairNode{two, one} {
+		realm := fmt.Sprintf("kept%d.test", i)
+		p.run(one, "config", "set", "turn.realm", realm)
+		p.everywhere(time.Second, "the realm", func(n *pairNode) bool { return p.run(n, "config", "get", "turn.realm") == realm })
+		p.stop(n, unix.SIGKILL)
+		if err := os.RemoveAll(filepath.Join(n.state, configDir)); err != nil {
+			p.t.Fatal(err)
+		}
+		p.start(n)
+		p.formed()
+		p.everywhere(5*time.Second, "what was in force", func(n *pairNode) bool { return p.run(n, "config", "get", "turn.realm") == realm })
+		if p.key(one) != p.key(two) {
+			p.t.Error("the peers have different keys")
+		}
+	}
 }
 
 // OP-01: a backup is made on any peer, and restored on none.

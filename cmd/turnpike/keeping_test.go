@@ -98,6 +98,7 @@ func (b *bare) certificates() api.Certificates {
 func TestBackupIsRestoredOnAnotherNode(t *testing.T) {
 	one := newBare(t, "one.example.org")
 	one.run(0, "config", "set", "turn.quota_per_user", "7")
+	one.run(0, "cluster", "mapping", "add", "tp7.example.org", "192.0.2.7") // CL-07: a node that stands alone keeps it
 	key, chain := ownCertificate(t, "tp1.example.org")
 	one.run(0, "certificate", "upload", one.write("chain.pem", chain), one.write("key.pem", key))
 	one.run(0, "certificate", "trust", one.write("ca.pem", chain))
@@ -135,6 +136,9 @@ func TestBackupIsRestoredOnAnotherNode(t *testing.T) {
 		if got := two.run(0, "config", "get", item); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", item, got)
 		}
+	}
+	if got := two.run(0, "cluster", "mapping", "show"); !strings.Contains(got, "tp7.example.org") || !strings.Contains(got, "192.0.2.7") {
+		t.Errorf("address mappings: %s", got)
 	}
 	if diff := cmp.Diff(one.certificates(), two.certificates()); diff != "" {
 		t.Errorf("certificates: %s", diff)
