@@ -178,6 +178,7 @@ func (n *node) Status() api.Status {
 	if banner := n.resetBanner(); banner != "" {
 		st.Degraded = append(st.Degraded, banner)
 	}
+	st.Cluster = n.Clustering().Brief()
 	st.Alarms = n.standing()
 	if st.Draining && st.Relays.Used+st.Calls.Used+st.Registrations.Used == 0 {
 		st.Notes = append(st.Notes, "maintenance mode is on and the node is empty")

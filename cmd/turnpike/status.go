@@ -95,6 +95,9 @@ func writeStatus(w *tabwriter.Writer, st api.Status) {
 			l.line(u.name, "%d of %d", u.Used, u.Limit)
 		}
 	}
+	if st.Cluster != "" {
+		l.line("cluster", "%s", printableText(st.Cluster))
+	}
 	l.line("metrics", "%s", st.Metrics)
 	for _, at := range st.HTTPS {
 		l.line("https", "%s", at)

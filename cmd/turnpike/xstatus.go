@@ -28,6 +28,7 @@ func newShell(n *node) *cli.Shell {
 		},
 	})
 	sh.AddCommand(n.xForceConfigUpdate())
+	addCluster(sh, n)
 	addLicences(sh, n)
 	addRouting(sh, n)
 	addCalls(sh, n)

@@ -41,6 +41,8 @@ type Status struct {
 	Registrations Usage  `json:"registrations"`
 	Draining      bool   `json:"draining"`
 	Metrics       string `json:"metrics"` // address, or why not
+	// Cluster says in a line how the cluster is; empty: the node is standalone.
+	Cluster string `json:"cluster,omitempty"`
 	// HTTPS is where accounts administer; none where that is off.
 	HTTPS []string `json:"https,omitempty"`
 	// Degraded lists what does not work as configured; empty: all is well.

@@ -145,7 +145,7 @@ func Leave(n *config.Node, st Status) ([]config.Operation, error) {
 func SetTLS(st Status, mode string, insist bool) ([]config.Operation, error) {
 	if mode == string(config.TLSEnforce) && !insist {
 		for _, p := range st.Peers {
-			if p.Certificate == "Valid" {
+			if p.Certificate == CertificateValid {
 				continue
 			}
 			fault := p.Certificate

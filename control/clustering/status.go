@@ -8,6 +8,7 @@
 package clustering
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -31,6 +32,9 @@ const (
 
 // DatabaseActive is the state of a database that works; anything else says what is wrong.
 const DatabaseActive = "Active"
+
+// CertificateValid is the state of a certificate that would be accepted in the mode enforce; anything else says why not.
+const CertificateValid = "Valid"
 
 // Status is all that an operator sees of a cluster, as this node sees it (CL-17).
 type Status struct {
@@ -148,6 +152,24 @@ func (s Status) Settled() (ok bool, why []string) {
 		why = append(why, "no peer acts as the primary")
 	}
 	return len(why) == 0, why
+}
+
+// Brief says in a line how the cluster is; empty for a node that is in none.
+func (s Status) Brief() string {
+	if s.Mode != Clustered {
+		return ""
+	}
+	active := 0
+	for _, p := range s.Peers {
+		if p.Active() && p.Joined {
+			active++
+		}
+	}
+	primary := "no primary acts"
+	if s.Acting != 0 {
+		primary = fmt.Sprintf("primary %d (%s)", s.Acting, s.Peers[s.Acting-1].Address)
+	}
+	return fmt.Sprintf("%s: %d of %d peers active, %s, database %s", s.Name, active, len(s.Peers), primary, s.Database)
 }
 
 func because(why string) string {

@@ -38,6 +38,18 @@ func three() Status {
 	}
 }
 
+func TestBrief(t *testing.T) {
+	st := three()
+	st.Name, st.Database = "c1.example.test", DatabaseActive
+	st.Peers[2].State = Failed
+	if got, want := st.Brief(), "c1.example.test: 2 of 3 peers active, primary 1 (198.18.0.1), database Active"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (Status{Mode: Standalone}).Brief(); got != "" {
+		t.Errorf("a standalone node says %q", got)
+	}
+}
+
 func TestSettled(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -33,6 +33,7 @@ func describe() []metric {
 	families = append(families, describeBandwidth()...)
 	families = append(families, describeLicences()...)
 	families = append(families, describePeers()...)
+	families = append(families, describeCluster()...)
 	families = append(families, describeMedia()...)
 	families = append(families, describeDataplane()...)
 	families = append(families, describeKernel()...)

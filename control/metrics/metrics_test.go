@@ -47,7 +47,10 @@ func full() snapshot {
 		Bandwidth: bandwidthOf(),
 		Resources: []Resource{{"rms", 2.5, 30, 4}},
 		Licences:  Licences{Evaluation: true, Keys: map[string]int{"counts": 3}, Ends: time.Unix(1000, 0)},
-		Peers:     []PeerTraffic{{"b.example.test", "rows", 2, 43, 44, 45}}, PeersRefused: map[string]uint64{"key": 46},
+		Cluster: Cluster{Clustered: true, Acting: true, Primary: true, Database: true, Generation: 47, Revision: 48, Peers: []ClusterPeer{
+			{Peer: "b.example.test", Up: true, Joined: true, InStep: true, Trusted: true, RTTSeconds: 0.08, Database: true, InService: true},
+		}},
+		Peers: []PeerTraffic{{"b.example.test", "rows", 2, 43, 44, 45}}, PeersRefused: map[string]uint64{"key": 46},
 		Alarms:     []Alarms{{"warning", "raised", 2}},
 		RTP:        []RTP{{"up", 101, 100}},
 		Exits:      []Exit{{"xdp", "forwarded", "forward", 10}, {"userspace", "forwarded", "forward", 11}},

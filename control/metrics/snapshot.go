@@ -36,6 +36,7 @@ type Snapshot struct {
 	GrantsUnjournaled uint64
 	Resources         []Resource
 	Licences          Licences
+	Cluster           Cluster
 	Peers             []PeerTraffic // of the cluster
 	PeersRefused      map[string]uint64
 
