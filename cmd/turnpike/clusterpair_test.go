@@ -32,7 +32,10 @@ type pairNode struct {
 	log         bytes.Buffer
 }
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T) *pair { return newPairWith(t, "") }
+
+// newPairWith is newPair with more in both node files.
+func newPairWith(t *testing.T, more string) *pair {
 	t.Helper()
 	needRoot(t)
 	l := labtest.New(t, lab.Options{})
@@ -47,7 +50,7 @@ dataplane: {mode: userspace}
 admin: {metrics: off}
 turn: {mode: off}
 cluster: {name: cluster1.example.test, primary: 1, ip: ipv4, peers: [%s]}
-`, i+1, n.state, n.host.Links[0].Name, strings.Join(addrs, ", "))
+`, i+1, n.state, n.host.Links[0].Name, strings.Join(addrs, ", ")) + more
 		if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
