@@ -83,14 +83,6 @@ func (r rig) change(at *line, text string, others ...*line) {
 	}
 }
 
-// raises waits until exactly these alarms stand on a member.
-func (r rig) raises(l *line, want ...string) {
-	r.Helper()
-	within(r.T, 30*time.Second, "alarms "+strings.Join(want, ", ")+" on "+l.at, func() bool {
-		return cmp.Equal(slices.Compact(append([]string{}, l.alarms.list()...)), want) || len(want) == 0 && len(l.alarms.list()) == 0
-	})
-}
-
 // CL-02: a cluster of one, then one peer at a time. Who is not in the primary's list gets nothing; the table
 // goes from Unknown to Failed to Active.
 func TestFormOneAtATime(t *testing.T) {
@@ -296,5 +288,39 @@ func TestOtherSoftware(t *testing.T) {
 		all[1].stop()
 		all[1] = r.join(two, newer())
 		r.settles(all...)
+	})
+}
+
+// Who ends on purpose says so: nobody has to find out, and its rows are hidden at once.
+func TestLeave(t *testing.T) {
+	on(t, func(r rig) {
+		all := r.form(one, two)
+		all[1].member.Put("r/z", rows.Row{Value: "z", TTL: time.Minute})
+		within(t, time.Second, "the row", func() bool { return all[0].rows.get("r/z") != "" })
+		if err := all[1].member.Leave(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		within(t, 200*time.Millisecond, "the row is hidden", func() bool { return all[0].rows.get("r/z") == "" })
+		all[1].stop()
+		if err := all[1].member.Leave(context.Background()); err == nil {
+			t.Error("it leaves twice")
+		}
+	})
+}
+
+// RG-08, CL-17: peers know who is in maintenance.
+func TestMaintenanceIsTold(t *testing.T) {
+	on(t, func(r rig) {
+		all := r.form(one, two)
+		is := func(want bool) func() bool {
+			return func() bool {
+				p, ok := all[0].member.Peer("id-" + two)
+				return ok && p.Maintenance == want
+			}
+		}
+		all[1].member.Maintenance(true)
+		within(t, time.Second, "it is in maintenance", is(true))
+		all[1].member.Maintenance(false)
+		within(t, time.Second, "it is not any more", is(false))
 	})
 }

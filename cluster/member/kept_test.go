@@ -1,0 +1,59 @@
+package member
+
+import (
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/cluster"
+)
+
+// An incarnation is never used twice: not after a restart within a second, and not by a machine that was put
+// back to an old image or whose clock was.
+func TestIncarnationsGrow(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, tc := range map[string]struct {
+		kept string
+		now  time.Time
+		want cluster.Incarnation
+	}{
+		"first start":            {"", now, 1_800_000_000},
+		"at once again":          {`{"incarnation":1800000000}`, now, 1_800_000_001},
+		"later":                  {`{"incarnation":1800000000}`, now.Add(time.Hour), 1_800_003_600},
+		"the clock was put back": {`{"incarnation":1800000000}`, now.Add(-time.Hour), 1_800_000_001},
+		"no clock at all":        {"", time.Unix(-5, 0), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := restore([]byte(tc.kept), tc.now)
+			if err != nil || k.Incarnation != tc.want {
+				t.Errorf("incarnation %d (%v), want %d", k.Incarnation, err, tc.want)
+			}
+			again, err := restore(k.bytes(), tc.now)
+			if err != nil || again.Incarnation <= k.Incarnation {
+				t.Errorf("after %d comes %d (%v)", k.Incarnation, again.Incarnation, err)
+			}
+		})
+	}
+	if _, err := restore([]byte("{"), now); err == nil {
+		t.Error("a damaged file is taken")
+	}
+}
+
+// What peers send is bounded while it waits; what the node itself says is not lost.
+func TestInboxIsBounded(t *testing.T) {
+	b := newInbox()
+	for i := range maxWaiting {
+		if !b.receive(i) {
+			t.Fatalf("message %d is refused", i)
+		}
+	}
+	if b.receive("one more") {
+		t.Error("there is no bound")
+	}
+	b.post("own")
+	if got := len(b.take()); got != maxWaiting+1 {
+		t.Errorf("%d events wait", got)
+	}
+	if !b.receive("again") {
+		t.Error("there is no room although nothing waits")
+	}
+}
