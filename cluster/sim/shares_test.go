@@ -97,21 +97,28 @@ func (p *node) share(now time.Duration, a ledger.Action) {
 	}
 }
 
-// suggest is agreed on some time later, if the leader leads then.
+// suggest is agreed on some time later, if the leader leads then. It waits for a majority for as long as the
+// term lasts: a proposal that fails ends it.
 func (p *node) suggest(e ledger.Entry) {
-	id := p.cluster()
-	p.n.w.After(time.Duration(p.n.w.Rand.IntN(150))*time.Millisecond, func() {
-		h := p.n.histories[id]
-		if h == nil || !h.propose(p.n, p.m.Index, func(s *state) { s.log = append(s.log, e) }) {
+	h := p.n.histories[p.cluster()]
+	if h == nil {
+		return
+	}
+	term := h.term
+	var try func()
+	try = func() {
+		switch {
+		case h.leader != p.m.Index || h.term != term:
 			p.n.w.Count("proposal lost")
-			return
-		}
-		if e.Free {
+		case !h.propose(p.n, p.m.Index, func(s *state) { s.log = append(s.log, e) }):
+			p.n.w.After(100*time.Millisecond, try)
+		case e.Free:
 			p.n.w.Count("freed")
 			p.n.branched = p.n.branched || e.All // whoever was taken off the list may still have calls
-			p.n.w.Logf("%s is freed in %s", e.Peer, id)
+			p.n.w.Logf("%s is freed in %s", e.Peer, h.id)
 		}
-	})
+	}
+	p.n.w.After(time.Duration(p.n.w.Rand.IntN(150))*time.Millisecond, try)
 }
 
 // counting is one table of ceilings: of a history, or of a provisional ledger in it.

@@ -179,6 +179,11 @@ func (n *nodes) Start(m *sim.Machine) sim.Process {
 		n.fail("%s starts with %s, and had %s in force", name(m.Index), stored.Tag, n.top[m.Index])
 	}
 	n.carry(m.Index, kept)
+	for _, h := range n.histories {
+		if h.leader == m.Index {
+			h.leader = -1 // its process is another
+		}
+	}
 	p := &node{
 		n: n, m: m, id: name(m.Index), incarnation: cluster.Incarnation(m.Starts), software: m.Read("software").(string), tls: m.Read("own").(own).tls,
 		contacts: map[cluster.ID]hello{}, inForce: stored.Tag.Digest, at: map[cluster.ID]rows.Copy{}, standing: map[alarm]time.Duration{},
