@@ -30,9 +30,9 @@ type Switch struct {
 	table map[[6]byte]int
 	cut   map[[2]int]bool
 
-	lost  atomic.Uint64
-	bytes atomic.Uint64
-	done  sync.WaitGroup
+	lost    atomic.Uint64
+	carried []atomic.Uint64 // bytes, from each port to each
+	done    sync.WaitGroup
 }
 
 type port struct {
@@ -63,6 +63,7 @@ func newSwitch(hub *Host, away []time.Duration) (*Switch, error) {
 		}
 		s.ports = append(s.ports, &port{away: d, file: f, wake: make(chan struct{}, 1)})
 	}
+	s.carried = make([]atomic.Uint64, len(away)*len(away))
 	for i, p := range s.ports {
 		s.done.Go(func() { s.read(i, p) })
 		s.done.Go(func() { s.write(p) })
@@ -107,8 +108,15 @@ func (s *Switch) Cut(from, to int, cut bool) {
 // Lost is how many frames found no room.
 func (s *Switch) Lost() uint64 { return s.lost.Load() }
 
-// Bytes is how many bytes of frames were carried.
-func (s *Switch) Bytes() uint64 { return s.bytes.Load() }
+// Between is how many bytes of frames the first hosts have sent to each other.
+func (s *Switch) Between(hosts int) (bytes uint64) {
+	for i := range hosts {
+		for k := range hosts {
+			bytes += s.carried[i*len(s.ports)+k].Load()
+		}
+	}
+	return bytes
+}
 
 // Close ends the switch. What is under way is lost.
 func (s *Switch) Close() error {
@@ -155,7 +163,7 @@ func (s *Switch) carry(from int, data []byte) {
 		if i == from || known && i != at || s.severed(from, i) {
 			continue
 		}
-		s.bytes.Add(uint64(len(data) - vnetHeader))
+		s.carried[from*len(s.ports)+i].Add(uint64(len(data) - vnetHeader))
 		if !s.ports[i].push(frame{due: now.Add(s.ports[from].away + s.ports[i].away), data: data}) {
 			s.lost.Add(1)
 		}
