@@ -17,7 +17,8 @@ import (
 // Domain is that of the phones' names; nodes that take them have it, and let them in.
 const (
 	Domain = "example.test"
-	Takes  = "sip: {mode: on, udp: 5060, tcp: 5060, tls: 5061, registration_time: 7200}\ndomains: [" + Domain + "]\ndefault_subzone: {authentication: treat_as_authenticated}\n"
+	Takes  = "sip: {mode: on, udp: 5060, tcp: 5060, tls: 5061, registration_time: 7200}\ndomains: [" + Domain + "]\ndefault_subzone: {authentication: treat_as_authenticated}\n" +
+		"search_rules: [{name: local, priority: 50, pattern: {type: any}, target: local}]\n"
 )
 
 // sipPort is where nodes take phones.
