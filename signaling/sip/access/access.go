@@ -96,7 +96,7 @@ type Deps struct {
 	Roots    func() *x509.CertPool // who is believed about names in certificates
 	Log      Log
 	Peers    Peers // nil: the node is in no cluster
-	// Key makes nonces; the same for all processes and peers that share accounts.
+	// Key makes nonces; the same for all processes of a node. Peers have others (design/0054).
 	Key []byte
 	// Own are this node's addresses: a domain of ours, where a phone uses them as one.
 	Own func() []netip.Addr
