@@ -49,6 +49,7 @@ type peering struct {
 	mesh   *mesh.Mesh
 	agreed *agreement.Agreement
 	names  names
+	local  netip.Addr             // that peers reach this node at; unspecified: nobody can tell
 	entry  string                 // this node's in the list at its start
 	found  atomic.Pointer[string] // which it was when DNS was asked last
 	again  chan struct{}
@@ -87,6 +88,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 		p.entry = c.Cluster.Peers[index]
 		p.found.Store(&p.entry)
 	}
+	p.local = local
 	if p.mesh, err = p.newMesh(c, local, dir, log); err != nil {
 		return err
 	}

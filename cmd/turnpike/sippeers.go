@@ -2,10 +2,20 @@ package main
 
 import (
 	"context"
+	"net/netip"
 
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/signaling/sip/peers"
 )
+
+// ownAsPeer is the address that peers of the cluster know this node by; invalid: it is in none. Calls to them come from
+// there, because they look at it.
+func (n *node) ownAsPeer() netip.Addr {
+	if n.peering == nil {
+		return netip.Addr{}
+	}
+	return n.peering.local
+}
 
 // followPeers tells SIP which other nodes of the cluster live, and where they take calls (RG-01,
 // RG-04), until ctx ends.

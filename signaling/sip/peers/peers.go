@@ -40,13 +40,18 @@ func (p *Peer) reached() bool {
 // Table is the peers at the moment. A node of its own has an empty one. Methods may be called by
 // any number of goroutines.
 type Table struct {
+	own  netip.Addr // that peers know this node by; invalid: by route
 	now  atomic.Pointer[[]Peer]
 	lost atomic.Pointer[func(index uint8)]
 }
 
-// New returns a table without peers.
-func New() *Table {
+// New returns a table without peers. own is the address that they know this node by, invalid or
+// unspecified where the route to each decides.
+func New(own netip.Addr) *Table {
 	t := &Table{}
+	if own.IsValid() && !own.IsUnspecified() {
+		t.own = own
+	}
 	t.now.Store(&[]Peer{})
 	return t
 }
@@ -94,7 +99,11 @@ func (t *Table) Hop(index uint8) (transport.Hop, bool) {
 	if p == nil || !p.reached() {
 		return transport.Hop{}, false
 	}
-	return transport.Hop{Transport: loop.TLS, Remote: p.Addr}, true
+	h := transport.Hop{Transport: loop.TLS, Remote: p.Addr}
+	if t.own.IsValid() && t.own.Is4() == p.Addr.Addr().Is4() {
+		h.Local = t.own
+	}
+	return h, true
 }
 
 // Pinned returns the key that whoever listens at an address must have (transport.Config.Pinned);

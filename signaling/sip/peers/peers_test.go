@@ -20,7 +20,7 @@ func at(host string, port uint16) netip.AddrPort {
 
 // RG-04, RG-08: calls go to peers that live and take them.
 func TestHop(t *testing.T) {
-	table := New()
+	table := New(netip.Addr{})
 	if _, ok := table.Hop(1); ok || table.From(loop.Source{Transport: loop.TLS}) != 0 {
 		t.Error("a node of its own has a peer")
 	}
@@ -38,6 +38,13 @@ func TestHop(t *testing.T) {
 			t.Errorf("peer %d: %v, %t", index, h, ok)
 		}
 	}
+	own := New(netip.MustParseAddr("10.0.0.9")) // peers look at where a call comes from
+	own.Set([]Peer{{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}}, {Index: 2, Addr: at("2001:db8::2", 5061), Key: Key{2}}})
+	for index, want := range map[uint8]string{1: "10.0.0.9", 2: "invalid IP"} {
+		if h, _ := own.Hop(index); h.Local.String() != want {
+			t.Errorf("peer %d is called from %s", index, h.Local)
+		}
+	}
 	if key, pinned := table.Pinned(at("10.0.0.2", 5061)); !pinned || key != (Key{2}) {
 		t.Errorf("pinned %t, %x", pinned, key[:2])
 	}
@@ -50,7 +57,7 @@ func TestHop(t *testing.T) {
 
 // Who waits for a peer is told when it is lost, or another one.
 func TestLost(t *testing.T) {
-	table := New()
+	table := New(netip.Addr{})
 	var lost []uint8
 	table.Lost(func(index uint8) { lost = append(lost, index) })
 	one, two, three := Peer{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}}, Peer{Index: 2, Addr: at("10.0.0.2", 5061), Key: Key{2}}, Peer{Index: 3, Addr: at("10.0.0.3", 5061), Key: Key{3}}

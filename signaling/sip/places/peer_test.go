@@ -42,7 +42,7 @@ func TestPeers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t)
-			table := peers.New()
+			table := peers.New(netip.Addr{})
 			at := func(index uint8, addr string) peers.Peer {
 				return peers.Peer{Index: index, Addr: netip.MustParseAddrPort(addr), Key: peers.Key{index}}
 			}
@@ -70,7 +70,7 @@ func TestPeers(t *testing.T) {
 		})
 	}
 	r := newRig(t) // a name without a domain
-	r.Peers = peers.New()
+	r.Peers = peers.New(netip.Addr{})
 	r.Peers.(*peers.Table).Set([]peers.Peer{{Index: 2, Addr: netip.MustParseAddrPort("[2001:db8::22]:5061"), Key: peers.Key{2}}})
 	target := r.target(t, "local", "1234")
 	target.Kind, target.Binding.Peer = dialplan.ToBinding, 2
