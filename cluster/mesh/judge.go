@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"turnpike.dev/turnpike/cluster/settings"
 	"turnpike.dev/turnpike/cluster/wire"
@@ -39,7 +40,7 @@ func (m *Mesh) judge(e *entry, h wire.Hello, chain []*x509.Certificate, keep boo
 		return fmt.Errorf("protocol %d there, %d here: upgrade step by step: %w", h.Settings.Protocol, own.Protocol, ErrProtocol)
 	}
 	proven := m.fault(e.address, chain) == "" // what Enforce would take may have a new key in Permissive too
-	first, err := m.pins.judge(e.address, h.ID, keyOf(chain[0]), proven, keep)
+	first, err := m.pins.judge(e.address, h.ID, keyOf(chain[0]), proven, func() bool { return keep && m.listed(e) })
 	if _, ok := errors.AsType[*pinsError](err); ok {
 		m.cfg.Log.Warn("Cluster Keys Not Written", "Detail", err)
 		err = nil
@@ -48,9 +49,16 @@ func (m *Mesh) judge(e *entry, h wire.Hello, chain []*x509.Certificate, keep boo
 		return err
 	}
 	if first {
-		m.cfg.Log.Event("Cluster Key Pinned", "Node", e.address, "Node-id", h.ID, "Detail", fmt.Sprintf("sha256 %x", keyOf(chain[0])))
+		m.cfg.Log.Event("Cluster Key Pinned", "Peer", e.address, "Peer-id", h.ID, "Detail", fmt.Sprintf("sha256 %x", keyOf(chain[0])))
 	}
 	return nil
+}
+
+// listed says whether an entry is one of the list still.
+func (m *Mesh) listed(e *entry) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.entries, e)
 }
 
 // whose returns the entry that a connection from an address may be of: of several that stand for the

@@ -128,17 +128,26 @@ func TestRaftStream(t *testing.T) {
 // Who is taken from the list is not spoken to any more, and may come back with another key.
 func TestListChanges(t *testing.T) {
 	n := newNetwork(t)
-	a, b := n.pair(nil)
+	a, b := n.prepare(1, nil), n.prepare(2, nil)
 	address := b.addr.String()
+	list := []string{a.addr.String(), address}
+	a.List(list, 0, nil)
+	b.List(list, 1, nil)
+	a.run()
+	stop := b.run()
 	a.awaitConnected(address)
-	a.List([]string{a.addr.String()}, 0, nil)
+	a.List(list[:1], 0, nil)
 	a.await("the end", func(e event) bool { return e.what == "closed" && e.peer.Address == address })
 	a.awaitFailed(address, mesh.ErrUnlisted) // it keeps knocking
 	if len(a.Peers()) != 0 {
 		t.Errorf("still there: %v", a.Peers())
 	}
+	stop()
 	b.cert.Store(selfSigned(t, "another"))
-	a.List([]string{a.addr.String(), address}, 0, nil)
+	b.make()
+	b.List(list, 1, nil)
+	b.run()
+	a.List(list, 0, nil)
 	a.awaitConnected(address)
 }
 

@@ -63,8 +63,8 @@ func (p *pins) has(address string, key [32]byte) (same, known bool) {
 }
 
 // judge says whether an entry may be the node id with that key. proven: its certificate says so, and the
-// pin follows it. keep: what is new is pinned; first reports that.
-func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven, keep bool) (first bool, err error) {
+// pin follows it. Where keep says so what is new is pinned; first reports that.
+func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven bool, keep func() bool) (first bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := hex.EncodeToString(key[:])
@@ -81,7 +81,7 @@ func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven, keep b
 		return false, fmt.Errorf("key %s…, pinned %s…: %w", text[:16], p.all[i].Key[:16], ErrKey)
 	case i >= 0 && !proven:
 		return false, fmt.Errorf("node %s, pinned %s: %w", id, p.all[i].ID, ErrOther)
-	case !keep:
+	case !keep(): // asked in here: a list that is taken meanwhile finds the pin, or has ended the entry
 		return false, nil
 	}
 	if i >= 0 {

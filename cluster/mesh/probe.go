@@ -167,7 +167,7 @@ func (m *Mesh) recover(ctx context.Context, l *line) {
 	// Only ports of the cluster, and only of who asks: nobody can have others tried.
 	p.Ports = m.tryPorts(ctx, from, slices.DeleteFunc(q.Ports, func(port uint16) bool { return port < 1024 }))
 	if err := l.write(p); err != nil {
-		m.cfg.Log.Warn("Cluster Question Not Answered", "Node", l.entry.address, "Detail", strings.TrimSpace(err.Error()))
+		m.cfg.Log.Warn("Cluster Question Not Answered", "Peer", l.entry.address, "Detail", strings.TrimSpace(err.Error()))
 		return
 	}
 	_, _ = l.read(wire.MaxFrame, greetTime) // until the peer has read it and closes

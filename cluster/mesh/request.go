@@ -101,7 +101,7 @@ func (m *Mesh) answer(ctx context.Context, l *line) {
 		a = wire.Answer{Failed: err.Error()}
 	}
 	if err := l.write(a); err != nil {
-		m.cfg.Log.Warn("Cluster Request Not Answered", "Node", l.entry.address, "Detail", err)
+		m.cfg.Log.Warn("Cluster Request Not Answered", "Peer", l.entry.address, "Detail", err)
 		return
 	}
 	select { // until the peer has read it and closes

@@ -53,10 +53,11 @@ func New(cfg Config) (*Mesh, error) {
 }
 
 // Run listens and keeps the connections until ctx ends.
-func (m *Mesh) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (m *Mesh) Run(outer context.Context) error {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	defer m.work.Wait()
-	defer cancel()
+	defer context.AfterFunc(outer, func() { cancel(errEnding) })()
+	defer cancel(errEnding)
 	var doors []net.Listener
 	for _, port := range []uint16{m.cfg.Port, m.cfg.RecoveryPort} {
 		door, err := m.listen(netip.AddrPortFrom(m.cfg.Local, port))
@@ -240,7 +241,7 @@ func (m *Mesh) Trust(address string) error {
 	if err := m.pins.drop(e.address); err != nil {
 		return err
 	}
-	m.cfg.Log.Event("Cluster Key Forgotten", "Node", e.address)
+	m.cfg.Log.Event("Cluster Key Forgotten", "Peer", e.address)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e.shut(errors.New("its key is to be pinned anew"))

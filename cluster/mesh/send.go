@@ -100,25 +100,26 @@ func (m *Mesh) drain(ctx context.Context, l *line, q *queue) error {
 	defer func() { <-watched }()
 	stop := context.AfterFunc(ctx, func() { _ = l.SetWriteDeadline(time.Now().Add(flushTime)) }) // a write that hangs ends
 	defer stop()
-	for {
+	for ending := false; ; {
 		frames, hello := q.take()
 		if hello {
-			if err := l.write(wire.Hello(m.cfg.Hello())); err != nil {
+			if err := l.write(m.cfg.Hello()); err != nil {
 				return l.ended(err)
 			}
 		}
-		if len(frames) > 0 {
-			if err := l.writeAll(frames, ctx.Done()); err != nil {
-				return l.ended(err)
-			}
+		if err := l.writeAll(frames, ctx.Done()); err != nil {
+			return l.ended(err)
 		}
 		q.done(frames)
 		if len(frames) > 0 || hello {
 			continue
 		}
+		if ending {
+			return l.ended(context.Cause(ctx))
+		}
 		select {
 		case <-ctx.Done():
-			return l.ended(context.Cause(ctx))
+			ending = true // what came before the end is in the queue
 		case <-l.done:
 			return l.ended(nil)
 		case <-q.ready:

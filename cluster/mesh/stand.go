@@ -40,7 +40,7 @@ func (m *Mesh) connected(l *line) {
 	if l.stream != wire.Rows {
 		return
 	}
-	m.cfg.Log.Event("Cluster Connection Established", "Node", l.entry.address, "Node-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Direction", l.direction())
+	m.cfg.Log.Event("Cluster Connection Established", "Peer", l.entry.address, "Peer-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Detail", l.direction())
 	m.cfg.Handler.Connected(l.peer)
 }
 
@@ -49,7 +49,11 @@ func (m *Mesh) closed(l *line, why error) {
 	if l.stream != wire.Rows || errors.Is(why, errReplaced) {
 		return
 	}
-	m.cfg.Log.Warn("Cluster Connection Lost", "Node", l.entry.address, "Node-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Direction", l.direction(), "Detail", why)
+	say, event := m.cfg.Log.Warn, "Cluster Connection Lost"
+	if errors.Is(why, errEnding) || errors.Is(why, errGone) || errors.Is(why, errRenewed) {
+		say, event = m.cfg.Log.Event, "Cluster Connection Ended"
+	}
+	say(event, "Peer", l.entry.address, "Peer-id", l.peer.ID, l.end(), l.peer.Addr.Addr(), "Detail", fmt.Sprintf("%s: %v", l.direction(), why))
 	m.cfg.Handler.Closed(l.peer, why)
 }
 

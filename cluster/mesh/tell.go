@@ -48,7 +48,7 @@ func (t *told) due(what string) bool {
 func (m *Mesh) failed(e *entry, why error) {
 	m.cfg.Handler.Failed(e.address, why)
 	if m.told.due("dial " + e.address + Reason(why)) {
-		m.cfg.Log.Warn("Cluster Connection Failed", "Node", e.address, "Reason", Reason(why), "Detail", why)
+		m.cfg.Log.Warn("Cluster Connection Failed", "Peer", e.address, "Reason", Reason(why), "Detail", why)
 	}
 }
 
@@ -64,7 +64,7 @@ func (m *Mesh) refuse(e *entry, from netip.AddrPort, why error) {
 		return
 	}
 	m.cfg.Handler.Failed(address, why)
-	m.cfg.Log.Warn("Cluster Connection Refused", "Src-ip", from.Addr(), "Src-port", from.Port(), "Node", address, "Reason", reason, "Detail", why)
+	m.cfg.Log.Warn("Cluster Connection Refused", "Src-ip", from.Addr(), "Src-port", from.Port(), "Peer", address, "Reason", reason, "Detail", why)
 }
 
 // tellCertificate tells what an entry's certificate is like, if that is news.

@@ -37,10 +37,15 @@ func newPair(t *testing.T) *pair { return newPairWith(t, "") }
 // newPairWith is newPair with more in both node files.
 func newPairWith(t *testing.T, more string) *pair {
 	t.Helper()
+	return newPairOf(t, "cluster: {name: cluster1.example.test, primary: 1, ip: ipv4, peers: [198.18.0.1, 198.18.0.2]}\n"+more)
+}
+
+// newPairOf is newPair with the cluster's part of the node files.
+func newPairOf(t *testing.T, cluster string) *pair {
+	t.Helper()
 	needRoot(t)
 	l := labtest.New(t, lab.Options{})
 	p := &pair{t: t, bin: binary(t), nodes: [2]*pairNode{{host: l.Node}, {host: l.Client}}}
-	addrs := []string{"198.18.0.1", "198.18.0.2"}
 	for i, n := range p.nodes {
 		dir := t.TempDir()
 		n.file, n.state = filepath.Join(dir, "node.yaml"), filepath.Join(dir, "state")
@@ -49,8 +54,7 @@ interfaces: {external: {name: %s}}
 dataplane: {mode: userspace}
 admin: {metrics: off}
 turn: {mode: off}
-cluster: {name: cluster1.example.test, primary: 1, ip: ipv4, peers: [%s]}
-`, i+1, n.state, n.host.Links[0].Name, strings.Join(addrs, ", ")) + more
+`, i+1, n.state, n.host.Links[0].Name) + cluster
 		if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

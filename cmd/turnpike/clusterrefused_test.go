@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -81,13 +80,7 @@ func (p *pair) knock(from string) error {
 func TestPeersThatAreRefused(t *testing.T) {
 	p := newPair(t)
 	one, two := p.nodes[0], p.nodes[1]
-	form := func() {
-		t.Helper()
-		for _, n := range p.nodes {
-			p.run(n, "cluster", "status", "--wait", "--timeout", "30s")
-		}
-	}
-	form()
+	p.formed()
 	if err := p.knock("198.18.0.77"); err == nil || os.IsTimeout(err) {
 		t.Errorf("an address that is not in the list: %v", err)
 	}
@@ -101,7 +94,7 @@ func TestPeersThatAreRefused(t *testing.T) {
 	p.start(two) // another node, with a key of its own, on the address of the dead one
 	p.within(10*time.Second, "20004 with the reason", func() bool { return strings.Contains(p.detail(one, 20004), "another key than the one that was pinned") })
 	p.within(2*time.Second, "the record of it", func() bool { return p.logged(one, "key", "198.18.0.2") })
-	if out := p.try(one, "cluster", "status"); !strings.Contains(out, "Failed") {
+	if out := p.tried(one, "cluster", "status"); !strings.Contains(out, "Failed") {
 		t.Errorf("the rogue is not shown as failed:\n%s", out)
 	}
 	p.stop(two, unix.SIGTERM)
@@ -112,7 +105,7 @@ func TestPeersThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.start(two)
-	form() // the true one needs nobody
+	p.formed() // the true one needs nobody
 	p.within(3*time.Second, "20004 lowered", func() bool { return !p.stands(one, 20004) })
 
 	p.stop(two, unix.SIGTERM)
@@ -128,13 +121,6 @@ func TestPeersThatAreRefused(t *testing.T) {
 	p.start(two) // with a new certificate of its own making
 	p.within(10*time.Second, "20004 with the reason", func() bool { return strings.Contains(p.detail(one, 20004), "turnpike cluster trust") })
 	p.run(one, "cluster", "trust", "198.18.0.2")
-	form()
+	p.formed()
 	p.within(3*time.Second, "20004 lowered", func() bool { return !p.stands(one, 20004) })
-}
-
-// try runs a command that may say that something is wrong.
-func (p *pair) try(n *pairNode, args ...string) string {
-	p.t.Helper()
-	out, err := n.host.Command(p.t.Context(), p.bin, append([]string{"--state", n.state}, args...)...).CombinedOutput()
-	return fmt.Sprint(string(out), err)
 }

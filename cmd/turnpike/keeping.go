@@ -55,9 +55,12 @@ func hostName(n *config.Node) string {
 // Certificates returns what the node shows and trusts.
 func (n *node) Certificates() *certificates.Store { return n.certificates }
 
-// CertificatesChanged raises and lowers the alarms of the new certificate.
+// CertificatesChanged raises and lowers the alarms of the new certificate, and shows it to the peers of the cluster.
 func (n *node) CertificatesChanged() {
 	n.certificates.Judge(n.store.Alarms)
+	if n.peering != nil {
+		n.peering.mesh.CheckCertificates()
+	}
 	info := n.certificates.ServerInfo()
 	n.log.Event("Certificates Changed", "Detail", info.Subject, "Not-after", info.NotAfter.UTC().Format(time.RFC3339))
 }
