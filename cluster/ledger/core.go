@@ -17,8 +17,6 @@ type Config struct {
 	// Recovered is what calls use that a process before left running. Until the leader knows of it, nothing of
 	// what that process had is freed.
 	Recovered map[Resource]uint32
-	// Headroom is how much more than is short is asked for; nil: nothing.
-	Headroom func(Resource) uint32
 }
 
 // Core is a node's part in the ledger: as a holder of ceilings, and as the leader when it is. It

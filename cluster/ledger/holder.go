@@ -33,11 +33,7 @@ func (c *Core) ask(r Resource, h *holding, amount uint32, held bool) {
 
 func (c *Core) short(s Short) {
 	h := c.holding(s.Resource)
-	more := s.N
-	if c.cfg.Headroom != nil {
-		more = satAdd(more, c.cfg.Headroom(s.Resource))
-	}
-	h.desired = max(h.desired, satAdd(h.ceiling, more))
+	h.desired = max(h.desired, satAdd(h.ceiling, s.N))
 	c.next(s.Resource, h)
 }
 

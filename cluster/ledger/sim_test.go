@@ -151,7 +151,6 @@ func (s *shares) Start(m *sim.Machine) sim.Process {
 	}
 	p.core = ledger.New(ledger.Config{
 		Self: p.id, Incarnation: incarnation, Recovered: recovered,
-		Headroom: func(ledger.Resource) uint32 { return 2 },
 	}, ledger.NewTable())
 	p.live = liveness.New(p.id, cluster.Incarnation(m.Starts))
 	list := liveness.List{Own: m.Index}
@@ -409,7 +408,7 @@ func (p *node) call(r ledger.Resource, n uint32) {
 		return
 	}
 	if p.use[r]+n > p.ceiling[r] {
-		p.step(p.m.Now(), ledger.Short{Resource: r, N: n})
+		p.step(p.m.Now(), ledger.Short{Resource: r, N: n + 2})
 		return
 	}
 	p.use[r] += n

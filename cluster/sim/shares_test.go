@@ -35,7 +35,7 @@ func (p *node) call(r ledger.Resource, n uint32) {
 		return
 	}
 	if p.use[r]+n > p.ceiling[r] {
-		p.count(p.m.Now(), ledger.Short{Resource: r, N: n})
+		p.count(p.m.Now(), ledger.Short{Resource: r, N: n + 2})
 		return
 	}
 	p.use[r] += n

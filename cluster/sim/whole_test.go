@@ -200,7 +200,6 @@ func (n *nodes) Start(m *sim.Machine) sim.Process {
 	p.membership = membership.New(membership.Config{Self: p.id, Stored: kept.Stored})
 	p.ledger = ledger.New(ledger.Config{
 		Self: p.id, Incarnation: p.incarnation, Cluster: kept.Cluster, Recovered: maps.Clone(p.use),
-		Headroom: func(ledger.Resource) uint32 { return 2 },
 	}, ledger.NewTable())
 	p.pool = pool.New(p.id, m.Now(), m.Read("pool").(map[cluster.ID]pool.Kept))
 	n.past[life{p.id, p.incarnation}] = make([]rows.Digest, p.rows.Own().Seq+1)
