@@ -53,6 +53,12 @@ func armReset(file string, peers []string) error {
 	return durable.ReplaceFile(file, append(data, '\n'))
 }
 
+// resetArmed says whether the next start is a factory reset.
+func (n *node) resetArmed() bool {
+	_, err := readArmed(n.resetFile)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // readArmed says what the next start is to reset; fs.ErrNotExist: nothing. Whatever else is there arms it, as by command.
 func readArmed(file string) (armed, error) {
 	data, err := os.ReadFile(file)

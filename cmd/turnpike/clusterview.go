@@ -16,7 +16,7 @@ func (n *node) together(c *config.Node) clustering.Status {
 		Mode: clustering.Clustered, Name: s.Name, ClusterID: s.Cluster, IP: string(c.Cluster.IP), Primary: s.Primary,
 		TLS: clustering.TLS{Configured: s.TLS, Active: s.ActiveTLS}, Database: s.Database,
 		Synchronisation: synchronisation(s), LastSync: moment(s.Synchronised), NextSync: moment(s.Next),
-		RestartRequired: s.Restart, Peers: []clustering.Peer{},
+		RestartRequired: s.Restart, ResetArmed: n.resetArmed(), Peers: []clustering.Peer{},
 	}
 	for _, p := range s.Peers {
 		if p.Own {

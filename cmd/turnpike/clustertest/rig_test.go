@@ -183,3 +183,12 @@ func (r *rig) agreed(d time.Duration, i int) {
 		return err
 	})
 }
+
+// alone says what is wrong with a node that should have left.
+func (r *rig) alone(i int) error {
+	st, err := r.Nodes[i].API.Cluster(r.t.Context())
+	if err == nil && (st.Mode != clustering.Standalone || len(st.Peers) > 0) {
+		err = fmt.Errorf("it is %+v", st)
+	}
+	return err
+}

@@ -100,7 +100,8 @@ func (p *Phones) Register(ctx context.Context, to netip.Addr, phone int, expires
 // atOnce is how many registrations are under way together.
 const atOnce = 256
 
-// RegisterMany registers phones, each at the node that at names.
+// RegisterMany registers phones, each at the node that at names. As phones do, they come again when
+// they are refused: a peer's share of the licences grows behind what it needs.
 func (p *Phones) RegisterMany(ctx context.Context, first, last int, at func(phone int) netip.Addr, expires time.Duration) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -110,7 +111,12 @@ func (p *Phones) RegisterMany(ctx context.Context, first, last int, at func(phon
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if err := p.Register(ctx, at(i), i, expires); err != nil {
+			err := p.Register(ctx, at(i), i, expires)
+			for try := 0; err != nil && try < 40; try++ {
+				time.Sleep(500 * time.Millisecond)
+				err = p.Register(ctx, at(i), i, expires)
+			}
+			if err != nil {
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				mu.Unlock()
