@@ -85,6 +85,7 @@ type shares struct {
 	joined map[[2]int]time.Duration         // since when two machines reach each other and run the same processes
 	starts map[[2]int]int                   // of their processes then
 	apart  map[[2]int]time.Duration         // when they last counted in the same
+	looked time.Duration                    // when that was looked at
 	alone  map[int]time.Duration            // since when a machine is on a whole side without a leader
 }
 
@@ -278,6 +279,13 @@ const (
 // served says whether nobody may use anything on a side of the cluster that has no leader and is whole: all reach
 // each other, and nobody else.
 func (s *shares) served() error {
+	if s.w.Now()-s.looked > 300*time.Millisecond {
+		clear(s.alone) // all were paused
+		for i := range s.w.Machines {
+			s.alone[i] = s.w.Now()
+		}
+	}
+	s.looked = s.w.Now()
 	for i, m := range s.w.Machines {
 		if !m.Runs() || s.majority(i) {
 			s.alone[i] = s.w.Now()

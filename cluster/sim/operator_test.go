@@ -218,11 +218,17 @@ func (n *nodes) Quiet() {
 				n.want -= q.use[strict]
 			}
 		}
-		q := n.w.Machines[n.who].Process.(*node)
-		if n.want > q.ceiling[strict] {
-			q.count(q.m.Now(), ledger.Short{Resource: strict, N: n.want - q.ceiling[strict]})
-		}
+		n.insist()
 	})
+}
+
+// insist wants all that is left on one node, as callers do: again, when somebody else wanted something at the same time.
+func (n *nodes) insist() {
+	q := n.w.Machines[n.who].Process.(*node)
+	if n.want > q.ceiling[strict] {
+		q.count(q.m.Now(), ledger.Short{Resource: strict, N: n.want - q.ceiling[strict]})
+		n.w.After(4*time.Second, n.insist)
+	}
 }
 
 func (n *nodes) tidy() {
