@@ -2,6 +2,7 @@ package member
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
@@ -130,7 +131,7 @@ func (m *Member) blocked(c *contact) []string {
 	if !errors.Is(why, mesh.ErrUnreachable) || m.cfg.Boot()-c.heard > opposite {
 		return nil
 	}
-	return []string{"TCP 4372"}
+	return []string{"TCP " + strconv.Itoa(int(m.cfg.Port))}
 }
 
 func (m *Member) copyOf(id cluster.ID) (rows.Copy, bool) {

@@ -82,6 +82,8 @@ type Config struct {
 	Software string
 	// Protocol is the version of what peers say to each other.
 	Protocol int
+	// Port is where peers take connections (20021).
+	Port uint16
 	// SIPTLS is the port that peers send calls to.
 	SIPTLS uint16
 	// ActiveTLS is the mode that this process runs with (20020).

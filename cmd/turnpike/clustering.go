@@ -113,7 +113,7 @@ func (p *peering) newMember(c *config.Node, dir string, log *eventlog.Log) (*mem
 	n := p.node
 	return member.New(member.Config{
 		Self: cluster.ID(n.id), Name: c.System.Name, Software: version(), Protocol: wire.Protocol,
-		SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
+		Port: uint16(c.Cluster.Port), SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
 		Kept: kept, Keep: func(data []byte) error { return durable.ReplaceFile(file, data) },
 		Documents: n.store, Rows: n.shared.rows(), Newer: peers.Newer, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
 		Now: time.Now, Boot: sinceBoot, NewID: newID,
