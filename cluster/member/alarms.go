@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/mesh"
 	"turnpike.dev/turnpike/cluster/rows"
@@ -101,7 +100,7 @@ func (m *Member) seen(s liveness.Status) troubles.Peer {
 // rowsOf says why a peer's rows cannot be had, and whether that has gone on for too long.
 func (m *Member) rowsOf(c *contact) (late, never string) {
 	now := m.cfg.Boot()
-	r, found := m.copyOf(c.id)
+	r, found := m.rows.Copy(c.id)
 	if !found || r.Lost || r.Current {
 		c.well = now
 		m.complete(c, r)
@@ -132,13 +131,4 @@ func (m *Member) blocked(c *contact) []string {
 		return nil
 	}
 	return []string{"TCP " + strconv.Itoa(int(m.cfg.Port))}
-}
-
-func (m *Member) copyOf(id cluster.ID) (rows.Copy, bool) {
-	for _, c := range m.rows.Copies() {
-		if c.Owner == id {
-			return c, true
-		}
-	}
-	return rows.Copy{}, false
 }

@@ -177,7 +177,7 @@ func (m *Member) line(l liveness.Status) PeerStatus {
 	p.Software, p.Protocol, p.Cluster, p.Joined = c.settings.Software, c.settings.Protocol, c.cluster, m.joined(c.id)
 	p.Maintenance, p.Tag, p.Synchronised, p.Key, p.Next = c.maintenance, c.beat.Has, c.equal, c.key, m.compareAt()
 	p.SIPTLS = netip.AddrPortFrom(c.addr, c.sipTLS)
-	r, _ := m.copyOf(c.id)
+	r, _ := m.rows.Copy(c.id)
 	p.Rows, p.Database = r.Rows, databaseOf(r, p.Joined)
 	return p
 }

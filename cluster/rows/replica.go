@@ -250,14 +250,24 @@ type Copy struct {
 	Digest  Digest
 }
 
-// Copies returns the copies, by the peers' names.
+// Copies returns the copies, by the peers' names, with their digests: it reads every row.
 func (c *Core) Copies() []Copy {
 	out := make([]Copy, 0, len(c.order))
 	for _, id := range c.order {
-		r := c.copies[id]
-		out = append(out, Copy{id, r.incarnation, r.seq, len(r.rows), r.lost, r.short, r.next == nil && !r.short, digestAll(r.rows)})
+		s, _ := c.Copy(id)
+		s.Digest = digestAll(c.copies[id].rows)
+		out = append(out, s)
 	}
 	return out
+}
+
+// Copy returns how far the copy of one peer's table is, without its digest.
+func (c *Core) Copy(id cluster.ID) (s Copy, found bool) {
+	r := c.copies[id]
+	if r == nil {
+		return Copy{}, false
+	}
+	return Copy{Owner: id, Incarnation: r.incarnation, Seq: r.seq, Rows: len(r.rows), Lost: r.lost, Short: r.short, Current: r.next == nil && !r.short}, true
 }
 
 // Rows returns how many rows this node has itself.
