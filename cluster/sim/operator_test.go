@@ -222,13 +222,13 @@ func (n *nodes) Quiet() {
 	})
 }
 
-// insist wants all that is left on one node, as callers do: again, when somebody else wanted something at the same time.
+// insist wants all that is left on one node, again and again, as callers do.
 func (n *nodes) insist() {
 	q := n.w.Machines[n.who].Process.(*node)
 	if n.want > q.ceiling[strict] {
 		q.count(q.m.Now(), ledger.Short{Resource: strict, N: n.want - q.ceiling[strict]})
-		n.w.After(4*time.Second, n.insist)
 	}
+	n.w.After(4*time.Second, n.insist) // somebody else's request may have been under way, and taken it
 }
 
 func (n *nodes) tidy() {
