@@ -73,6 +73,10 @@ bench-flood: deps build ## measure how much rubbish the innocent do not notice, 
 bench-sip: deps build ## measure what SIP costs beside Kamailio and rtpengine (BENCHARGS)
 	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/sipbench $(BENCHARGS)
 
+.PHONY: bench-cluster
+bench-cluster: deps build ## measure a cluster of real nodes at 80 ms: changes, deaths, 20,000 registrations (BENCHARGS)
+	$(SUDO) env "PATH=$$PATH" $(GO) run ./perf/clusterbench $(BENCHARGS)
+
 .PHONY: test
 test: deps build fresh vet lint ## everything: generated files, linters, all tests with -race (root: namespaces too)
 	$(GO) test -race -timeout 20m ./...
