@@ -46,7 +46,8 @@ func (c *Core) join() {
 }
 
 // target is who reigns in another history than this node's: the primary that its settings name, or whoever
-// reigns later than what is known here.
+// reigns later than what is known here. A node that does not reign itself goes where its settings say also if it has seen
+// a later reign: two sides of which each made its own primary would else stay apart when all name one (found by simulation).
 func (c *Core) target() cluster.ID {
 	var best cluster.ID
 	for _, id := range c.known() {
@@ -56,7 +57,7 @@ func (c *Core) target() cluster.ID {
 		}
 		later := p.Rules.Reign.Compare(c.rules.Reign)
 		named := c.primary() == id
-		if c.stored.Cluster == "" && !named || c.stored.Cluster != "" && later <= 0 && (!named || later < 0) {
+		if c.stored.Cluster == "" && !named || c.stored.Cluster != "" && later <= 0 && (!named || later < 0 && c.rules.Acting) {
 			continue
 		}
 		if best == "" || p.Rules.Reign.Compare(c.peers[best].Rules.Reign) > 0 {
