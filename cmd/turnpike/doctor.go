@@ -129,7 +129,10 @@ func askRunning(ctx context.Context, c *api.Client) (*doctor.Running, error) {
 	if r.Dataplane, err = c.Dataplane(ctx); err != nil {
 		return nil, err
 	}
-	r.Reasons, err = c.Reasons(ctx)
+	if r.Reasons, err = c.Reasons(ctx); err != nil {
+		return nil, err
+	}
+	r.Cluster, err = c.Cluster(ctx)
 	return &r, err
 }
 

@@ -206,6 +206,10 @@ func nodeChecks() []Check {
 			"it is what clients do", "", relayEcho,
 		},
 		{
+			"cluster", "all peers of the cluster are there, near, and in step",
+			"what a peer does not have it cannot give to endpoints that come to it when theirs is gone", "", clusterWhole,
+		},
+		{
 			"not-looked-at", "everything could be looked at",
 			"what was not looked at may be wrong", "", notLookedAt,
 		},

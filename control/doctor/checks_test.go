@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 )
 
@@ -151,6 +152,12 @@ var nodeAilments = []ailment{
 	{"no relay", func(s *Snapshot) { s.Told = &Told{Err: "allocate a relay: 486"} }, "relay-echo", Problem, "486", "", false},
 	{"no echo", func(s *Snapshot) { s.Told.Received = 3 }, "relay-echo", Problem, "of 20 packets", "", false},
 	{"no STUN answer", func(s *Snapshot) { s.Outside = &Outside{Server: "stun.example.org:3478", Err: "no answer"} }, "relay-echo", Warning, "no answer", "", false},
+	// CL-09, CL-17
+	{"peer lost", func(s *Snapshot) { clustered(s).Peers[1].State = clustering.Failed }, "cluster", Warning, "tp2.example.test is Failed", "cluster check", false},
+	{"no primary", func(s *Snapshot) { clustered(s).Acting = 0 }, "cluster", Warning, "no peer acts as the primary", "cluster check", false},
+	{"no majority", func(s *Snapshot) { clustered(s).Database = "no leader" }, "cluster", Warning, "does not work: no leader", "cluster status", false},
+	{"far peer", func(s *Snapshot) { clustered(s).Peers[1].RTT = 130 }, "cluster", Warning, "130 ms away", "", false},
+	{"self-made certificate", func(s *Snapshot) { clustered(s).Peers[1].Certificate = "Invalid (self-signed)" }, "cluster", Note, "Invalid (self-signed)", "Enforce TLS", false},
 	{"not looked at", func(s *Snapshot) { s.Missed = []Missed{{"nftables", "operation not permitted"}} }, "not-looked-at", Note, "not permitted", "root", false},
 }
 
@@ -161,6 +168,7 @@ func TestHealthy(t *testing.T) {
 	}{
 		{"running", func(*Snapshot) {}},
 		{"before the start", beforeStart},
+		{"a whole cluster", func(s *Snapshot) { clustered(s) }},
 		{"veth", func(s *Snapshot) { virtual(s) }},
 		{"behind a static NAT", func(s *Snapshot) {
 			beforeStart(s)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 )
 
@@ -44,6 +45,7 @@ type Running struct {
 	Status    api.Status
 	Dataplane api.Dataplane
 	Reasons   []api.Reason
+	Cluster   clustering.Status
 }
 
 // Report is what doctor found.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/dataplane/xdp"
 )
@@ -68,6 +69,15 @@ func virtual(s *Snapshot) *Interface {
 	i.Ring, i.Offloads = ethtool.Ring{}, map[string]Offload{}
 	i.Far = &FarEnd{Name: "p0", Namespace: "peer", MTU: 1500}
 	return i
+}
+
+// clustered makes the node a peer of a whole cluster of two.
+func clustered(s *Snapshot) *clustering.Status {
+	s.Running.Cluster = clustering.Status{Mode: clustering.Clustered, Own: 1, Primary: 1, Acting: 1, Database: clustering.DatabaseActive, Peers: []clustering.Peer{
+		{Index: 1, Address: "tp1.example.test", State: clustering.ThisSystem, Digest: "d", Joined: true, Certificate: clustering.CertificateValid},
+		{Index: 2, Address: "tp2.example.test", State: clustering.ActiveAs("tp2", "tp2.example.test", ""), Digest: "d", Joined: true, RTT: 79, Certificate: clustering.CertificateValid},
+	}}
+	return &s.Running.Cluster
 }
 
 // beforeStart takes what only a running node tells away.

@@ -102,17 +102,25 @@ var sick = map[string]struct {
 	"TurnpikeLicencesNearlyAllUsed": {map[string]string{
 		`turnpike_resource_used{resource="rms"}`: "95x40", `turnpike_resource_limit{resource="rms"}`: "100x40", "turnpike_licence_evaluation": "0x40",
 	}, of("resource", "rms"), "30m"},
-	"TurnpikeResourceRefused":       {one(`turnpike_resource_refused_total{resource="room"}`, "0+1x20"), of("resource", "room"), "10m"},
-	"TurnpikeOptionKeyEnds":         {one("turnpike_option_key_end_time_seconds", "86400x90"), nil, "80m"},
-	"TurnpikeOptionKeyDoesNotCount": {one(`turnpike_option_keys{state="ended"}`, "1x90"), nil, "80m"},
-	"TurnpikeMediaInProcess":        {one(`turnpike_relay_flows{path="userspace",cause="interface"}`, "4x20"), of("cause", "interface"), "10m"},
-	"TurnpikeLeasesStale":           {one("turnpike_relay_lease_age_seconds", "12x20"), nil, "5m"},
-	"TurnpikeStrays":                {one("turnpike_relay_strays_total", "0+1x20"), nil, "10m"},
-	"TurnpikeRTPLoss":               {map[string]string{`turnpike_relay_rtp_expected_packets_total{direction="up"}`: "0+6000x30", `turnpike_relay_rtp_received_packets_total{direction="up"}`: "0+5700x30"}, nil, "25m"},
-	"TurnpikeDrops":                 {one(`turnpike_relay_exits_total{path="xdp",reason="no_device",verdict="drop"}`, "0+600x20"), of("reason", "no_device"), "15m"},
-	"TurnpikeStrangers":             {one(`turnpike_relay_exits_total{path="xdp",reason="stranger",verdict="drop"}`, "0+900000x20"), nil, "15m"},
-	"TurnpikeMapNearlyFull":         {map[string]string{`turnpike_bpf_map_entries{map="flows"}`: "950x20", `turnpike_bpf_map_capacity{map="flows"}`: "1000x20"}, of("map", "flows"), "10m"},
-	"TurnpikeMachineLosses":         {one(`turnpike_machine_losses_total{reason="ring_full",interface="s0"}`, "0+600x20"), of("reason", "ring_full", "interface", "s0"), "15m"},
+	"TurnpikeResourceRefused":                {one(`turnpike_resource_refused_total{resource="room"}`, "0+1x20"), of("resource", "room"), "10m"},
+	"TurnpikeOptionKeyEnds":                  {one("turnpike_option_key_end_time_seconds", "86400x90"), nil, "80m"},
+	"TurnpikeOptionKeyDoesNotCount":          {one(`turnpike_option_keys{state="ended"}`, "1x90"), nil, "80m"},
+	"TurnpikeClusterNoPrimary":               {map[string]string{"turnpike_cluster_primary_known": "0x20", "turnpike_cluster_member": "1x20"}, nil, "5m"},
+	"TurnpikeClusterDatabase":                {map[string]string{"turnpike_cluster_database_active": "0x20", "turnpike_cluster_member": "1x20"}, nil, "5m"},
+	"TurnpikeClusterPeerLost":                {one(`turnpike_cluster_peer_up{peer="lost"}`, "0x20"), of("peer", "lost"), "5m"},
+	"TurnpikeClusterPeerNotJoined":           {ofPeer("stranger", map[string]string{"up": "1x20", "joined": "0x20"}), of("peer", "stranger"), "10m"},
+	"TurnpikeClusterOutOfStep":               {ofPeer("old", map[string]string{"up": "1x20", "joined": "1x20", "in_step": "0x20"}), of("peer", "old"), "10m"},
+	"TurnpikeClusterRegistrationsIncomplete": {ofPeer("part", map[string]string{"up": "1x20", "joined": "1x20", "database_active": "0x20"}), of("peer", "part"), "5m"},
+	"TurnpikeClusterFarApart":                {ofPeer("far", map[string]string{"round_trip_seconds": "0.12x20"}), of("peer", "far"), "15m"},
+	"TurnpikeClusterRefuses":                 {one(`turnpike_cluster_connections_refused_total{reason="key"}`, "0+2x20"), of("reason", "key"), "15m"},
+	"TurnpikeMediaInProcess":                 {one(`turnpike_relay_flows{path="userspace",cause="interface"}`, "4x20"), of("cause", "interface"), "10m"},
+	"TurnpikeLeasesStale":                    {one("turnpike_relay_lease_age_seconds", "12x20"), nil, "5m"},
+	"TurnpikeStrays":                         {one("turnpike_relay_strays_total", "0+1x20"), nil, "10m"},
+	"TurnpikeRTPLoss":                        {map[string]string{`turnpike_relay_rtp_expected_packets_total{direction="up"}`: "0+6000x30", `turnpike_relay_rtp_received_packets_total{direction="up"}`: "0+5700x30"}, nil, "25m"},
+	"TurnpikeDrops":                          {one(`turnpike_relay_exits_total{path="xdp",reason="no_device",verdict="drop"}`, "0+600x20"), of("reason", "no_device"), "15m"},
+	"TurnpikeStrangers":                      {one(`turnpike_relay_exits_total{path="xdp",reason="stranger",verdict="drop"}`, "0+900000x20"), nil, "15m"},
+	"TurnpikeMapNearlyFull":                  {map[string]string{`turnpike_bpf_map_entries{map="flows"}`: "950x20", `turnpike_bpf_map_capacity{map="flows"}`: "1000x20"}, of("map", "flows"), "10m"},
+	"TurnpikeMachineLosses":                  {one(`turnpike_machine_losses_total{reason="ring_full",interface="s0"}`, "0+600x20"), of("reason", "ring_full", "interface", "s0"), "15m"},
 	"TurnpikeQueueImbalance": {map[string]string{
 		`turnpike_queue_packets_total{interface="s0",over="queues",queue="0"}`: "0+6000000x40", `turnpike_queue_packets_total{interface="s0",over="queues",queue="1"}`: "0+60000x40",
 		`turnpike_queue_packets_total{interface="s0",over="queues",queue="2"}`: "0+60000x40", `turnpike_queue_packets_total{interface="s0",over="queues",queue="3"}`: "0+60000x40",
@@ -138,6 +146,9 @@ var well = map[string]string{
 	`turnpike_resource_used{resource="rms"}`: "500x90", `turnpike_resource_limit{resource="rms"}`: "500x90", `turnpike_resource_refused_total{resource="rms"}`: "3x90",
 	"turnpike_licence_evaluation": "1x90", "turnpike_option_key_end_time_seconds": "0x90", `turnpike_option_keys{state="counts"}`: "2x90",
 	`turnpike_option_keys{state="ended"}`: "0x90", `turnpike_option_keys{state="other"}`: "0x90",
+	"turnpike_cluster_member": "1x90", "turnpike_cluster_primary_known": "1x90", "turnpike_cluster_database_active": "1x90",
+	`turnpike_cluster_peer_up{peer="b"}`: "1x90", `turnpike_cluster_peer_joined{peer="b"}`: "1x90", `turnpike_cluster_peer_in_step{peer="b"}`: "1x90",
+	`turnpike_cluster_peer_database_active{peer="b"}`: "1x90", `turnpike_cluster_peer_round_trip_seconds{peer="b"}`: "0.079x90", `turnpike_cluster_connections_refused_total{reason="key"}`: "3x90",
 	`turnpike_relay_flows{path="userspace",cause="client_stream"}`: "40x90", `turnpike_relay_flows{path="userspace",cause="configured"}`: "4x90",
 	`turnpike_relay_flows{path="xdp",cause=""}`: "9000x90", "turnpike_relay_lease_age_seconds": "1x90", "turnpike_relay_strays_total": "0x90",
 	`turnpike_relay_rtp_expected_packets_total{direction="up"}`: "0+6000x90", `turnpike_relay_rtp_received_packets_total{direction="up"}`: "0+5990x90",
@@ -150,6 +161,15 @@ var well = map[string]string{
 }
 
 func one(series, values string) map[string]string { return map[string]string{series: values} }
+
+// ofPeer is what a node tells of a peer of its cluster, by the end of the metric's name.
+func ofPeer(peer string, values map[string]string) map[string]string {
+	series := map[string]string{}
+	for name, v := range values {
+		series[fmt.Sprintf("turnpike_cluster_peer_%s{peer=%q}", name, peer)] = v
+	}
+	return series
+}
 
 // used is the bandwidth of an object, in bytes per second.
 func used(object string, granted, measured, limit int) map[string]string {
