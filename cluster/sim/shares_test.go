@@ -82,8 +82,10 @@ func (p *node) share(now time.Duration, a ledger.Action) {
 			p.n.w.Count("granted aside")
 		}
 		p.ceiling[a.Resource] = a.To
-		p.leasedIn, _ = p.ledger.Aside() // what it holds is told there
-		p.leasedBy = p.cluster()
+		if a.Resource == loose { // what it holds of it is told there; strict is told for itself, and needs no lease
+			p.leasedIn, _ = p.ledger.Aside()
+			p.leasedBy = p.cluster()
+		}
 	case ledger.Lower:
 		to := max(a.To, p.use[a.Resource])
 		p.ceiling[a.Resource] = to
