@@ -53,7 +53,7 @@ func (m *Member) sound() {
 func (m *Member) view() troubles.View {
 	v := troubles.View{
 		Own: m.own, ActiveTLS: m.cfg.ActiveTLS, Index: m.index, NoH323: m.local.NoH323, Restart: m.local.Restart,
-		Configuration: m.revisions.Faults(), Refused: m.local.Refused,
+		Configuration: m.revisions.Faults(), Refused: m.local.Refused, Unkept: m.unkept(),
 		Disagreement: m.membership.Disagreement(), Frozen: m.frozen(),
 	}
 	for _, s := range m.liveness.Status() {

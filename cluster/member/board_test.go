@@ -60,6 +60,7 @@ type line struct {
 	done   chan error
 	reset  bool // what it holds may be replaced
 	file   []byte
+	full   error // why nothing is kept
 	dir    string
 	agree  *agreement.Agreement
 	shares *counters
@@ -342,8 +343,20 @@ func (s *table) get(k rows.Key) string {
 func (l *line) kept() []byte { return l.file }
 
 func (l *line) keep(data []byte) error {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	if l.full != nil {
+		return l.full
+	}
 	l.file = data
 	return nil
+}
+
+// breaks makes the disk of what a member keeps fail.
+func (l *line) breaks(err error) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	l.full = err
 }
 
 // has says whether there is a record of an event.

@@ -27,6 +27,11 @@ type (
 		data []byte
 		then any // event; nil: none
 	}
+	// keptIs is an event: what came of a keep.
+	keptIs struct {
+		then any
+		err  error
+	}
 	apply struct {
 		revisions.Apply
 		done chan error // nil: nobody waits
@@ -157,9 +162,6 @@ func (m *Member) next() {
 	}
 }
 
-// keep makes durable what outlives the process; then is posted afterwards.
-func (m *Member) keep(then any) { m.disk.post(keep{m.kept.bytes(), then}) }
-
 // runDisk does what may block, one after the other.
 func (m *Member) runDisk(ctx context.Context) {
 	for {
@@ -195,13 +197,7 @@ func (m *Member) do(job any) {
 	case check:
 		m.inbox.post(revisions.Checked{Digest: m.cfg.Documents.Digest()})
 	case keep:
-		if err := m.cfg.Keep(job.data); err != nil {
-			m.cfg.Log.Error("Cluster State Not Kept", "Detail", err)
-			return
-		}
-		if job.then != nil {
-			m.inbox.post(job.then)
-		}
+		m.inbox.post(keptIs{job.then, m.cfg.Keep(job.data)})
 	}
 }
 

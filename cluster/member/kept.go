@@ -1,6 +1,7 @@
 package member
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -8,6 +9,9 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/pool"
 )
+
+// keepAgain is how long a disk that failed is left alone.
+const keepAgain = 5 * time.Second
 
 // kept is what outlives the process.
 type kept struct {
@@ -43,4 +47,46 @@ func (k kept) bytes() []byte {
 		panic(err) // numbers and texts
 	}
 	return data
+}
+
+// keeping is how the writes of kept go.
+type keeping struct {
+	err  error         // why the last one failed; nil: it did not
+	owed any           // what is to happen when the next one is durable: it has all that those before it had
+	at   time.Duration // when it is tried again
+}
+
+// keep makes durable what outlives the process; then happens afterwards.
+func (m *Member) keep(then any) { m.disk.post(keep{m.kept.bytes(), then}) }
+
+// wasKept goes on where the state is durable, and has it written again where the disk failed: an operator's
+// decision that is not written takes no effect, and must not stay like that.
+func (m *Member) wasKept(e keptIs) {
+	k := &m.keeping
+	then := cmp.Or(e.then, k.owed)
+	if k.err = e.err; e.err != nil {
+		m.cfg.Log.Error("Cluster State Not Kept", "Detail", e.err)
+		k.owed, k.at = then, m.cfg.Boot()+keepAgain
+		return
+	}
+	k.owed, k.at = nil, 0
+	if then != nil {
+		m.handle(then)
+	}
+}
+
+// keepDue tries again.
+func (m *Member) keepDue(now time.Duration) {
+	if k := &m.keeping; k.at != 0 && now >= k.at {
+		k.at = 0
+		m.keep(k.owed)
+	}
+}
+
+// unkept says why what outlives the process is not written; empty: it is.
+func (m *Member) unkept() string {
+	if m.keeping.err == nil {
+		return ""
+	}
+	return m.keeping.err.Error()
 }

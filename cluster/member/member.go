@@ -140,6 +140,7 @@ type Member struct {
 
 	// The rest belongs to the goroutine of Run.
 	kept       kept
+	keeping    keeping
 	liveness   *liveness.Core
 	rows       *rows.Core
 	revisions  *revisions.Core

@@ -95,6 +95,7 @@ func (m *Member) tick() {
 		m.belongs = now + belong
 		m.stand()
 	}
+	m.keepDue(m.cfg.Boot())
 	m.count(m.cfg.Boot())
 }
 
@@ -135,6 +136,8 @@ func (m *Member) handle(e any) {
 		m.settled()
 	case rows.Event:
 		m.row(e)
+	case keptIs:
+		m.wasKept(e)
 	case decided:
 		m.decide(e)
 	case proposed:

@@ -54,6 +54,7 @@ func (b *board) own(v View) {
 func (b *board) configuration(v View) {
 	f := v.Configuration
 	b.when(f.Unwritten != "", 20009, "", "the configuration could not be written: "+f.Unwritten)
+	b.when(v.Unkept != "", 20009, "", "the state of the cluster could not be written, it is tried again: "+v.Unkept)
 	b.when(v.Refused != "", 20009, "", "the primary's configuration does not fit here: "+v.Refused)
 	b.when(f.Conflict != "", 20011, "", f.Conflict)
 	b.when(f.Forgot != "", 20014, "", f.Forgot)

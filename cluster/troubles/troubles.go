@@ -42,6 +42,9 @@ type View struct {
 	Configuration revisions.Faults
 	// Refused is why a document of the primary's does not fit here; empty: it does.
 	Refused string
+	// Unkept is why what the cluster keeps beside the configuration was not written, such as the decision about
+	// the primary; empty: it was.
+	Unkept string
 	// Disagreement is in what peers do not agree on who belongs to the cluster; empty: they do.
 	Disagreement string
 	// Frozen is why the agreed log does not advance although a majority is there; empty: it does.

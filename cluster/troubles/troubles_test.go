@@ -74,6 +74,7 @@ func TestJudge(t *testing.T) {
 			v.Peers[1].Life, v.Peers[1].Settings.Name, v.Own.Primary = liveness.Lost, "b.test", 1
 		}, []troubles.Trouble{{20004, there, "no heartbeats go both ways"}}},
 		"disk full":             {func(v *troubles.View) { v.Configuration.Unwritten = "no space" }, []troubles.Trouble{{20009, "", "the configuration could not be written: no space"}}},
+		"state not kept":        {func(v *troubles.View) { v.Unkept = "no space" }, []troubles.Trouble{{20009, "", "the state of the cluster could not be written, it is tried again: no space"}}},
 		"a document is refused": {func(v *troubles.View) { v.Refused = "zones.3" }, []troubles.Trouble{{20009, "", "the primary's configuration does not fit here: zones.3"}}},
 		"the rest of revisions": {func(v *troubles.View) {
 			v.Configuration = revisions.Faults{Silent: "s", Forgot: "f", Deposed: "d", Conflict: "c", Damaged: "x"}
