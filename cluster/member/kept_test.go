@@ -1,10 +1,12 @@
 package member
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/liveness"
 )
 
 // An incarnation is never used twice: not after a restart within a second, and not by a machine that was put
@@ -55,5 +57,17 @@ func TestInboxIsBounded(t *testing.T) {
 	}
 	if !b.receive("again") {
 		t.Error("there is no room although nothing waits")
+	}
+}
+
+// Who knocks without being in the list leaves nothing behind: there may be any number of them.
+func TestNothingIsKeptOfStrangers(t *testing.T) {
+	m := &Member{cfg: Config{Boot: func() time.Duration { return 0 }}, faults: map[string]error{}, liveness: liveness.New("a", 1)}
+	m.own.Peers = []string{"10.0.0.1", "10.0.0.2"}
+	for _, address := range []string{"198.51.100.1", "198.51.100.2", "10.0.0.2"} {
+		m.fail(failed{address, errors.New("refused")})
+	}
+	if len(m.faults) != 1 || m.faults["10.0.0.2"] == nil {
+		t.Errorf("kept: %v", m.faults)
 	}
 }

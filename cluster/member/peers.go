@@ -88,6 +88,14 @@ func (m *Member) meet(c *contact) {
 	m.primary()
 }
 
+// fail notes why an entry is not reached, or refused. Of strangers there may be any number: nothing is kept of them.
+func (m *Member) fail(e failed) {
+	if slices.Contains(m.own.Peers, e.address) {
+		m.faults[e.address] = e.why
+		m.beat(liveness.Failed{Address: e.address, Why: e.why.Error()})
+	}
+}
+
 // part notes that the connection with a peer broke.
 func (m *Member) part(e closed) {
 	m.beat(liveness.Closed{From: e.id})

@@ -109,8 +109,7 @@ func (m *Member) handle(e any) {
 	case closed:
 		m.part(e)
 	case failed:
-		m.faults[e.address] = e.why
-		m.beat(liveness.Failed{Address: e.address, Why: e.why.Error()})
+		m.fail(e)
 	case liveness.Certificate:
 		m.beat(e)
 	case received:

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -30,12 +31,15 @@ type pins struct {
 	files Files
 	file  string
 
-	mu  sync.Mutex // held while the file is written: a first contact waits for it, a message never does
+	writing sync.Mutex    // taken before mu: a later write never has less
+	due     chan struct{} // the file is to be written by who may wait for it
+
+	mu  sync.Mutex // nobody waits in it
 	all []pin
 }
 
 func openPins(files Files, dir string) (*pins, error) {
-	p := &pins{files: files, file: filepath.Join(dir, pinsFile)}
+	p := &pins{files: files, file: filepath.Join(dir, pinsFile), due: make(chan struct{}, 1)}
 	data, err := files.ReadFile(p.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -63,8 +67,15 @@ func (p *pins) has(address string, key [32]byte) (same, known bool) {
 }
 
 // judge says whether an entry may be the node id with that key. proven: its certificate says so, and the
-// pin follows it. Where keep says so what is new is pinned; first reports that.
+// pin follows it. Where keep says so what is new is pinned; first reports that: then it is in the file, too.
 func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven bool, keep func() bool) (first bool, err error) {
+	if first, err = p.decide(address, id, key, proven, keep); first {
+		err = p.write()
+	}
+	return first, err
+}
+
+func (p *pins) decide(address string, id cluster.ID, key [32]byte, proven bool, keep func() bool) (first bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := hex.EncodeToString(key[:])
@@ -88,35 +99,43 @@ func (p *pins) judge(address string, id cluster.ID, key [32]byte, proven bool, k
 		p.all = slices.Delete(p.all, i, i+1)
 	}
 	p.all = append(p.all, pin{address, id, text, time.Now().UTC().Truncate(time.Second)})
-	return true, p.write()
+	return true, nil
 }
 
 func (p *pins) drop(address string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := p.at(address)
-	if i < 0 {
+	if !p.without(func(x pin) bool { return strings.EqualFold(x.Address, address) }) {
 		return nil
 	}
-	p.all = slices.Delete(p.all, i, i+1)
 	return p.write()
 }
 
-// retain drops the pins of all other entries.
-func (p *pins) retain(names []string) error {
+// retain drops the pins of all other entries. It does not wait for the file: who writes it is told.
+func (p *pins) retain(names []string) {
+	if !p.without(func(x pin) bool { return !slices.Contains(names, strings.ToLower(x.Address)) }) {
+		return
+	}
+	select {
+	case p.due <- struct{}{}:
+	default:
+	}
+}
+
+// without drops pins, and says whether there were any.
+func (p *pins) without(is func(pin) bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.all)
-	p.all = slices.DeleteFunc(p.all, func(x pin) bool { return !slices.Contains(names, strings.ToLower(x.Address)) })
-	if len(p.all) == n {
-		return nil
-	}
-	return p.write()
+	p.all = slices.DeleteFunc(p.all, is)
+	return len(p.all) != n
 }
 
-// write is called with p.mu held.
+// write may block.
 func (p *pins) write() error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
 	data, err := json.MarshalIndent(p.all, "", "  ")
+	p.mu.Unlock()
 	if err == nil {
 		err = p.files.ReplaceFile(p.file, append(data, '\n'))
 	}
@@ -124,6 +143,29 @@ func (p *pins) write() error {
 		return &pinsError{err}
 	}
 	return nil
+}
+
+// writePins writes the file where List has dropped pins, until ctx ends, and then what is left.
+func (m *Mesh) writePins(ctx context.Context) {
+	for ending := false; !ending; {
+		select {
+		case <-ctx.Done():
+			ending = true
+		case <-m.pins.due:
+			m.flushPins()
+		}
+	}
+	select {
+	case <-m.pins.due:
+		m.flushPins()
+	default:
+	}
+}
+
+func (m *Mesh) flushPins() {
+	if err := m.pins.write(); err != nil {
+		m.cfg.Log.Warn("Cluster Keys Not Written", "Detail", err)
+	}
 }
 
 // pinsError is a file of pins that was not written. They hold in memory, and the peer is spoken to: a

@@ -22,10 +22,12 @@ const flushTime = 200 * time.Millisecond
 type Mesh struct {
 	cfg     Config
 	pins    *pins
-	told    told
+	told    told // of the entries
 	refused tally
-	waiting gate
-	hellos  atomic.Uint64 // how often the hello has changed
+	// strangers is what was told of those who are of no entry.
+	strangers told
+	waiting   gate
+	hellos    atomic.Uint64 // how often the hello has changed
 
 	work sync.WaitGroup // all goroutines of Run
 
@@ -68,6 +70,7 @@ func (m *Mesh) Run(outer context.Context) error {
 		doors = append(doors, door)
 	}
 	m.start(ctx)
+	m.work.Go(func() { m.writePins(ctx) })
 	for i, door := range doors {
 		m.work.Go(func() { m.accept(ctx, door, i == 1) })
 	}
@@ -114,7 +117,7 @@ func (m *Mesh) keep(e *entry) {
 
 // List takes the list of peers as it is now. own is this node's index in it, from 0; -1: none.
 // mapping answers for names before DNS does (CL-07); nil: it is off. The pin of an entry that has
-// gone is dropped. It may write a file.
+// gone is dropped. It waits for nothing.
 func (m *Mesh) List(addresses []string, own int, mapping map[string]netip.Addr) {
 	m.mu.Lock()
 	old := m.entries
@@ -147,9 +150,7 @@ func (m *Mesh) List(addresses []string, own int, mapping map[string]netip.Addr) 
 		e.hurry()
 	}
 	m.mu.Unlock()
-	if err := m.pins.retain(names); err != nil {
-		m.cfg.Log.Warn("Cluster Keys Not Written", "Detail", err)
-	}
+	m.pins.retain(names)
 }
 
 var errGone = errors.New("the entry is not in the list of peers any more")

@@ -60,7 +60,11 @@ func (m *Mesh) refuse(e *entry, from netip.AddrPort, why error) {
 	if e != nil {
 		address = e.address
 	}
-	if !m.told.due("refuse " + address + " " + from.Addr().String() + reason) {
+	room := &m.strangers // of their own: they take nothing from what is told of the entries
+	if e != nil {
+		room = &m.told
+	}
+	if !room.due("refuse " + address + " " + from.Addr().String() + reason) {
 		return
 	}
 	m.cfg.Handler.Failed(address, why)
