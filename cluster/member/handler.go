@@ -84,7 +84,7 @@ func reignOf(h wire.Hello) (acting bool, r revisions.Reign) {
 func (e ear) Connected(p mesh.Peer) {
 	acting, reign := reignOf(p.Hello)
 	e.m.inbox.post(contacted{&contact{
-		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, name: p.Hello.Name,
+		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, number: p.Hello.Number, name: p.Hello.Name,
 		cluster: p.Hello.Cluster, acting: acting, reign: reign, brings: brought(p.Hello.Extra[extraBrings]), settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
 	}})
 }

@@ -71,3 +71,22 @@ func TestNothingIsKeptOfStrangers(t *testing.T) {
 		t.Errorf("kept: %v", m.faults)
 	}
 }
+
+// Connections tell of a peer at the same time: what it said of itself last stays, in whatever order that comes.
+func TestHelloThatWasOvertaken(t *testing.T) {
+	now := &contact{incarnation: 7, number: 3}
+	for name, tc := range map[string]struct {
+		c    contact
+		late bool
+	}{
+		"older":                 {contact{incarnation: 7, number: 2}, true},
+		"of the process before": {contact{incarnation: 6, number: 9}, true},
+		"the same again":        {contact{incarnation: 7, number: 3}, false},
+		"newer":                 {contact{incarnation: 7, number: 4}, false},
+		"of a new process":      {contact{incarnation: 8, number: 1}, false},
+	} {
+		if got := tc.c.before(now); got != tc.late {
+			t.Errorf("%s: late %v", name, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,6 +22,7 @@ type contact struct {
 	addr        netip.Addr
 	key         [32]byte
 	incarnation cluster.Incarnation
+	number      uint64 // of the hello, within the incarnation
 	name        string
 	cluster     string // id of the cluster that it has joined
 	settings    settings.Settings
@@ -42,6 +44,11 @@ type since struct {
 	well   time.Duration // when the copy of its rows was current last
 	making bool          // the copy of its rows is being made
 	heard  time.Duration // when it last said anything
+}
+
+// before says that another contact with the same peer is later.
+func (c *contact) before(o *contact) bool {
+	return cmp.Or(cmp.Compare(c.incarnation, o.incarnation), cmp.Compare(c.number, o.number)) < 0
 }
 
 // Events of the connections.
@@ -67,6 +74,9 @@ func (m *Member) meet(c *contact) {
 		return
 	}
 	if old := m.contacts[c.id]; old != nil {
+		if c.before(old) {
+			return // connections tell at the same time: this one was overtaken
+		}
 		c.since = old.since
 	}
 	for id, other := range m.contacts {

@@ -150,7 +150,7 @@ func (m *Mesh) meet(l *line, from netip.AddrPort, recovery bool) error {
 	if err := m.stand(l, h, from); err != nil {
 		return err
 	}
-	if err := l.write(wire.Welcome{Hello: m.cfg.Hello()}); err != nil {
+	if err := l.write(wire.Welcome{Hello: m.says()}); err != nil {
 		m.remove(l)
 		return err
 	}

@@ -103,7 +103,7 @@ func (m *Mesh) greet(l *line, to netip.AddrPort) error {
 		return err
 	}
 	l.hello = m.hellos.Load()
-	if err := l.write(wire.Open{Stream: l.stream, Hello: m.cfg.Hello()}); err != nil {
+	if err := l.write(wire.Open{Stream: l.stream, Hello: m.says()}); err != nil {
 		return err
 	}
 	answer, err := l.read(wire.MaxFrame, 0) // the greeting has its time

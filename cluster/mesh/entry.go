@@ -115,6 +115,9 @@ func (m *Mesh) add(l *line) error {
 	if l.stream == wire.Recovery {
 		return nil // it may be anybody yet
 	}
+	if k := e.known; k != nil && k.ID == l.peer.ID && l.peer.Hello.Before(k.Hello) {
+		l.peer.Hello = k.Hello // it was said on another connection since: this greeting took longer
+	}
 	p := l.peer
 	e.known, e.chain = &p, l.ConnectionState().PeerCertificates
 	if l.stream == wire.Rows {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/wire"
 )
 
 // flushTime is how long the last messages may take when a node ends.
@@ -28,6 +29,9 @@ type Mesh struct {
 	strangers told
 	waiting   gate
 	hellos    atomic.Uint64 // how often the hello has changed
+
+	saying sync.Mutex // guards said; what a node says of itself is asked in it, so that a higher number is never older
+	said   uint64
 
 	work sync.WaitGroup // all goroutines of Run
 
@@ -199,6 +203,16 @@ func (m *Mesh) Say() {
 	for _, e := range m.entries {
 		e.rows.greet()
 	}
+}
+
+// says returns what this node says of itself now, numbered.
+func (m *Mesh) says() wire.Hello {
+	m.saying.Lock()
+	defer m.saying.Unlock()
+	h := m.cfg.Hello()
+	m.said++
+	h.Number = m.said
+	return h
 }
 
 // hurryAll has all entries resolved anew.

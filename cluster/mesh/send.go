@@ -103,7 +103,7 @@ func (m *Mesh) drain(ctx context.Context, l *line, q *queue) error {
 	for ending := false; ; {
 		frames, hello := q.take()
 		if hello {
-			if err := l.write(m.cfg.Hello()); err != nil {
+			if err := l.write(m.says()); err != nil {
 				return l.ended(err)
 			}
 		}

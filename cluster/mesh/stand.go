@@ -115,9 +115,13 @@ func (m *Mesh) receive(l *line) error {
 	}
 }
 
-// renewed takes what a peer says of itself now.
+// renewed takes what a peer says of itself now. What it has said before, on whatever connection, comes too late.
 func (m *Mesh) renewed(l *line, h wire.Hello) {
 	m.mu.Lock()
+	if k := l.entry.known; k != nil && k.ID == h.ID && h.Before(k.Hello) {
+		m.mu.Unlock()
+		return
+	}
 	l.peer.Hello = h
 	p := l.peer
 	if l.entry.known != nil && l.entry.known.ID == p.ID {

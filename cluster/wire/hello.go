@@ -9,6 +9,9 @@ import (
 type Hello struct {
 	ID          cluster.ID
 	Incarnation cluster.Incarnation
+	// Number counts what the node has said of itself in this incarnation: of two hellos the later one counts, on
+	// whatever connection they come.
+	Number      uint64
 	Name        string // the system name
 	Cluster     string // id of the cluster that it has properly joined (CL-02); empty: none
 	Settings    settings.Settings
@@ -16,6 +19,14 @@ type Hello struct {
 	Maintenance bool
 	// Extra is what the parts above have to say: at most 64 pairs of at most 256 bytes each.
 	Extra map[string]string
+}
+
+// Before says that another hello of the same node is later.
+func (h Hello) Before(o Hello) bool {
+	if h.Incarnation != o.Incarnation {
+		return h.Incarnation < o.Incarnation
+	}
+	return h.Number < o.Number
 }
 
 // Stream says what a connection is for.
@@ -52,6 +63,7 @@ type helloBody struct {
 	SIPTLS      uint16            `cbor:"6,keyasint,omitempty"`
 	Maintenance bool              `cbor:"7,keyasint,omitempty"`
 	Extra       map[string]string `cbor:"8,keyasint,omitempty"`
+	Number      uint64            `cbor:"9,keyasint,omitempty"`
 }
 
 type settingsBody struct {
@@ -85,6 +97,7 @@ func helloOf(m Hello) *helloBody {
 	return &helloBody{
 		ID: string(m.ID), Incarnation: uint64(m.Incarnation), Name: m.Name, Cluster: m.Cluster,
 		Settings: settingsOf(m.Settings), SIPTLS: m.SIPTLS, Maintenance: m.Maintenance, Extra: m.Extra,
+		Number: m.Number,
 	}
 }
 
@@ -129,6 +142,7 @@ func (b *helloBody) hello(c *check) Hello {
 		ID: c.id("the id", b.ID, true), Incarnation: cluster.Incarnation(b.Incarnation),
 		Name: c.text("the name", b.Name, maxText), Cluster: c.text("the cluster's id", b.Cluster, maxID),
 		Settings: b.Settings.settings(c), SIPTLS: b.SIPTLS, Maintenance: b.Maintenance, Extra: b.Extra,
+		Number: b.Number,
 	}
 }
 

@@ -36,7 +36,8 @@ type sample struct {
 
 func samples() []sample {
 	hello := wire.Hello{
-		ID: "2f1c", Incarnation: 1795000000, Name: "edge1", Cluster: "c-77", SIPTLS: 5061, Maintenance: true,
+		Number: 11,
+		ID:     "2f1c", Incarnation: 1795000000, Name: "edge1", Cluster: "c-77", SIPTLS: 5061, Maintenance: true,
 		Settings: settings.Settings{Name: "cluster1.example.test", Primary: 1, IP: "ipv4", TLS: "permissive", Peers: []string{"10.0.0.1", "b.example.test"}, Role: "edge", Platform: "large", Software: "1.2.3", Protocol: 1},
 		Extra:    map[string]string{"reset": "yes", "keys": "a"},
 	}
