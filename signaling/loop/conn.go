@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"net/netip"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type Conn struct {
 	kept    atomic.Bool
 	waiting atomic.Int64 // bytes given to the loop and not yet to the socket
 	why     atomic.Pointer[error]
+	proved  atomic.Pointer[[sha256.Size]byte] // that the other end has proved; nil: not asked yet
+	bound   atomic.Bool
 }
 
 // connKey is what a connection can be found by: name is the server name that a dialled TLS
@@ -56,6 +59,35 @@ func (c *Conn) State() (tls.ConnectionState, bool) {
 		return tls.ConnectionState{}, false
 	}
 	return c.secure.tls.ConnectionState(), true
+}
+
+// Key returns the SHA-256 of the public key that the other end has proved; the zero one for TCP and
+// where it showed no certificate.
+func (c *Conn) Key() (key [sha256.Size]byte) {
+	if k := c.proved.Load(); k != nil {
+		return *k
+	}
+	state, ok := c.State()
+	if !ok || !state.HandshakeComplete {
+		return key
+	}
+	if len(state.PeerCertificates) > 0 {
+		key = sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	}
+	c.proved.Store(&key)
+	return key
+}
+
+// Bind says that what goes back to the other end goes to the holder of its key and to nobody else, also
+// when this connection has gone.
+func (c *Conn) Bind() { c.bound.Store(true) }
+
+// Bound returns the key of a connection that is bound to it; the zero one where it is not.
+func (c *Conn) Bound() (key [sha256.Size]byte) {
+	if c.bound.Load() {
+		return c.Key()
+	}
+	return key
 }
 
 // Keep says that the connection is wanted although nothing comes: somebody registered

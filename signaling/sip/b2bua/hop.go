@@ -50,9 +50,9 @@ func (l *leg) reach(near bool) {
 // a new one, or its NAT have given it another port.
 func (l *leg) moved(t *transaction.Server) {
 	if l.near && len(l.d.Routes) == 0 && t.Request().Vias() == 1 {
-		only := l.hop.Only
+		only, key := l.hop.Only, l.hop.Key
 		l.hop = transport.AnswerHop(t.Source(), t.Request().Via())
-		l.hop.Only = only
+		l.hop.Only, l.hop.Key = only, key
 	}
 }
 
@@ -122,12 +122,13 @@ func hopTo(u message.URI, at netip.Addr, began transport.Hop) transport.Hop {
 	return h
 }
 
-// along keeps what the dialog began with: our address, and the connection where it leads to
-// the same host.
+// along keeps what the dialog began with: our address, the key of a peer, and the connection where
+// it leads to the same host.
 func (l *leg) along(h transport.Hop) transport.Hop {
 	if h.Local = l.end.local; h.Local.Is4() != h.Remote.Addr().Is4() {
 		h.Local = netip.Addr{}
 	}
+	h.Key = l.hop.Key
 	if h.Transport == l.hop.Transport && h.Remote.Addr() == l.hop.Remote.Addr() {
 		h.Conn, h.Name = l.hop.Conn, l.hop.Name
 	}

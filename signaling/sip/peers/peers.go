@@ -10,7 +10,6 @@ package peers
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -99,7 +98,7 @@ func (t *Table) Hop(index uint8) (transport.Hop, bool) {
 	if p == nil || !p.reached() {
 		return transport.Hop{}, false
 	}
-	h := transport.Hop{Transport: loop.TLS, Remote: p.Addr}
+	h := transport.Hop{Transport: loop.TLS, Remote: p.Addr, Key: p.Key}
 	if t.own.IsValid() && t.own.Is4() == p.Addr.Addr().Is4() {
 		h.Local = t.own
 	}
@@ -118,7 +117,7 @@ func (t *Table) Pinned(at netip.AddrPort) (key [sha256.Size]byte, pinned bool) {
 }
 
 // From returns which peer a message comes from: over TLS, from the peer's address, from who has the
-// peer's key. 0: from none.
+// peer's key. 0: from none. Answers to a peer go to it and to nobody else from then on.
 func (t *Table) From(src loop.Source) uint8 {
 	if src.Transport != loop.TLS || src.Conn == nil {
 		return 0
@@ -127,23 +126,10 @@ func (t *Table) From(src loop.Source) uint8 {
 	from := src.Remote.Addr().Unmap()
 	for i := range list {
 		p := &list[i]
-		if p.Addr.Addr() == from && p.Key != (Key{}) && shows(src.Conn, p.Key) {
+		if p.Addr.Addr() == from && p.Key != (Key{}) && Key(src.Conn.Key()) == p.Key {
+			src.Conn.Bind()
 			return p.Index
 		}
 	}
 	return 0
-}
-
-func shows(c *loop.Conn, k Key) bool {
-	state, ok := c.State()
-	return ok && KeyOf(state) == k
-}
-
-// KeyOf returns the key that the other end of a connection has proved; the zero Key where it showed
-// no certificate.
-func KeyOf(state tls.ConnectionState) Key {
-	if len(state.PeerCertificates) == 0 {
-		return Key{}
-	}
-	return sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
 }

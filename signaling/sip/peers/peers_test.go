@@ -34,7 +34,7 @@ func TestHop(t *testing.T) {
 	})
 	for index, want := range map[uint8]netip.AddrPort{1: at("10.0.0.1", 5061), 2: at("10.0.0.2", 5061), 3: {}, 4: {}, 5: {}, 6: {}, 7: {}} {
 		h, ok := table.Hop(index)
-		if ok != want.IsValid() || h.Remote != want || ok && h.Transport != loop.TLS {
+		if ok != want.IsValid() || h.Remote != want || ok && (h.Transport != loop.TLS || h.Key != Key{index}) {
 			t.Errorf("peer %d: %v, %t", index, h, ok)
 		}
 	}

@@ -233,5 +233,7 @@ func hops(at netip.AddrPort) []transport.Hop {
 		{Remote: at, Local: netip.MustParseAddr("192.0.2.7")},
 		{Transport: loop.TCP, Remote: netip.MustParseAddrPort("[2001:db8::1]:40000"), Local: netip.MustParseAddr("2001:db8::2"), Only: true},
 		{Transport: loop.TLS, Remote: at, Name: "example.test"},
+		{Transport: loop.TLS, Remote: at, Key: [32]byte{1, 31: 2}},
+		{Transport: loop.TLS, Remote: at, Key: [32]byte{1, 31: 2}, Name: "peer.test", Only: true},
 	}
 }

@@ -45,23 +45,37 @@ func (s signer) route(h transport.Hop, at netip.AddrPort) message.Address {
 // text writes tokens: one spelling for each.
 var text = base64.RawURLEncoding.Strict()
 
-// token is a hop and a code over it: transport, flags, remote port, remote and local address, verified name.
+// Flags of a token.
+const (
+	flagOnly = 1
+	flagKey  = 2 // a key follows the addresses
+)
+
+// token is a hop and a code over it: transport, flags, remote port, remote and local address, a peer's key, verified name.
 func (s signer) token(h transport.Hop) string {
-	b := make([]byte, 0, 96)
+	b := make([]byte, 0, 128)
 	b = append(b, byte(h.Transport), 0)
 	if h.Only {
-		b[1] = 1
+		b[1] |= flagOnly
+	}
+	peer := h.Key != [sha256.Size]byte{}
+	if peer {
+		b[1] |= flagKey
 	}
 	b = binary.BigEndian.AppendUint16(b, h.Remote.Port())
 	remote, local := h.Remote.Addr().As16(), [16]byte{}
 	if h.Local.IsValid() {
 		local = h.Local.As16()
 	}
-	b = append(append(append(b, remote[:]...), local[:]...), h.Name...)
+	b = append(append(b, remote[:]...), local[:]...)
+	if peer {
+		b = append(b, h.Key[:]...)
+	}
+	b = append(b, h.Name...)
 	return text.EncodeToString(append(b, s.sum('t', b)...))
 }
 
-// fixed is the length of a token's hop without the name.
+// fixed is the length of a token's hop without key and name.
 const fixed = 4 + 16 + 16
 
 // hop reads a token; false: it is not ours.
@@ -74,7 +88,14 @@ func (s signer) hop(token string) (h transport.Hop, ours bool) {
 	if !hmac.Equal(mac, s.sum('t', b)) {
 		return h, false
 	}
-	h.Transport, h.Only, h.Name = loop.Transport(b[0]), b[1] == 1, string(b[fixed:])
+	rest := b[fixed:]
+	if b[1]&flagKey != 0 {
+		if len(rest) < sha256.Size {
+			return h, false
+		}
+		h.Key, rest = [sha256.Size]byte(rest), rest[sha256.Size:]
+	}
+	h.Transport, h.Only, h.Name = loop.Transport(b[0]), b[1]&flagOnly != 0, string(rest)
 	h.Remote = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[4:20])).Unmap(), binary.BigEndian.Uint16(b[2:]))
 	if local := netip.AddrFrom16([16]byte(b[20:36])); !local.IsUnspecified() {
 		h.Local = local.Unmap()

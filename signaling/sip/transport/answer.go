@@ -17,6 +17,9 @@ func AnswerHop(src loop.Source, via message.Via) Hop {
 	if src.Transport == loop.UDP && via.Params.Has("rport") {
 		return h
 	}
+	if src.Conn != nil {
+		h.Key = src.Conn.Bound()
+	}
 	port := via.Port
 	if port == 0 {
 		port = DefaultPort(src.Transport)

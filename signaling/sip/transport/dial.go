@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"time"
@@ -22,6 +23,7 @@ type queueKey struct {
 	remote    netip.AddrPort
 	local     netip.Addr
 	name      string
+	key       [sha256.Size]byte
 }
 
 // queue is what is sent when it is open.
@@ -59,8 +61,8 @@ func (t *Transport) find(h Hop) *loop.Conn {
 	if c == nil || h.Local.IsValid() && c.Local().Addr() != h.Local {
 		return nil
 	}
-	if h.Transport == loop.TLS && t.cfg.Pinned != nil { // the peer's key may be another one by now
-		if state, _ := c.State(); !t.fits(h.Remote, state) {
+	if h.Transport == loop.TLS { // the peer's key may be another one by now
+		if key := t.wanted(h.Remote, h.Key); key != anybody && key != c.Key() {
 			return nil
 		}
 	}
@@ -68,7 +70,7 @@ func (t *Transport) find(h Hop) *loop.Conn {
 }
 
 func (t *Transport) enqueue(h Hop, data []byte, limit time.Duration, failed func(error)) error {
-	key := queueKey{h.Transport, h.Remote, h.Local, h.Name}
+	key := queueKey{h.Transport, h.Remote, h.Local, h.Name, h.Key}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ctx == nil || t.ended {
@@ -99,7 +101,7 @@ func (t *Transport) open(ctx context.Context, key queueKey, limit time.Duration)
 	}
 	to := loop.Target{Remote: key.remote, Local: key.local}
 	if key.transport == loop.TLS {
-		to.TLS = t.clientTLS(key.remote, key.name)
+		to.TLS = t.clientTLS(key)
 	}
 	c, err := t.loop.Dial(ctx, to)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"turnpike.dev/turnpike/signaling/loop"
+	"turnpike.dev/turnpike/signaling/sip/message"
 )
 
 func keyOf(t *testing.T, c *tls.Certificate) [sha256.Size]byte {
@@ -52,4 +53,68 @@ func TestPinnedKey(t *testing.T) {
 	hop.Remote = elsewhere.at(loop.TLS)
 	send()
 	wait(t, elsewhere.came, "the request to somebody else")
+}
+
+// RG-04: a peer may be lost before a request to it goes, and its address taken by somebody else; so
+// the hop says whom it is for, and answers go back to who asked.
+func TestKeyOfHop(t *testing.T) {
+	self := authority(t)
+	right, wrong := self.certificate(t, "peer.test"), self.certificate(t, "peer.test")
+	var shown atomic.Pointer[tls.Certificate]
+	shown.Store(wrong)
+	far := start(t, func(c *Config) { c.Certificate = func() (*tls.Certificate, error) { return shown.Load(), nil } })
+	near := start(t, nil)
+	hop := Hop{Transport: loop.TLS, Remote: far.at(loop.TLS)}
+	send := func(h Hop) chan error {
+		told := make(chan error, 1)
+		near.Send(h, near.options(t, h, 0).Append(nil), func(err error) { told <- err })
+		return told
+	}
+	send(hop) // whom anybody may be
+	stranger := wait(t, far.came, "the request")
+
+	meant := hop
+	meant.Key = keyOf(t, right)
+	if err := wait(t, send(meant), "the failure"); !errors.Is(err, ErrKey) {
+		t.Errorf("a stranger got the request over a new connection or an old one: %v", err)
+	}
+	plain := meant
+	plain.Transport = loop.TCP
+	if err := wait(t, send(plain), "the failure"); !errors.Is(err, ErrKey) {
+		t.Errorf("a request to a peer went without a key: %v", err)
+	}
+	shown.Store(right)
+	send(meant)
+	came := wait(t, far.came, "the request to the peer")
+	if came.src.Remote == stranger.src.Remote {
+		t.Error("it came over the stranger's connection")
+	}
+}
+
+// Who asked as a peer gets the answer, and whoever listens at its address when it has gone does not.
+func TestAnswersToBound(t *testing.T) {
+	self := authority(t)
+	near, far := start(t, withCertificate(self.certificate(t, "near.test"))), start(t, withCertificate(self.certificate(t, "far.test")))
+	hop := Hop{Transport: loop.TLS, Remote: near.at(loop.TLS)}
+	far.Send(hop, far.options(t, hop, 0).Append(nil), fail(t))
+	r := wait(t, near.came, "the request")
+	early := AnswerHop(r.src, r.m.Via()) // as a transaction makes it, before anybody has looked
+	r.src.Conn.Bind()
+	if h := AnswerHop(r.src, r.m.Via()); h.Key != r.src.Conn.Key() || h.Key == anybody {
+		t.Errorf("the answer is for %x", h.Key)
+	}
+	r.src.Conn.Close()
+	somebody := start(t, withCertificate(self.certificate(t, "far.test")))
+	early.Remote = somebody.at(loop.TLS)
+	told := make(chan error, 1)
+	near.Send(early, message.NewResponse(r.m, 200, "").Append(nil), func(err error) { told <- err })
+	if err := wait(t, told, "the failure"); !errors.Is(err, ErrKey) {
+		t.Errorf("somebody else got the answer: %v", err)
+	}
+}
+
+func withCertificate(c *tls.Certificate) func(*Config) {
+	return func(cfg *Config) {
+		cfg.AskClients, cfg.Certificate = true, func() (*tls.Certificate, error) { return c, nil }
+	}
 }

@@ -23,7 +23,10 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 		failed(err)
 	}
 	if h.Conn != nil {
-		if err := h.Conn.Send(data); err == nil {
+		if h.Key == anybody { // it may have been bound after the hop was made
+			h.Key = h.Conn.Bound()
+		}
+		if (h.Key == anybody || h.Conn.Key() == h.Key) && h.Conn.Send(data) == nil {
 			t.sent(h.Conn.Transport())
 			t.idle.use(h.Conn)
 			return
@@ -33,6 +36,8 @@ func (t *Transport) Send(h Hop, data []byte, failed func(error)) {
 	switch {
 	case !h.Remote.IsValid():
 		count(ErrNowhere)
+	case h.Key != anybody && h.Transport != loop.TLS:
+		count(ErrKey)
 	case h.Only && h.Transport != loop.UDP:
 		t.flow(h, data, count)
 	case h.Transport != loop.UDP:

@@ -24,17 +24,17 @@ func (t *Transport) serverTLS() *tls.Config {
 
 // clientTLS is how we connect to others. Names are verified by RFC 5922 and not as of web
 // servers, so crypto/tls is told not to.
-func (t *Transport) clientTLS(to netip.AddrPort, name string) *tls.Config {
+func (t *Transport) clientTLS(to queueKey) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: true,
+		MinVersion: tls.VersionTLS12, ServerName: to.name, InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
-			if !t.fits(to, s) {
+			if key := t.wanted(to.remote, to.key); key != anybody && !proves(s, key) {
 				return ErrKey
 			}
-			if name == "" {
+			if to.name == "" {
 				return nil
 			}
-			return Verify(s, t.roots(), name)
+			return Verify(s, t.roots(), to.name)
 		},
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			none := &tls.Certificate{} // crypto/tls panics at nil
@@ -50,14 +50,22 @@ func (t *Transport) clientTLS(to netip.AddrPort, name string) *tls.Config {
 	}
 }
 
-// fits reports whether the other end of a connection to an address may be there: at the address of
-// a peer of the cluster nobody but the peer.
-func (t *Transport) fits(to netip.AddrPort, s tls.ConnectionState) bool {
-	if t.cfg.Pinned == nil {
-		return true
+// anybody is the key that everybody has.
+var anybody [sha256.Size]byte
+
+// wanted returns the key that the other end of a connection to an address must have: at the address of
+// a peer of the cluster that lives the peer's, otherwise what the hop says.
+func (t *Transport) wanted(at netip.AddrPort, key [sha256.Size]byte) [sha256.Size]byte {
+	if t.cfg.Pinned != nil {
+		if now, pinned := t.cfg.Pinned(at); pinned {
+			return now
+		}
 	}
-	key, pinned := t.cfg.Pinned(to)
-	return !pinned || len(s.PeerCertificates) > 0 && sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo) == key
+	return key
+}
+
+func proves(s tls.ConnectionState, key [sha256.Size]byte) bool {
+	return len(s.PeerCertificates) > 0 && sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo) == key
 }
 
 func (t *Transport) roots() *x509.CertPool {

@@ -29,6 +29,10 @@ type Hop struct {
 	Conn      *loop.Conn // taken while it is open
 	Name      string     // TLS: domain that is verified (RFC 5922); empty: none is
 	Only      bool       // this connection or none: a flow (RFC 5626)
+	// Key is the SHA-256 of the public key that the other end must have: it is a peer of the cluster,
+	// whether that lives or not by the time something is sent. Zero: anybody's. Where a peer that lives
+	// is at the address by then, that peer's key counts.
+	Key [sha256.Size]byte
 }
 
 // Config says what to listen on and who gets what comes in.
