@@ -1,6 +1,7 @@
 package agreement_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -252,4 +253,16 @@ func FuzzLines(f *testing.F) {
 	f.Add([]byte(`{"remove":"a"}`))
 	f.Add([]byte(`{"version":1,"index":3,"grants":{"a":[{"resource":"x","amount":4}]}}`))
 	f.Fuzz(func(_ *testing.T, data []byte) { agreement.Feed(data) })
+}
+
+func TestEndsWithoutAnAnswer(t *testing.T) {
+	if err := agreement.Ends(); !errors.Is(err, agreement.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestForfeitedTermStaysSo(t *testing.T) {
+	if got := agreement.Forfeited(3, 5, 4); got != 5 {
+		t.Errorf("got term %d", got)
+	}
 }

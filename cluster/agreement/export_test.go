@@ -40,6 +40,35 @@ func Feed(data []byte) {
 	_ = m.Restore(io.NopCloser(bytes.NewReader(data)))
 }
 
+// Ends asks a question that the library never answers, ends the run, and returns what is heard of it.
+func Ends() error {
+	r := &run{end: make(chan struct{})}
+	q := unanswered{make(chan struct{}), make(chan struct{})}
+	defer close(q.over)
+	heard := make(chan error, 1)
+	go func() { heard <- r.await(q) }()
+	<-q.asked
+	close(r.end)
+	return <-heard
+}
+
+type unanswered struct{ asked, over chan struct{} }
+
+func (u unanswered) Error() error {
+	close(u.asked)
+	<-u.over
+	return nil
+}
+
+// Forfeited gives up terms, and returns up to which nothing is said any more.
+func Forfeited(terms ...uint64) uint64 {
+	r := new(run)
+	for _, term := range terms {
+		r.forfeit(term)
+	}
+	return r.forfeited.Load()
+}
+
 // Files is what steps do to the disk.
 type Files = files
 

@@ -41,7 +41,7 @@ func (r *run) lead() {
 			continue
 		}
 		if ready != term {
-			if r.raft.Barrier(orderTime).Error() != nil {
+			if r.await(r.raft.Barrier(orderTime)) != nil {
 				continue
 			}
 			ready = term
@@ -52,7 +52,7 @@ func (r *run) lead() {
 
 func (r *run) verify(term uint64) {
 	at := r.agree.cfg.Boot()
-	if r.raft.VerifyLeader().Error() != nil || r.raft.CurrentTerm() != term || r.forfeited.Load() == term {
+	if r.await(r.raft.VerifyLeader()) != nil || r.raft.CurrentTerm() != term || r.forfeited.Load() == term {
 		return
 	}
 	leads := Leading{r.cluster, ledger.Leads{Term: term, At: at}}
@@ -68,11 +68,31 @@ func (r *run) verify(term uint64) {
 
 // forfeit ends what this node says of leading in a term, because something that it was to propose in it is
 // lost: who waits for it would wait for ever. Another leader, or another term, begins anew.
-func (r *run) forfeit(term uint64) { r.forfeited.Store(term) }
+func (r *run) forfeit(term uint64) {
+	for {
+		latest := r.forfeited.Load()
+		if term <= latest || r.forfeited.CompareAndSwap(latest, term) {
+			return // what an earlier term lost may be found out later
+		}
+	}
+}
+
+// await waits for an answer of the library's, or for the end of the run: some of its questions are never
+// answered when it shuts down. Who waits for such a one stays behind, and holds nothing but the question.
+func (r *run) await(f raft.Future) error {
+	answered := make(chan error, 1)
+	go func() { answered <- f.Error() }()
+	select {
+	case err := <-answered:
+		return err
+	case <-r.end:
+		return ErrClosed
+	}
+}
 
 // resign gets the cluster into another term: by another leader, or, where there is none, by a new start.
 func (r *run) resign() {
-	if r.raft.LeadershipTransfer().Error() == nil {
+	if r.await(r.raft.LeadershipTransfer()) == nil {
 		return
 	}
 	if r.resigned++; r.resigned == resignTries {

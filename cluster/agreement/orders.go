@@ -80,7 +80,7 @@ func (a *Agreement) Readmit(id cluster.ID) error {
 // Transfer hands over the leadership.
 func (a *Agreement) Transfer(to cluster.ID) error {
 	return a.give(order{do: func(r *run) error {
-		return r.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)).Error()
+		return r.await(r.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)))
 	}})
 }
 
