@@ -81,8 +81,11 @@ type Agreement struct {
 	changed chan struct{}
 	leads   chan Leading
 
-	steps  sync.Mutex // one at a time
-	mu     sync.Mutex
+	steps  sync.Mutex  // one at a time; guards what follows
+	later  *time.Timer // that tries again to run what failed; nil: it never did
+	closed bool
+
+	mu     sync.Mutex // guards what follows
 	stored membership.Stored
 	run    *run // nil: none
 	broken error
@@ -120,6 +123,9 @@ func (a *Agreement) open() error {
 func (a *Agreement) Close() error {
 	a.steps.Lock()
 	defer a.steps.Unlock()
+	if a.closed = true; a.later != nil {
+		a.later.Stop()
+	}
 	return a.stop()
 }
 

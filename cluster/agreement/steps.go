@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -27,7 +28,7 @@ func (a *Agreement) Write(w membership.Write) error {
 		return a.commit(w.Stored)
 	}
 	if w.Stored.Cluster == before.Cluster {
-		return nil // done already
+		return a.begin() // done already; that it runs may have failed
 	}
 	err := a.stop() // nothing of the old history is said any more
 	if err == nil {
@@ -70,7 +71,31 @@ func (a *Agreement) resume(id string) error {
 	a.mu.Lock()
 	a.run, a.broken = r, err
 	a.mu.Unlock()
+	if err != nil {
+		a.later = time.AfterFunc(beginAgain, a.retry)
+	}
 	return err
+}
+
+// beginAgain is how long a history that could not be run is left alone.
+const beginAgain = 2 * time.Second
+
+// begin runs the history that counts where nothing runs. a.steps is held.
+func (a *Agreement) begin() error {
+	if a.closed || a.running() != nil {
+		return nil
+	}
+	if a.later != nil {
+		a.later.Stop()
+	}
+	return a.resume(a.Stored().Cluster)
+}
+
+// retry runs the history that counts where that has failed: a full disk is not full for ever.
+func (a *Agreement) retry() {
+	a.steps.Lock()
+	defer a.steps.Unlock()
+	_ = a.begin() // State says why, and it is tried again
 }
 
 // restart begins anew with the same history, as a start of the process does.

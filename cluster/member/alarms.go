@@ -70,7 +70,8 @@ func (m *Member) frozen() string {
 			there++
 		}
 	}
-	if m.state.Why == "" || 2*there <= len(m.state.Agreed.Voters) {
+	voters := len(m.state.Agreed.Voters) // none: it does not run at all
+	if m.state.Why == "" || m.state.Agreed.Cluster == "" || voters > 0 && 2*there <= voters {
 		m.flowed = now
 	}
 	if now-m.flowed < still {
