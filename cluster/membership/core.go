@@ -17,7 +17,7 @@ const (
 	// settleAfter is how long there must have been one until an operator's decision needs nothing more.
 	settleAfter = 6 * time.Second
 	// patience is how long a voter may be away from the list while an entry is nobody known: it
-	// may be that one, under another address (CL-22).
+	// may be that one, under another address (CL-22). Then it votes no more until it is heard, and is not removed.
 	patience = time.Minute
 	// askAgain and askLater are how long a node waits before it asks again: when nothing is wrong
 	// with it, and when it was refused.

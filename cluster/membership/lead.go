@@ -33,11 +33,11 @@ func (c *Core) lead() {
 // next is the next change; nil: there is none.
 func (c *Core) next() Action {
 	for _, v := range c.agreed.Voters {
-		if v.ID != c.cfg.Self && (c.gone(v) || slices.Contains(c.agreed.Removed, v.ID)) {
+		switch {
+		case slices.Contains(c.agreed.Removed, v.ID) && v.ID != c.cfg.Self, c.gone(v) && !c.unknown():
 			return Remove{v.ID}
-		}
-		if c.lost(v) {
-			return Drop{v.ID}
+		case c.gone(v), c.lost(v):
+			return Drop{v.ID} // one that is only away may stand at the entry that nobody answers at
 		}
 	}
 	if own := (Voter{c.cfg.Self, c.own.Settings.Peers[c.own.Own]}); c.addressed(own) {

@@ -210,7 +210,8 @@ type Add struct{ Voter }
 type Remove struct{ Peer cluster.ID }
 
 // Drop takes a voter away that has lost what was agreed: it was reset, or went into another history. With an empty
-// log and its old vote it could undo what a majority has. It may be added again.
+// log and its old vote it could undo what a majority has. Or one that is at no entry, while it may be at one that
+// nobody answers at. It may be added again.
 type Drop struct{ Peer cluster.ID }
 
 // Readmit takes back that a peer was removed: it was reset.
