@@ -53,6 +53,8 @@ type peering struct {
 	entry  string                 // this node's in the list at its start
 	found  atomic.Pointer[string] // which it was when DNS was asked last
 	again  chan struct{}
+
+	settling sync.Mutex // so that what is configured is told in its order
 }
 
 // join makes a node's part in its cluster, where it has peers. A list that comes later waits for a restart.
@@ -98,9 +100,9 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	n.pool(p.member, len(c.Cluster.Peers))
 	p.answerPeers()
 	n.peering, n.cluster = p, p.member
-	p.settle(n.store.Current().Node, index)
+	p.settle()
 	n.store.SetCluster(p)
-	n.store.Subscribe(func(u store.Update) { p.take(u.New.Node) }, "cluster", "cluster_tls", "cluster_mapping", "h323.mode")
+	n.store.Subscribe(func(store.Update) { p.take() }, "cluster", "cluster_tls", "cluster_mapping", "h323.mode")
 	return nil
 }
 
@@ -170,8 +172,8 @@ func (p *peering) run(ctx context.Context) error {
 func (p *peering) share(ctx context.Context) error { return p.node.shared.run(ctx, p.member) }
 
 // take follows a change of the configuration.
-func (p *peering) take(c *config.Node) {
-	p.settle(c, p.place(c))
+func (p *peering) take() {
+	p.settle()
 	select {
 	case p.again <- struct{}{}:
 	default:
@@ -205,13 +207,16 @@ func (p *peering) search(ctx context.Context) error {
 		}
 		if index, _ := p.names.ask(ctx, c); index >= 0 && index != p.place(c) {
 			p.found.Store(&c.Cluster.Peers[index])
-			p.settle(c, index)
+			p.settle()
 		}
 	}
 }
 
-// settle tells the member what is configured.
-func (p *peering) settle(c *config.Node, index int) {
+// settle tells the member what is configured now: who waited for DNS has nothing to say that is newer.
+func (p *peering) settle() {
+	p.settling.Lock()
+	defer p.settling.Unlock()
+	c := p.node.store.Current().Node
 	mapping := map[string]netip.Addr(nil)
 	if c.Mapping.Mode {
 		mapping = make(map[string]netip.Addr, len(c.Mapping.Entries))
@@ -220,7 +225,7 @@ func (p *peering) settle(c *config.Node, index int) {
 		}
 	}
 	p.node.tellPermissive()
-	p.member.Settings(p.node.settings(c), index, mapping)
+	p.member.Settings(p.node.settings(c), p.place(c), mapping)
 	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(p.node.running(), c), Reset: p.node.store.Fresh()})
 }
 
