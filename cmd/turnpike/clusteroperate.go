@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/member"
@@ -33,16 +35,19 @@ func (n *node) answers(m *member.Member) {
 	})
 }
 
-// RestartPeer restarts a peer of the list; this node itself is one.
-func (n *node) RestartPeer(ctx context.Context, by store.Author, place int) error {
+// RestartPeer restarts a peer of the list that the node runs with; this node itself is one.
+func (n *node) RestartPeer(ctx context.Context, by store.Author, address string) error {
 	st := n.Clustering()
 	if st.Mode != clustering.Clustered {
 		return errStandalone
 	}
-	p := st.Peers[place-1]
+	p, err := peerAt(st, address)
+	if err != nil {
+		return err
+	}
 	n.log.Event("Cluster Restart", "Detail", "asked for here", "Peer", p.Address, "User", by.User, "Src", by.From)
 	switch {
-	case st.Own == place:
+	case st.Own == p.Index:
 		n.Restart()
 		return nil
 	case !p.Active() || !p.Joined:
@@ -52,6 +57,15 @@ func (n *node) RestartPeer(ctx context.Context, by store.Author, place int) erro
 		return fmt.Errorf("ask %s to restart: %w", p.Address, err)
 	}
 	return nil
+}
+
+// peerAt returns the line of an entry. The list that is configured may be another than the one that the node knows of now.
+func peerAt(st clustering.Status, address string) (clustering.Peer, error) {
+	i := slices.IndexFunc(st.Peers, func(p clustering.Peer) bool { return strings.EqualFold(p.Address, address) })
+	if i < 0 {
+		return clustering.Peer{}, fmt.Errorf("%s is not among the peers that this node knows of: see `turnpike cluster status`, and try again", address)
+	}
+	return st.Peers[i], nil
 }
 
 // TrustPeer drops the pinned key of an entry (CL-05).

@@ -19,8 +19,8 @@ type Cluster interface {
 	Clustering() clustering.Status
 	// PreflightPeers asks the other peers of a list, for people who want to join it; empty: the configured list.
 	PreflightPeers(ctx context.Context, peers []string) ([]preflight.Finding, error)
-	// RestartPeer restarts a peer by its place in the list; this node itself is one.
-	RestartPeer(ctx context.Context, by store.Author, place int) error
+	// RestartPeer restarts a peer by its entry of the list; this node itself is one.
+	RestartPeer(ctx context.Context, by store.Author, address string) error
 	// TrustPeer drops the pinned key of an entry: what it shows next is pinned (CL-05).
 	TrustPeer(address string) error
 	// ForceUpdate takes the primary's configuration whatever there is here (CL-15).
@@ -184,11 +184,11 @@ func (a clusterAPI) remove(ctx context.Context, in *peerNamed) (Changed, error) 
 }
 
 func (a clusterAPI) restart(ctx context.Context, in *peerNamed) error {
-	at, _, err := a.find(in.Peer)
+	_, address, err := a.find(in.Peer)
 	if err != nil {
 		return err
 	}
-	return refused(a.node.RestartPeer(ctx, author(ctx), at))
+	return refused(a.node.RestartPeer(ctx, author(ctx), address))
 }
 
 func (a clusterAPI) trust(_ context.Context, in *peerNamed) error {

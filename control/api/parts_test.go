@@ -88,7 +88,7 @@ func (p *parts) PreflightPeers(context.Context, []string) ([]preflight.Finding, 
 	return []preflight.Finding{}, nil
 }
 
-func (p *parts) RestartPeer(context.Context, store.Author, int) error {
+func (p *parts) RestartPeer(context.Context, store.Author, string) error {
 	p.note("restart")
 	return nil
 }
