@@ -15,7 +15,7 @@ type Question struct {
 // Probe answers a Question.
 type Probe struct {
 	Hello Hello
-	// Tag is the configuration that is in force there, and Digest what was computed of it.
+	// Tag is the configuration that is in force there, and Digest its digest.
 	Tag    revisions.Tag
 	Digest string
 	// Seen is the address that the question came from, as the node sees it: another than the one that was

@@ -109,9 +109,10 @@ func probed(c *config.Node, from netip.Addr, address string, p mesh.Probe, err e
 
 // probe is what this node tells who asks before joining: what it has, and what it lacks itself.
 func (n *node) probe() wire.Probe {
-	p := wire.Probe{Digest: n.store.Digest(), Facts: map[string]string{preflight.FactKeys: featureKeys(n.licences.Installed())}}
+	p := wire.Probe{Facts: map[string]string{preflight.FactKeys: featureKeys(n.licences.Installed())}}
 	if n.cluster != nil {
-		p.Tag = n.cluster.Status().Tag
+		p.Tag = n.cluster.Status().Tag // kept, not computed for whoever asks
+		p.Digest = p.Tag.Digest
 	}
 	missing, err := n.Preflight()
 	if err != nil {
