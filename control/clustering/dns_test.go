@@ -146,7 +146,9 @@ func nameServer(t *testing.T, zone map[string]bool) *net.Resolver {
 	<-started
 	t.Cleanup(func() {
 		_ = s.Shutdown()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
