@@ -16,7 +16,8 @@ import (
 // Shares is this node's use of what the cluster shares out. Its methods are called from the member's goroutine: they
 // must be quick.
 type Shares interface {
-	// Lend puts the ceilings into the ledger's hands: each is what is in use now, and they are returned.
+	// Lend says that the ledger begins to count: with what is in use now, which is returned. Until it has given
+	// its first shares the node may go by what it has itself.
 	Lend() map[ledger.Resource]uint32
 	Raise(r ledger.Resource, to uint32)
 	// Lower lowers a ceiling as far as nothing is in use, and returns what it is then.

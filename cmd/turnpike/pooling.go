@@ -13,6 +13,7 @@ import (
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/licences"
 	"turnpike.dev/turnpike/control/resources"
 )
 
@@ -23,24 +24,23 @@ const (
 	deniedRest = 2 * time.Second
 	// poolingEvery is how often peers are told what is used here.
 	poolingEvery = time.Second
-	// aheadShare and the figures of ahead are how much is asked for before it is wanted: a sixteenth of all, for
-	// four calls or for so many registrations as may come while peers answer.
-	aheadShare = 16
-	aheadCalls = 8
-	aheadPlace = 32
 )
 
 // pooling lets the licences of a clustered node be those of the cluster (LI-01): ceilings come from the ledger,
 // and what is short here is told to it. Its methods do nothing on a nil one.
 type pooling struct {
 	resources *resources.Resources
+	keeper    *licences.Keeper
 	member    *member.Member
 	self      cluster.ID
 	peers     int
 	lease     *admission.Lease
 
-	mu     sync.Mutex // guards what follows; nothing is locked under it
+	mu     sync.Mutex                 // guards what follows; nothing is locked under it
+	lent   bool                       // the ledger's ceilings are in force
+	given  map[ledger.Resource]uint32 // by the ledger, until they are
 	short  map[ledger.Resource]uint32
+	unmet  map[ledger.Resource]*admission.Counter // what calls and registrations were short of since the last that was given
 	denied map[ledger.Resource]time.Time
 	brings map[ledger.Resource]uint32
 	others map[cluster.ID]map[string]uint32 // what they use
@@ -53,8 +53,8 @@ var _ member.Shares = (*pooling)(nil)
 // pool makes it, and has it told what option keys give here.
 func (n *node) pool(m *member.Member, peers int) {
 	n.pooling = &pooling{
-		resources: n.resources, member: m, self: cluster.ID(n.id), peers: peers, lease: admission.NewLease(sinceBoot),
-		short: map[ledger.Resource]uint32{}, denied: map[ledger.Resource]time.Time{}, others: map[cluster.ID]map[string]uint32{},
+		resources: n.resources, keeper: n.licences, member: m, self: cluster.ID(n.id), peers: peers, lease: admission.NewLease(sinceBoot),
+		short: map[ledger.Resource]uint32{}, unmet: map[ledger.Resource]*admission.Counter{}, denied: map[ledger.Resource]time.Time{}, others: map[cluster.ID]map[string]uint32{},
 		away: newAwayLicences(n.board, n.board.List()),
 	}
 	m.Share(n.pooling)
@@ -74,73 +74,24 @@ func (p *pooling) Brings(of map[string]uint32) {
 	p.member.Pool(brings, nil)
 }
 
-// Lend implements member.Shares.
-func (p *pooling) Lend() map[ledger.Resource]uint32 {
-	out := map[ledger.Resource]uint32{}
-	for name, n := range p.resources.Lend(p.lease) {
-		out[ledger.Resource(name)] = n
-	}
-	return out
-}
-
-// Raise implements member.Shares.
-func (p *pooling) Raise(r ledger.Resource, to uint32) { p.resources.Raise(string(r), to) }
-
-// Lower implements member.Shares.
-func (p *pooling) Lower(r ledger.Resource, to uint32) uint32 {
-	return p.resources.Lower(string(r), to)
-}
-
-// Lease implements member.Shares.
-func (p *pooling) Lease(until time.Duration) { p.lease.Extend(until) }
-
-// Denied implements member.Shares.
-func (p *pooling) Denied(r ledger.Resource) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.denied[r] = time.Now()
-}
-
-// missed notes what a call or a registration was refused: the ledger hears of it at the next tick.
-func (p *pooling) missed(c *admission.Counter, n uint32) {
+// missed notes what a call or a registration was refused: the ledger hears of it at the next tick. False: it
+// was refused by what the node has itself.
+func (p *pooling) missed(c *admission.Counter, n uint32) bool {
 	if p == nil {
-		return
+		return false
 	}
 	ceiling, used := c.Read()
-	wanted := uint64(used) + uint64(n)
 	r := ledger.Resource(c.Name())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.brings[r]; ok && wanted > uint64(ceiling) {
-		p.short[r] = max(p.short[r], uint32(min(wanted-uint64(ceiling), admission.Unlimited)))
+	if _, ok := p.brings[r]; !ok || !p.lent {
+		return false
 	}
-}
-
-// Wants implements member.Shares: what was refused, and what is asked for ahead.
-func (p *pooling) Wants() map[ledger.Resource]uint32 {
-	shared, _ := p.member.Ledger()
-	has := p.resources.Licences()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	wants := p.short
-	p.short = map[ledger.Resource]uint32{}
-	for name, l := range has {
-		r := ledger.Resource(name)
-		left := l.Ceiling - min(l.Used, l.Ceiling)
-		if ahead := p.ahead(name, shared.Resources[r].Total); left < ahead/2 && time.Since(p.denied[r]) > deniedRest {
-			wants[r] = max(wants[r], ahead-left)
-		}
+	if wanted := uint64(used) + uint64(n); wanted > uint64(ceiling) {
+		p.short[r] = uint32(min(uint64(p.short[r])+wanted-uint64(ceiling), admission.Unlimited))
 	}
-	return wants
-}
-
-// ahead is how much should be left: never more than an even share of all.
-func (p *pooling) ahead(name string, total uint32) uint32 {
-	least := uint32(aheadPlace)
-	if name == resources.LevelRMS {
-		least = aheadCalls
-	}
-	return min(max(total/aheadShare, least), total/uint32(max(p.peers, 1)))
+	p.unmet[r] = c
+	return true
 }
 
 // take learns what peers use.
@@ -219,8 +170,11 @@ func (p *pooling) shares(l resources.Level) (policy string, here, whole api.Lice
 		return policyAlone, whole, whole
 	}
 	p.mu.Lock()
-	brings := p.brings[ledger.Resource(l.Name)]
+	brings, lent := p.brings[ledger.Resource(l.Name)], p.lent
 	p.mu.Unlock()
+	if !lent {
+		return policyAlone, whole, whole
+	}
 	here = api.LicenceShare{Total: float64(brings), Granted: float64(own.Ceiling), Used: float64(own.Used)}
 	return policyAvailable, here, api.LicenceShare{Total: float64(h.Total), Granted: float64(h.Granted), Used: float64(l.Used)}
 }
@@ -236,6 +190,7 @@ type shortage struct{ node *node }
 
 // Short implements admission.Ledger.
 func (s shortage) Short(c *admission.Counter, n uint32) {
-	s.node.licences.Short(c, n)
-	s.node.pooling.missed(c, n)
+	if !s.node.pooling.missed(c, n) { // of what is lent it is told when the cluster says that there is no more
+		s.node.licences.Short(c, n)
+	}
 }

@@ -93,7 +93,7 @@ func (p *phones) surround(ctx context.Context, n *config.Node, nonce []byte) {
 	})
 	p.registrar = registrar.New(n, registrar.Deps{
 		Table: node.bound, Flows: p.flows, Access: p.guard, Router: node.router, Places: p.places,
-		Sender: p.stack.Layer(), Local: ways.Local, Log: p.log.Module("signaling.registrar"),
+		Sender: p.stack.Layer(), Local: ways.Local, Log: p.log.Module("signaling.registrar"), Await: node.resources.Await,
 	})
 	p.proxy = proxy.New(proxy.Config{Layer: p.stack.Layer(), Local: ways.Local, Access: p.guard, Router: node.router, Places: p.places, Key: nonce})
 }

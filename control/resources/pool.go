@@ -40,22 +40,16 @@ func (r *Resources) share() {
 	r.pool.to.Brings(brings)
 }
 
-// Lend puts the ceilings of licences into a ledger's hands: each is what is in use now, and more may be taken
-// only while the lease runs. It returns them. Change leaves them alone from now on.
-func (r *Resources) Lend(lease *admission.Lease) map[string]uint32 {
+// Lend puts the ceilings of licences into a ledger's hands: each is what the ledger has given, and more may be
+// taken only while the lease runs. Change leaves them alone from now on. What is in use beyond them stays.
+func (r *Resources) Lend(lease *admission.Lease, given map[string]uint32) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	r.pool.lent = lease
-	out := map[string]uint32{}
 	for c := range r.pool.brings {
 		c.Lend(lease)
-		c.Shrink(0)
-		if ceiling, used := c.Read(); used > ceiling {
-			c.Set(used) // of a process before: the cluster has to know of all of it
-		}
-		out[c.Name()], _ = c.Read()
+		c.Set(given[c.Name()])
 	}
-	return out
 }
 
 // licence returns the counter of the licences with a name; nil: there is none.

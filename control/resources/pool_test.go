@@ -3,6 +3,7 @@ package resources
 import (
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"turnpike.dev/turnpike/control/admission"
@@ -27,9 +28,12 @@ func TestLicencesAreLent(t *testing.T) {
 	registrations.Keep(licensing.Desktop, 2, false)
 	var now atomic.Int64
 	lease := admission.NewLease(func() time.Duration { return time.Duration(now.Load()) })
-	if has := r.Lend(lease); has[LevelDesktop] != 2 || has[LevelRMS] != 0 {
-		t.Errorf("what is in use is %v", has)
+	r.Raise(LevelDesktop, 1)
+	if place, ok := registrations.Take(licensing.Desktop, 1, false); !place || !ok {
+		t.Error("no licence of the node's own while none is lent")
 	}
+	registrations.Give(licensing.Desktop, 1, false)
+	r.Lend(lease, map[string]uint32{LevelDesktop: 2})
 	r.Raise(LevelDesktop, 5)
 	if _, ok := registrations.Take(licensing.Desktop, 1, false); ok {
 		t.Error("a licence before the lease runs")
@@ -57,4 +61,42 @@ func TestLicencesAreLent(t *testing.T) {
 			t.Errorf("%+v of the cluster", l)
 		}
 	}
+}
+
+// LI-06: who is refused what a ledger lends is called when there may be more, once, or when its time is over; it
+// is not held where nobody lends, or too many are.
+func TestAwait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newResources(t, nodeOf(t, custom), Deps{})
+		var called atomic.Int64
+		again := func() { called.Add(1) }
+		soon := func() time.Time { return time.Now().Add(time.Second) }
+		if r.Await(soon(), again) {
+			t.Error("held where the licences are the node's own")
+		}
+		r.Lend(admission.NewLease(func() time.Duration { return 0 }), nil)
+		if r.Await(time.Now(), again) {
+			t.Error("held though its time is over")
+		}
+		for range maxAwaiting {
+			if !r.Await(soon(), again) {
+				t.Fatal("not held")
+			}
+		}
+		if r.Await(soon(), again) {
+			t.Error("more are held than may be")
+		}
+		r.Wake()
+		r.Wake()
+		if n := called.Load(); n != maxAwaiting {
+			t.Errorf("%d were called", n)
+		}
+		if !r.Await(soon(), again) {
+			t.Fatal("not held when the others were called")
+		}
+		time.Sleep(2 * time.Second)
+		if n := called.Load(); n != maxAwaiting+1 {
+			t.Errorf("%d were called when their time was over", n)
+		}
+	})
 }

@@ -61,6 +61,8 @@ type Resources struct {
 	mu     sync.Mutex // guards grants
 	grants map[uint64]*Grant
 	lastID atomic.Uint64
+
+	awaiting awaiting
 }
 
 // New returns what a node of a configuration has, none of it in use.

@@ -4,19 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/zones"
 	"turnpike.dev/turnpike/licensing"
+	"turnpike.dev/turnpike/signaling/sip/places"
 )
 
 // Resources decides what a call may have of the node: capacity, licences and bandwidth
 // (control/resources).
 type Resources interface {
 	Admit(serial string, w resources.Want) (*resources.Grant, error)
+	// Await has a call tried again for which licences may be on their way from other peers.
+	Await(until time.Time, again func()) bool
 }
+
+// awaitTime is how long a call waits for licences that other peers may have idle.
+const awaitTime = 1500 * time.Millisecond
 
 var _ Resources = (*resources.Resources)(nil)
 
@@ -40,6 +47,33 @@ func (c *call) admit(f *fork) error {
 		m.share = nil
 	}
 	return err
+}
+
+// awaits holds a fork that was refused licences of which other peers may have some: its place is tried again when there
+// are more, and the shard goes on (LI-06). False: the refusal stands.
+func (f *fork) awaits(err error) bool {
+	var r *resources.Refusal
+	if !errors.As(err, &r) || r.Why != resources.NoLicence {
+		return false
+	}
+	s := f.call.shard
+	if f.until.IsZero() {
+		f.until = time.Now().Add(awaitTime)
+	}
+	if !f.call.b.cfg.Resources.Await(f.until, func() { s.Post(f.again) }) {
+		return false
+	}
+	f.state = finding
+	return true
+}
+
+// again tries the place of a fork that was held, unless the call was given up meanwhile.
+func (f *fork) again() {
+	if f.state != finding || f.call.phase != calling {
+		return
+	}
+	f.places = append([]places.Place{f.place}, f.places...)
+	f.attempt(unreachable)
 }
 
 // party is an end of the call as licences and links see it.

@@ -32,6 +32,7 @@ type fork struct {
 	client   *transaction.Client
 	least    time.Duration // Min-SE that a 422 asked for
 	patience *shard.Timer  // timer C
+	until    time.Time     // up to when it waits for licences of other peers; zero: it did not yet
 	media    *media
 	pairs    []*pair // its dialogs
 	strays   []*discarded
@@ -41,7 +42,7 @@ type fork struct {
 type forkState uint8
 
 const (
-	finding    forkState = iota // its places are looked for
+	finding    forkState = iota // its places are looked for, or licences for it
 	trying                      // an INVITE was sent, and nothing came back
 	proceeding                  // a provisional response came: it stays with this place
 	cancelling                  // it is given up: a final response has to come
@@ -110,6 +111,9 @@ func (f *fork) send() bool {
 	f.media = c.openMedia(&f.end)
 	if err := c.admit(f); err != nil {
 		f.media.release()
+		if f.awaits(err) {
+			return true
+		}
 		a := answerTo(err)
 		c.short = &a
 		f.failed(a)

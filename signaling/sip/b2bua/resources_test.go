@@ -46,6 +46,9 @@ func (r *rig) Admit(serial string, w resources.Want) (*resources.Grant, error) {
 	return r.has.Admit(serial, w)
 }
 
+// Await says that the licences are the node's own.
+func (r *rig) Await(until time.Time, again func()) bool { return r.has.Await(until, again) }
+
 // buckets are a relay's that polices nobody.
 type buckets struct{ last relay.Group }
 

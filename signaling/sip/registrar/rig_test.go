@@ -85,6 +85,12 @@ func newRig(t testing.TB, lines ...string) *rig {
 
 func newRigFile(t testing.TB, text string) *rig {
 	t.Helper()
+	return newRigWith(t, text, func(*registrations.Config, *Deps) {})
+}
+
+// newRigWith starts a node whose table and registrar are other ones.
+func newRigWith(t testing.TB, text string, change func(*registrations.Config, *Deps)) *rig {
+	t.Helper()
 	n, err := config.Parse("node.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -93,9 +99,12 @@ func newRigFile(t testing.TB, text string) *rig {
 	if r.router, err = routing.New(n, routing.Surroundings{Own: []netip.Addr{r.at.Addr()}}); err != nil {
 		t.Fatal(err)
 	}
-	r.table = registrations.New(registrations.Config{Limits: func() registrations.Limits {
+	table := registrations.Config{Limits: func() registrations.Limits {
 		return registrations.Limits{Local: n.MaxRegistrations(), Proxied: 1}
-	}})
+	}}
+	var deps Deps
+	change(&table, &deps)
+	r.table = registrations.New(table)
 	flows := NewFlows()
 	stack, err := sip.New(sip.Config{
 		Shards: 2,
@@ -115,7 +124,7 @@ func newRigFile(t testing.TB, text string) *rig {
 	})
 	ctx, end := context.WithCancel(context.Background())
 	r.registrar = New(n, Deps{
-		Table: r.table, Flows: flows, Access: r.guard, Router: r.router, Sender: stack.Layer(), Local: stack.Transport().Local, Log: r.log,
+		Await: deps.Await, Table: r.table, Flows: flows, Access: r.guard, Router: r.router, Sender: stack.Layer(), Local: stack.Transport().Local, Log: r.log,
 		Places: places.New(ctx, places.Config{
 			Bindings: r.table, Connections: flows, Neighbours: direct{}, Ways: stack.Transport(),
 			Internal: func(netip.Addr) bool { return false }, Own: func(a netip.Addr) bool { return a == r.at.Addr() },
