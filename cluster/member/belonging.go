@@ -216,14 +216,7 @@ func (m *Member) answered(e membership.Answered) {
 
 // step makes a step of membership, on the disk's goroutine.
 func (m *Member) step(w membership.Write) {
-	var err error
-	if w.New && m.cfg.Joining != nil {
-		err = m.cfg.Joining()
-	}
-	if err == nil {
-		err = m.agreement.Write(w)
-	}
-	if err != nil {
+	if err := m.agreement.Write(w); err != nil {
 		m.inbox.post(membership.WriteFailed{Err: err})
 		return
 	}

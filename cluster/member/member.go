@@ -97,9 +97,6 @@ type Config struct {
 	Rows map[rows.Key]rows.Row
 	// Newer says that the value a takes the place of b under one key.
 	Newer func(a, b string) bool
-	// Joining comes before this node's shared configuration gives way to another cluster's (CL-02), and may
-	// block; nil: nothing has to be done.
-	Joining func() error
 	// NewID returns an id that was never used.
 	NewID  func() string
 	Alarms Alarms
