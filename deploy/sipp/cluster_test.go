@@ -62,24 +62,7 @@ func newPeered(t *testing.T, number int) *peered {
 	for _, n := range c.nodes {
 		n.Command(t, 0, "cluster", "status", "--wait", "--timeout", "60s")
 	}
-	for i := range c.nodes {
-		probe := c.flow(t, i, i, "alice")
-		c.welcomed(t, probe)
-		probe.close()
-		c.knows(t, i, "alice", 0)
-	}
 	return c
-}
-
-// welcomed registers a phone as soon as its node has a share of the cluster's licences.
-func (c *peered) welcomed(t *testing.T, f *flow) {
-	t.Helper()
-	nodetest.Eventually(t, 20*time.Second, "a place for "+f.name, func() error {
-		if resp := f.tryRegister("00000000-0000-1000-8000-000000000009", 1); resp.Status() != 200 {
-			return fmt.Errorf("answered %d", resp.Status())
-		}
-		return nil
-	})
 }
 
 // at is where a node, from 0, takes calls of phones.
@@ -353,10 +336,10 @@ func aPeerIsKilled(t *testing.T, c *peered) {
 		t.Errorf("a message to nobody is answered %d after %s", status, took)
 	}
 	c.nodes[2].Start(t)
-	c.nodes[2].Command(t, 0, "cluster", "status", "--wait", "--timeout", "60s")
 	carol.Close()
 	back := c.flow(t, 2, 2, "carol")
-	c.welcomed(t, back)
+	back.register("00000000-0000-1000-8000-000000000009", 1) // as soon as it runs
+	c.nodes[2].Command(t, 0, "cluster", "status", "--wait", "--timeout", "60s") // what comes from a peer it knows by that
 	c.knows(t, 0, "carol", 1)
 	go func() {
 		if m := back.next(10 * time.Second); m != nil {

@@ -158,19 +158,14 @@ func (l *flow) request(method message.Method, whom, id, tag string) *message.Mes
 // register registers a flow of an endpoint.
 func (l *flow) register(instance string, flow int) {
 	l.t.Helper()
-	resp := l.tryRegister(instance, flow)
-	if resp.Status() != 200 || !slices.Contains(resp.Tokens("Require"), "outbound") {
-		l.t.Fatalf("%s is not registered over a flow:\n%s", l.name, resp.Append(nil))
-	}
-}
-
-func (l *flow) tryRegister(instance string, flow int) *message.Message {
-	l.t.Helper()
 	at := l.conn.LocalAddr().(*net.TCPAddr).AddrPort()
-	return l.ask(message.Register, l.name, func(m *message.Message) {
+	resp := l.ask(message.Register, l.name, func(m *message.Message) {
 		m.Set("Supported", "path, outbound")
 		m.Set("Contact", fmt.Sprintf(`<sip:%s@%s;transport=tcp;ob>;reg-id=%d;+sip.instance="<urn:uuid:%s>";expires=300`, l.name, at, flow, instance))
 	})
+	if resp.Status() != 200 || !slices.Contains(resp.Tokens("Require"), "outbound") {
+		l.t.Fatalf("%s is not registered over a flow:\n%s", l.name, resp.Append(nil))
+	}
 }
 
 // contact is where the phone is: at the other end of the flow.
