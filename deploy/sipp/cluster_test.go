@@ -338,7 +338,7 @@ func aPeerIsKilled(t *testing.T, c *peered) {
 	c.nodes[2].Start(t)
 	carol.Close()
 	back := c.flow(t, 2, 2, "carol")
-	back.register("00000000-0000-1000-8000-000000000009", 1) // as soon as it runs
+	back.register("00000000-0000-1000-8000-000000000009", 1)                    // as soon as it runs
 	c.nodes[2].Command(t, 0, "cluster", "status", "--wait", "--timeout", "60s") // what comes from a peer it knows by that
 	c.knows(t, 0, "carol", 1)
 	go func() {
