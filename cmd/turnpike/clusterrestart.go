@@ -34,9 +34,21 @@ only when the cluster is complete, and may be run on any peer.`,
 	return cmd
 }
 
+// settleSoon is how long a restart of all waits for what was changed just before to get to all peers.
+const settleSoon = 10 * time.Second
+
+// settledSoon returns how the cluster is when it is complete, or what it still is after a moment.
+func (a *app) settledSoon(ctx context.Context, moment time.Duration) (clustering.Status, error) {
+	st, err := a.client().Cluster(ctx)
+	if ok, _ := st.Settled(); err != nil || ok || st.Mode != clustering.Clustered {
+		return st, err
+	}
+	return askCluster(ctx, a.client(), true, moment)
+}
+
 // restartAll leads through a restart of all peers; told gets what happens meanwhile.
 func (a *app) restartAll(ctx context.Context, told io.Writer, timeout time.Duration) error {
-	st, err := a.client().Cluster(ctx)
+	st, err := a.settledSoon(ctx, min(timeout, settleSoon))
 	if err != nil {
 		return err
 	}
