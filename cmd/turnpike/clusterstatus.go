@@ -26,7 +26,7 @@ func (n *node) Clustering() clustering.Status {
 func (n *node) alone(c *config.Node) clustering.Status {
 	st := clustering.Status{
 		Mode: clustering.Standalone, Name: c.Cluster.Name, IP: string(c.Cluster.IP), Primary: c.Cluster.Primary,
-		TLS: clustering.TLS{Configured: string(c.ClusterTLS)}, Peers: []clustering.Peer{},
+		TLS: clustering.TLS{Configured: string(c.ClusterTLS)}, ResetArmed: n.resetArmed(), Banner: n.resetBanner(), Peers: []clustering.Peer{},
 	}
 	for i, address := range c.Cluster.Peers {
 		st.Peers = append(st.Peers, clustering.Peer{Index: i + 1, Address: address, State: clustering.Unknown})
@@ -90,6 +90,9 @@ func askCluster(ctx context.Context, c *api.Client, wait bool, timeout time.Dura
 
 func writeCluster(w *tabwriter.Writer, st clustering.Status) {
 	l := lines{w}
+	if st.Banner != "" {
+		l.line("RESET", "%s", printableText(st.Banner))
+	}
 	l.line("cluster", "%s%s, %s", orDash(st.Name), parenthesised(st.ClusterID), st.Mode)
 	l.line("primary", "%s", primaryText(st))
 	l.line("tls", "%s%s", st.TLS.Configured, notActive(st.TLS))
@@ -99,9 +102,6 @@ func writeCluster(w *tabwriter.Writer, st clustering.Status) {
 	}
 	for _, r := range st.RestartRequired {
 		l.line("restart", "%s", r)
-	}
-	if st.ResetArmed {
-		l.line("reset", "the list of peers was cleared: the next restart removes the configuration; restore the list to keep it")
 	}
 	if len(st.Peers) == 0 {
 		return

@@ -16,13 +16,13 @@ func (n *node) together(c *config.Node) clustering.Status {
 		Mode: clustering.Clustered, Name: s.Name, ClusterID: s.Cluster, IP: string(c.Cluster.IP), Primary: s.Primary,
 		TLS: clustering.TLS{Configured: s.TLS, Active: s.ActiveTLS}, Database: s.Database,
 		Synchronisation: synchronisation(s), LastSync: moment(s.Synchronised), NextSync: moment(s.Next),
-		RestartRequired: s.Restart, ResetArmed: n.resetArmed(), Peers: []clustering.Peer{},
+		RestartRequired: s.Restart, ResetArmed: n.resetArmed(), Banner: n.resetBanner(), Peers: []clustering.Peer{},
 	}
 	for _, p := range s.Peers {
 		if p.Own {
 			st.Own = p.Index
 		}
-		if p.ID != "" && p.ID == s.Follows {
+		if acts(p, s.Follows) {
 			st.Acting = p.Index
 		}
 		line := peerLine(p, s.Follows)
@@ -34,6 +34,12 @@ func (n *node) together(c *config.Node) clustering.Status {
 	return st
 }
 
+// acts reports whether a peer is the one that is followed, and there: whoever is dead authors nothing, though the others
+// keep what it wrote (CL-12).
+func acts(p member.PeerStatus, follows cluster.ID) bool {
+	return p.ID != "" && p.ID == follows && clustering.Peer{State: p.State}.Active()
+}
+
 // certificateState is a certificate in the words of facts A7.3.
 func certificateState(fault string) string {
 	if fault == "" {
@@ -43,11 +49,11 @@ func certificateState(fault string) string {
 }
 
 // peerLine is a line of the list.
-func peerLine(p member.PeerStatus, acting cluster.ID) clustering.Peer {
+func peerLine(p member.PeerStatus, follows cluster.ID) clustering.Peer {
 	return clustering.Peer{
 		Index: p.Index, Address: p.Address, State: p.State, Certificate: p.Certificate, Why: p.Why,
 		Generation: p.Tag.Generation, Revision: p.Tag.Revision, Digest: p.Tag.Digest, RTT: float64(p.RTT) / float64(time.Millisecond),
-		ID: string(p.ID), Name: p.Name, Resolved: p.Resolved, Version: p.Software, Primary: p.ID != "" && p.ID == acting,
+		ID: string(p.ID), Name: p.Name, Resolved: p.Resolved, Version: p.Software, Primary: acts(p, follows),
 		Joined: p.Joined, Maintenance: p.Maintenance, Database: p.Database,
 		LastSync: moment(p.Synchronised), NextSync: moment(p.Next), Incarnation: uint64(p.Incarnation),
 	}
@@ -60,6 +66,8 @@ func synchronisation(s member.Status) string {
 		case p.ID == "" || p.ID != s.Follows:
 		case p.Own:
 			return "this node is the primary"
+		case !acts(p, s.Follows):
+			return "the primary is not there"
 		case p.Tag == s.Tag:
 			return "equal to the primary's"
 		default:

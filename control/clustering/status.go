@@ -59,6 +59,8 @@ type Status struct {
 	RestartRequired []string `json:"restart_required,omitempty"`
 	// ResetArmed: the list of peers was cleared, and the next restart is a factory reset (CL-14).
 	ResetArmed bool `json:"reset_armed"`
+	// Banner says so in words, with the list that disarms it; empty: no reset is armed.
+	Banner string `json:"banner,omitempty"`
 	// Peers are in the order of the list.
 	Peers []Peer `json:"peers"`
 }
