@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,9 +58,18 @@ func TestAddressesThenNamesThenEnforce(t *testing.T) {
 		all += chain
 		p.run(n, "certificate", "upload", p.file(chain), p.file(key))
 	}
-	if got := p.refused(one, "cluster", "tls", "enforce"); got == "" { // CL-05: not yet
-		t.Error("nothing is said")
+	for _, line := range [][]string{ // CL-05: not yet, wherever it is typed
+		{"cluster", "tls", "enforce"},
+		{"config", "set", "cluster_tls", "enforce"},
+		{"config", "set", "--try", "cluster_tls", "enforce"},
+		{"xconfiguration", "Alternates", "TLS", "Verify", "Mode:", "Enforcing"},
+	} {
+		if got := p.refused(one, line...); !strings.Contains(got, names[1]+" is Invalid") {
+			t.Errorf("%v is refused with %q, which does not name the peer", line, got)
+		}
 	}
+	p.run(one, "config", "set", "--insist", "cluster_tls", "enforce")
+	p.run(one, "config", "set", "cluster_tls", "permissive")
 	for _, n := range p.nodes {
 		p.run(n, "certificate", "trust", p.file(all))
 	}

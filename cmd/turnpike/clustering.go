@@ -25,6 +25,7 @@ import (
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/troubles"
 	"turnpike.dev/turnpike/cluster/wire"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/durable"
@@ -102,6 +103,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	n.peering, n.cluster = p, p.member
 	p.settle()
 	n.store.SetCluster(p)
+	n.store.SetGuard(func(changes []config.Change) error { return clustering.Guard(n.Clustering(), changes) })
 	n.store.Subscribe(func(store.Update) { p.take() }, "cluster", "cluster_tls", "cluster_mapping", "h323.mode")
 	return nil
 }

@@ -379,6 +379,7 @@ func configSchema(a *app) *cobra.Command {
 func proposalFlags(cmd *cobra.Command, p *api.Proposal) {
 	cmd.Flags().IntVar(&p.Expect, "expect", 0, "refuse when another revision than this is in force")
 	cmd.Flags().StringVar(&p.Note, "note", "", "why; kept with the revision")
+	cmd.Flags().BoolVar(&p.Insist, "insist", false, "although the node warns that it shuts peers out")
 	cmd.Flags().BoolVar(&p.Try, "try", false, "only say what would change")
 }
 

@@ -116,6 +116,11 @@ type clusterAPI struct{ node Cluster }
 
 // change makes what a step comes to a revision.
 func (a clusterAPI) change(ctx context.Context, note string, step func(*config.Node) ([]config.Operation, error)) (Changed, error) {
+	return a.propose(ctx, store.Proposal{Note: note}, step)
+}
+
+// propose completes a proposal with what a step comes to.
+func (a clusterAPI) propose(ctx context.Context, p store.Proposal, step func(*config.Node) ([]config.Operation, error)) (Changed, error) {
 	cur := a.node.Store().Current()
 	if cur == nil {
 		return Changed{}, store.ErrEmpty
@@ -124,7 +129,8 @@ func (a clusterAPI) change(ctx context.Context, note string, step func(*config.N
 	if err != nil {
 		return Changed{}, refused(err)
 	}
-	result, err := a.node.Store().Propose(store.Proposal{Author: author(ctx), Note: note, Operations: ops, Expect: cur.Number})
+	p.Author, p.Operations, p.Expect = author(ctx), ops, cur.Number
+	result, err := a.node.Store().Propose(p)
 	if err != nil {
 		return Changed{}, err
 	}
@@ -162,7 +168,7 @@ func (a clusterAPI) primary(ctx context.Context, in *bodyOf[NamedPeer]) (Changed
 }
 
 func (a clusterAPI) tls(ctx context.Context, in *bodyOf[TLSMode]) (Changed, error) {
-	return a.change(ctx, "", func(*config.Node) ([]config.Operation, error) {
+	return a.propose(ctx, store.Proposal{Insist: in.Body.Insist}, func(*config.Node) ([]config.Operation, error) {
 		return clustering.SetTLS(a.node.Clustering(), in.Body.Mode, in.Body.Insist)
 	})
 }

@@ -28,6 +28,8 @@ type Proposal struct {
 	Document   string             `json:"document,omitempty"`
 	File       string             `json:"file,omitempty"` // name of the document
 	Scope      config.Scope       `json:"scope,omitempty"`
+	// Insist: although the node warns of it.
+	Insist bool `json:"insist,omitempty"`
 	// Try only tells what would change.
 	Try bool `json:"try,omitempty"`
 }
@@ -180,7 +182,7 @@ func (a configAPI) history(_ context.Context, in *historyQuery) ([]store.Info, e
 
 func (a configAPI) propose(ctx context.Context, in *proposed) (*changedAnswer, error) {
 	b := in.Body
-	p := store.Proposal{Author: author(ctx), Note: b.Note, Expect: b.Expect, Operations: b.Operations, Scope: b.Scope}
+	p := store.Proposal{Author: author(ctx), Note: b.Note, Expect: b.Expect, Operations: b.Operations, Scope: b.Scope, Insist: b.Insist}
 	matched, err := matches(in.IfMatch)
 	if err != nil {
 		return nil, err

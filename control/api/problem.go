@@ -12,6 +12,7 @@ import (
 
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/registrations"
@@ -76,7 +77,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	}
 	for _, asked := range []error{
-		ErrInvalid, ErrRefused, ErrWrongQuestion, config.ErrPath, store.ErrEmpty, store.ErrNoRevision,
+		ErrInvalid, ErrRefused, ErrWrongQuestion, config.ErrPath, store.ErrEmpty, store.ErrNoRevision, clustering.ErrStep,
 		alarms.ErrNoAlarm, capture.ErrOptions, ErrOptionKey, calls.ErrNoCall, registrations.ErrUnknown, // the text says where to look
 	} {
 		if errors.Is(err, asked) {

@@ -144,18 +144,40 @@ func Leave(n *config.Node, st Status) ([]config.Operation, error) {
 // certificate is not known to be valid, unless the operator insists.
 func SetTLS(st Status, mode string, insist bool) ([]config.Operation, error) {
 	if mode == string(config.TLSEnforce) && !insist {
-		for _, p := range st.Peers {
-			if p.Certificate == CertificateValid {
-				continue
-			}
-			fault := p.Certificate
-			if fault == "" {
-				fault = "not seen yet"
-			}
-			return nil, fmt.Errorf("%w: the certificate of %s is %s: it would be shut out. Mend it first, or insist", ErrStep, p.Address, fault)
+		if err := MayEnforce(st); err != nil {
+			return nil, err
 		}
 	}
 	return []config.Operation{{Verb: config.Set, Path: "cluster_tls", Text: mode}}, nil
+}
+
+// MayEnforce says who would be shut out if peers checked each other's certificates, and why; nil: nobody (CL-05).
+func MayEnforce(st Status) error {
+	var out []string
+	for _, p := range st.Peers {
+		fault := p.Certificate
+		switch fault {
+		case CertificateValid:
+			continue
+		case "":
+			fault = "not seen yet"
+		}
+		out = append(out, p.Address+" is "+fault)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the certificate of %s: cluster_tls enforce would shut that out. Mend it first, or insist: `turnpike cluster tls enforce --insist`", ErrStep, strings.Join(out, ", of "))
+}
+
+// Guard refuses a change of a running cluster's configuration that would shut peers out, wherever it was typed.
+func Guard(st Status, changes []config.Change) error {
+	for _, c := range changes {
+		if c.Path == "cluster_tls" && c.To == string(config.TLSEnforce) && st.Mode == Clustered {
+			return MayEnforce(st)
+		}
+	}
+	return nil
 }
 
 // Find returns the place of a peer, from 1: which is that place or the peer's address.

@@ -22,6 +22,8 @@ type Proposal struct {
 	// File: the document is the node file. Of the node's own items only those count that it says otherwise
 	// than it did when it was read last, unless all revisions came from it.
 	File bool
+	// Insist: although the guard would refuse it (SetGuard).
+	Insist bool
 	// reset: the document is what a factory reset leaves.
 	reset bool
 }
@@ -62,6 +64,9 @@ func (s *Store) Propose(p Proposal) (result Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.guarded(p, changes); err != nil {
+		return Result{}, err
+	}
 	if forward && len(p.Operations) > 0 {
 		err := s.onPrimary(func(ctx context.Context, c Cluster) (Origin, error) { return c.Forward(ctx, p.Author, p.Operations) })
 		return Result{Revision: s.Current().Number, Changes: changes}, err
@@ -91,8 +96,25 @@ func (s *Store) Check(p Proposal) ([]config.Change, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err = s.elsewhere(changes)
-	return changes, err
+	if _, err = s.elsewhere(changes); err != nil {
+		return changes, err
+	}
+	return changes, s.guarded(p, changes)
+}
+
+// SetGuard has changes asked about before they are made, of those who can tell what would come of them; whoever
+// insists is not kept from them.
+func (s *Store) SetGuard(may func([]config.Change) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guard = may
+}
+
+func (s *Store) guarded(p Proposal, changes []config.Change) error {
+	if s.guard == nil || p.Insist || p.reset {
+		return nil
+	}
+	return s.guard(changes)
 }
 
 // prepare makes the tree that a proposal asks for.

@@ -68,11 +68,12 @@ type Store struct {
 
 	proposing sync.Mutex // one proposal after the other; taken before mu
 
-	mu          sync.Mutex    // held while a revision is made and told
-	cluster     Cluster       // nil: shared items are the node's own
-	pending     *pending      // what the cluster was handed; nil: nothing
-	written     *written      // what is durable and not in force; nil: nothing
-	changed     chan struct{} // closed when a document of the cluster comes into force
+	mu          sync.Mutex                  // held while a revision is made and told
+	guard       func([]config.Change) error // nil: nobody is asked
+	cluster     Cluster                     // nil: shared items are the node's own
+	pending     *pending                    // what the cluster was handed; nil: nothing
+	written     *written                    // what is durable and not in force; nil: nothing
+	changed     chan struct{}               // closed when a document of the cluster comes into force
 	ring        *seal.Ring
 	newest      int // number of the newest file, right or damaged
 	subscribers []*subscriber
