@@ -397,7 +397,9 @@ func (b *board) join(at string, s settings.Settings) *line {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	l.member = m
+	b.mu.Lock()
+	l.member = m // the others ask it for its name at any time
+	b.mu.Unlock()
 	l.agree, err = agreement.Open(agreement.Config{
 		Self: cluster.ID("id-" + at), Dir: l.dir, Dial: l.Raft, Applied: m.Applied,
 		Boot: func() time.Duration { return time.Since(b.start) + time.Hour }, Log: l.log,
