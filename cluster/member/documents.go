@@ -76,17 +76,13 @@ func (m *Member) await(ctx context.Context, event func(chan error) any) error {
 // propose hands a change to the core; while another one is written it waits.
 func (m *Member) propose(p proposed) {
 	if m.writing != nil {
-		if len(m.queue) == maxProposals {
-			p.done <- revisions.ErrBusy
-			return
-		}
-		m.queue = append(m.queue, p)
+		m.wait(p)
 		return
 	}
 	out := m.revise(p.Propose)
 	if err := refusal(out); err != nil {
 		if errors.Is(err, revisions.ErrBusy) { // the core writes for itself
-			m.queue = append(m.queue, p)
+			m.wait(p)
 			return
 		}
 		p.done <- err
@@ -99,6 +95,15 @@ func (m *Member) propose(p proposed) {
 		}
 	}
 	p.done <- fmt.Errorf("%w: it was not taken up", revisions.ErrBusy)
+}
+
+// wait has a change wait for the one that is being written.
+func (m *Member) wait(p proposed) {
+	if len(m.queue) >= maxProposals {
+		p.done <- revisions.ErrBusy
+		return
+	}
+	m.queue = append(m.queue, p)
 }
 
 // refusal returns why an event was refused.

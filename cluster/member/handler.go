@@ -83,17 +83,19 @@ func reignOf(h wire.Hello) (acting bool, r revisions.Reign) {
 // Connected implements mesh.Handler.
 func (e ear) Connected(p mesh.Peer) {
 	acting, reign := reignOf(p.Hello)
-	e.m.inbox.post(contacted{&contact{
+	e.m.inbox.meet(&contact{
 		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, number: p.Hello.Number, name: p.Hello.Name,
 		cluster: p.Hello.Cluster, acting: acting, reign: reign, brings: brought(p.Hello.Extra[extraBrings]), settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
-	}})
+	})
 }
 
 // Received implements mesh.Handler.
-func (e ear) Received(p mesh.Peer, message any) { e.m.inbox.receive(received{p.ID, message}) }
+func (e ear) Received(p mesh.Peer, message any) {
+	e.m.inbox.receive(received{p.ID, message})
+}
 
 // Closed implements mesh.Handler.
-func (e ear) Closed(p mesh.Peer, why error) { e.m.inbox.post(closed{p.ID, why}) }
+func (e ear) Closed(p mesh.Peer, _ error) { e.m.inbox.post(closed{p.ID}) }
 
 // Failed implements mesh.Handler.
 func (e ear) Failed(address string, why error) { e.m.inbox.post(failed{address, why}) }

@@ -40,26 +40,6 @@ func TestIncarnationsGrow(t *testing.T) {
 	}
 }
 
-// What peers send is bounded while it waits; what the node itself says is not lost.
-func TestInboxIsBounded(t *testing.T) {
-	b := newInbox()
-	for i := range maxWaiting {
-		if !b.receive(i) {
-			t.Fatalf("message %d is refused", i)
-		}
-	}
-	if b.receive("one more") {
-		t.Error("there is no bound")
-	}
-	b.post("own")
-	if got := len(b.take()); got != maxWaiting+1 {
-		t.Errorf("%d events wait", got)
-	}
-	if !b.receive("again") {
-		t.Error("there is no room although nothing waits")
-	}
-}
-
 // Who knocks without being in the list leaves nothing behind: there may be any number of them.
 func TestNothingIsKeptOfStrangers(t *testing.T) {
 	m := &Member{cfg: Config{Boot: func() time.Duration { return 0 }}, faults: map[string]error{}, liveness: liveness.New("a", 1)}

@@ -119,13 +119,12 @@ type Member struct {
 	ended       chan struct{}
 
 	// Set before Run.
-	mesh       Mesh
-	agreement  Agreement
-	ctx        context.Context // of Run: requests end with it
-	beside     sync.WaitGroup
-	handlers   map[string]Handler
-	watchers   []watcher
-	superseded func(rows.Superseded)
+	mesh      Mesh
+	agreement Agreement
+	ctx       context.Context // of Run: requests end with it
+	beside    sync.WaitGroup
+	handlers  map[string]Handler
+	watchers  []watcher
 
 	// Shared.
 	status      atomic.Pointer[Status]

@@ -54,11 +54,8 @@ func (c *contact) before(o *contact) bool {
 // Events of the connections.
 type (
 	contacted struct{ *contact }
-	closed    struct {
-		id  cluster.ID
-		why error
-	}
-	failed struct {
+	closed    struct{ id cluster.ID }
+	failed    struct {
 		address string
 		why     error
 	}
@@ -106,13 +103,8 @@ func (m *Member) fail(e failed) {
 	}
 }
 
-// part notes that the connection with a peer broke.
-func (m *Member) part(e closed) {
-	m.beat(liveness.Closed{From: e.id})
-	if c := m.contacts[e.id]; c != nil && e.why != nil {
-		m.cfg.Log.Warn("Cluster Connection Closed", "Detail", e.why, "Peer", c.name, "Dst-ip", c.addr)
-	}
-}
+// part notes that the connection with a peer broke; the mesh logs it.
+func (m *Member) part(e closed) { m.beat(liveness.Closed{From: e.id}) }
 
 // beat runs the core of the lives.
 func (m *Member) beat(e liveness.Event) {

@@ -1,6 +1,10 @@
 package member
 
-import "turnpike.dev/turnpike/cluster/revisions"
+import (
+	"slices"
+
+	"turnpike.dev/turnpike/cluster/revisions"
+)
 
 // Synchronisation is told at its start, with its result and at its completion, on both sides (AL-02).
 
@@ -14,6 +18,11 @@ func (m *Member) sync(a revisions.Send) {
 		c.sent = p.Tag
 		m.cfg.Log.Event("Cluster Synchronisation Start", "Detail", "the configuration is sent", "Peer", c.name, "Revision", p.Tag, "Num-bytes", len(p.Bytes))
 	}
+}
+
+// writes says whether the core has taken up a document.
+func writes(out []revisions.Action) bool {
+	return slices.ContainsFunc(out, func(a revisions.Action) bool { _, ok := a.(revisions.Write); return ok })
 }
 
 // pushed notes that a document comes in.

@@ -152,6 +152,7 @@ func (m *Member) handle(e any) {
 	}
 	switch e.(type) {
 	case received, agreement.Applied, agreement.Leading:
+	case rows.Event, failed, liveness.Certificate: // hundreds within a second, perhaps: the next look sees them
 	default:
 		m.dirty = true
 	}
@@ -175,8 +176,9 @@ func (m *Member) receive(r received) {
 	case ledger.Beat, ledger.Lead, ledger.Recall:
 		m.ledger(ledger.Received{From: r.from, Message: msg})
 	case revisions.Push:
-		m.pushed(c, msg)
-		m.revise(revisions.Received{From: r.from, Message: msg})
+		if writes(m.revise(revisions.Received{From: r.from, Message: msg})) {
+			m.pushed(c, msg)
+		}
 	}
 }
 

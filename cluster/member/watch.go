@@ -29,19 +29,8 @@ func (m *Member) Watch(prefix string, take func([]rows.Changed)) {
 	m.watchers = append(m.watchers, watcher{prefix, take})
 }
 
-// Superseded sets who is told that a row of this node's own does not count any more, from the member's
-// goroutine: whoever wrote it deletes it. It comes before Run.
-func (m *Member) Superseded(take func(rows.Superseded)) { m.superseded = take }
-
 // Put writes a row of this node's own.
 func (m *Member) Put(k rows.Key, r rows.Row) { m.inbox.post(rows.Put{Key: k, Row: r}) }
-
-// PutAll writes many rows of this node's own.
-func (m *Member) PutAll(all map[rows.Key]rows.Row) {
-	for k, r := range all {
-		m.Put(k, r)
-	}
-}
 
 // Delete removes a row of this node's own.
 func (m *Member) Delete(k rows.Key) { m.inbox.post(rows.Delete{Key: k}) }
@@ -62,10 +51,6 @@ func (m *Member) row(e rows.Event) {
 			m.mesh.Send(a.To, a.Message)
 		case rows.Changed:
 			m.news = append(m.news, a)
-		case rows.Superseded:
-			if m.superseded != nil {
-				m.superseded(a)
-			}
 		case rows.Resynchronised:
 			m.remaking(a)
 		case rows.Refused:
