@@ -69,28 +69,31 @@ func (l *line) within(ctx context.Context, f func() error) error {
 }
 
 // write sends a message and waits until the system has taken it.
-func (l *line) write(message any) error {
+func (l *line) write(message any) error { return l.writeUntil(message, nil) }
+
+// writeUntil is write that hurries after stop.
+func (l *line) writeUntil(message any, stop <-chan struct{}) error {
 	frame, err := wire.Append(nil, message)
 	if err != nil {
 		return err
 	}
-	return l.writeAll(frame, nil)
+	return l.writeAll(frame, stop)
 }
 
-// writeAll writes in pieces, each with a deadline, until stop.
+// writeAll writes in pieces, each with a deadline, until stop: then what is left hurries.
 func (l *line) writeAll(data []byte, stop <-chan struct{}) error {
 	const piece = 64 << 10
 	for len(data) > 0 {
-		wait := writeTime
+		err := l.SetWriteDeadline(time.Now().Add(writeTime))
 		select {
-		case <-stop:
-			wait = flushTime
+		case <-stop: // looked at afterwards: the long deadline may have taken the place of the short one
+			err = l.SetWriteDeadline(time.Now().Add(flushTime))
 		default:
 		}
-		n := min(len(data), piece)
-		if err := l.SetWriteDeadline(time.Now().Add(wait)); err != nil {
+		if err != nil {
 			return err
 		}
+		n := min(len(data), piece)
 		if _, err := l.Conn.Write(data[:n]); err != nil {
 			return slow(err)
 		}

@@ -103,7 +103,7 @@ func (m *Mesh) drain(ctx context.Context, l *line, q *queue) error {
 	for ending := false; ; {
 		frames, hello := q.take()
 		if hello {
-			if err := l.write(m.says()); err != nil {
+			if err := l.writeUntil(m.says(), ctx.Done()); err != nil {
 				return l.ended(err)
 			}
 		}
