@@ -235,7 +235,7 @@ func TestOldLeader(t *testing.T) {
 }
 
 // Who was freed has no lease until the table has what he uses, also while he is lowering a ceiling for
-// another reason (found by simulation).
+// another reason: the leader would share out what is in use.
 func TestNoLeaseOverWhatWasFreed(t *testing.T) {
 	c := ledger.New(ledger.Config{Self: "b", Incarnation: 1}, ledger.NewTable())
 	lead := func(echo, number uint64, freed bool, recall map[ledger.Resource]uint32) []ledger.Action {

@@ -209,7 +209,7 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
-// A peer that is heard and cannot be reached stays Failed: its alarm must not come and go with each heartbeat (found by simulation).
+// A peer that is heard and cannot be reached stays Failed: its alarm must not come and go with each heartbeat.
 func TestHeardAndNotReached(t *testing.T) {
 	r := newRig(t)
 	r.deaf, r.peer.Echo = true, 0

@@ -47,7 +47,7 @@ func (c *Core) join() {
 
 // target is who reigns in another history than this node's: the primary that its settings name, or whoever
 // reigns later than what is known here. A node that does not reign itself goes where its settings say also if it has seen
-// a later reign: two sides of which each made its own primary would else stay apart when all name one (found by simulation).
+// a later reign: two sides of which each made its own primary would else stay apart when all name one.
 func (c *Core) target() cluster.ID {
 	var best cluster.ID
 	for _, id := range c.known() {

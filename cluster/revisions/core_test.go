@@ -210,7 +210,8 @@ func TestDiskLost(t *testing.T) {
 	r.want(`a: 1.3 of a "still more"`, `b: 1.3 of a "still more"`)
 }
 
-// A forced update is of the primary of its time: it does not outlive it (found by simulation).
+// A forced update is of the primary of its time: it does not outlive it, or what the next one wrote would be
+// replaced by something older.
 func TestForceEndsWithItsPrimary(t *testing.T) {
 	r := newRig(t, "a", "b")
 	r.away["b"] = true
@@ -226,7 +227,7 @@ func TestForceEndsWithItsPrimary(t *testing.T) {
 	}
 }
 
-// A document that waited while another was written may be the older one (found by simulation).
+// A document that waited while another was written may be the older one: messages overtake each other.
 func TestWaitingDocument(t *testing.T) {
 	c := revisions.New(revisions.Config{Self: "b", Incarnation: 1, Software: "1.0"})
 	c.Step(0, revisions.Members{Peers: []cluster.ID{"a"}})
