@@ -101,23 +101,30 @@ func (f *fork) gone(m *message.Message) bool {
 }
 
 // PeerLost tells that a peer of the cluster is lost: whom it was to ring is looked for elsewhere.
-// Calls that were set up go on as long as their ends and timers do. From any goroutine.
-func (b *B2BUA) PeerLost(index uint8) {
+// It is known by address and key: its index may be another one's by now. Calls that were set up go on as
+// long as their ends and timers do. From any goroutine.
+func (b *B2BUA) PeerLost(was peers.Peer) {
 	for i, s := range b.cfg.Group.All() {
 		s.Post(func() {
 			for c := range b.tables[i].calls {
-				c.peerLost(index)
+				c.peerLost(&was)
 			}
 		})
 	}
 }
 
-func (c *call) peerLost(index uint8) {
+func (c *call) peerLost(was *peers.Peer) {
 	for _, f := range append([]*fork(nil), c.forks...) {
-		if f.place.Peer != index || f.state != trying && f.state != proceeding {
+		to := f.place.Hop
+		if f.place.Peer == 0 || to.Remote != was.Addr || peers.Key(to.Key) != was.Key || f.state != trying && f.state != proceeding {
 			continue
 		}
 		f.patience.Stop()
+		old := f.client // of a peer that can be reached from its phone, but not from here, the phone rings on
+		old.Cancel(func(m *message.Message) {
+			c.sign(m)
+			c.recordSent(old.Hop(), m)
+		})
 		f.attempt(unreachable)
 	}
 }

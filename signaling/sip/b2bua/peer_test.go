@@ -253,7 +253,11 @@ func TestPeerIsLost(t *testing.T) {
 				b.answer(first, 180)
 				a.gets("180 INVITE")
 			}
-			r.node.PeerLost(2)
+			r.node.PeerLost(peers.Peer{Index: 2, Addr: carol}) // another one had the place in the list
+			r.node.PeerLost(peers.Peer{Index: 2, Addr: bob})
+			if rings {
+				b.answer(b.gets("CANCEL"), 200)
+			}
 			c.answer(c.gets("INVITE"), 200, withSDP(offerOf(carol)))
 			ok := a.gets("200 INVITE")
 			a.ack(nil, ok)
@@ -270,7 +274,7 @@ func TestPeerIsLost(t *testing.T) {
 		a, b := r.phone(alice), r.phone(bob)
 		req := a.invite(withSDP(offerOf(alice)))
 		b.gets("INVITE")
-		r.node.PeerLost(2)
+		r.node.PeerLost(peers.Peer{Index: 2, Addr: bob})
 		a.ack(req, a.gets("480 INVITE"))
 		time.Sleep(time.Minute)
 		if c := r.ended(); c.Cause.Kind != calls.Unreachable {

@@ -63,6 +63,7 @@ func (s *share) take(asked uint32, streams int, anew bool) error {
 // told. What a request offers is refused where there is not enough; a response cannot be
 // (firm), and its offer is cut to what the call has.
 func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
+	s.connect()
 	s.offer, s.before = d, nil
 	if s.agreed != nil && d.Held() && s.ports(d) <= s.streams {
 		return s.limit(d), nil // hold keeps the grant
@@ -94,6 +95,7 @@ func (s *share) without(d *sdp.Session) *sdp.Session {
 // One that does not count, because it came before or from another dialog of the fork, only
 // tells no more than there is.
 func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
+	s.connect()
 	if s.offer == nil || !counts {
 		return s.limit(d)
 	}
@@ -117,6 +119,15 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 		s.confirm()
 	}
 	return s.limit(d)
+}
+
+// connect moves what a call has that is set up out of the Cluster Subzone, as it is: before more is
+// asked for, which may be refused.
+func (s *share) connect() {
+	if c := s.call; c.won != nil && c.won.fork.media.share == s {
+		c.connectPeers(s)
+		_ = s.take(s.way.Asked, s.streams, false) // it has that
+	}
 }
 
 // confirm puts the agreement in force in a call that is set up.

@@ -41,7 +41,7 @@ func (p *Peer) reached() bool {
 type Table struct {
 	own  netip.Addr // that peers know this node by; invalid: by route
 	now  atomic.Pointer[[]Peer]
-	lost atomic.Pointer[func(index uint8)]
+	lost atomic.Pointer[func(Peer)]
 }
 
 // New returns a table without peers. own is the address that they know this node by, invalid or
@@ -55,8 +55,9 @@ func New(own netip.Addr) *Table {
 	return t
 }
 
-// Set puts other peers in force: those that live. Whoever watches is told of those that do not
-// any more, or that take no calls any more.
+// Set puts other peers in force: those that live. Whoever watches is told of those that do not any
+// more. One that has only another place in the list is not lost, nor one in maintenance: what rings
+// there goes on.
 func (t *Table) Set(list []Peer) {
 	next := slices.Clone(list)
 	for i := range next {
@@ -68,15 +69,14 @@ func (t *Table) Set(list []Peer) {
 		return
 	}
 	for _, was := range before {
-		now := t.at(was.Index)
-		if now == nil || now.Addr != was.Addr || now.Key != was.Key {
-			(*told)(was.Index)
+		if !slices.ContainsFunc(next, func(now Peer) bool { return now.Addr == was.Addr && now.Key == was.Key }) {
+			(*told)(was)
 		}
 	}
 }
 
-// Lost sets who is told of a peer that is lost, or has another address or key.
-func (t *Table) Lost(told func(index uint8)) { t.lost.Store(&told) }
+// Lost sets who is told of a peer, as it was, that is lost, or has another address or key.
+func (t *Table) Lost(told func(was Peer)) { t.lost.Store(&told) }
 
 // List returns the peers.
 func (t *Table) List() []Peer { return slices.Clone(*t.now.Load()) }

@@ -59,7 +59,7 @@ func TestHop(t *testing.T) {
 func TestLost(t *testing.T) {
 	table := New(netip.Addr{})
 	var lost []uint8
-	table.Lost(func(index uint8) { lost = append(lost, index) })
+	table.Lost(func(was Peer) { lost = append(lost, was.Index) })
 	one, two, three := Peer{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}}, Peer{Index: 2, Addr: at("10.0.0.2", 5061), Key: Key{2}}, Peer{Index: 3, Addr: at("10.0.0.3", 5061), Key: Key{3}}
 	table.Set([]Peer{one, two, three})
 	three.Maintenance = true // what rings there goes on
@@ -72,7 +72,12 @@ func TestLost(t *testing.T) {
 	if !slices.Equal(lost, []uint8{1, 2}) {
 		t.Errorf("lost %v", lost)
 	}
-	if got := table.List(); len(got) != 2 {
+	lost, three.Index = nil, 1 // entries before it were removed
+	table.Set([]Peer{three})
+	if !slices.Equal(lost, []uint8{2}) {
+		t.Errorf("lost %v, want the one that is gone", lost)
+	}
+	if got := table.List(); len(got) != 1 {
 		t.Errorf("%d are left", len(got))
 	}
 }
