@@ -282,3 +282,30 @@ func TestPeerIsLost(t *testing.T) {
 		}
 	})
 }
+
+// RG-05: a call whose offer comes with the answer leaves the Cluster Subzone too, with what it has, where
+// the Default Subzone has no room for more.
+func TestDelayedOfferOfAPeer(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.rules.lan, r.who = true, registeredHere()
+		r.onPeer(bob)
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite()
+		in := b.gets("INVITE")
+		r.configure(func(n *config.Node) {
+			n.Bandwidth.DownspeedTotal = false
+			n.DefaultSubzone.Bandwidth.Total = config.Limit{Mode: config.Limited, Kbps: 10}
+		})
+		b.answer(in, 200, withSDP(offerOf(bob, sound64)))
+		ok := a.gets("200 INVITE")
+		if got := r.path(); got != "Default Subzone" {
+			t.Errorf("when it is answered the path is %q", got)
+		}
+		a.ack(nil, ok, withSDP(offerOf(alice, sound64)))
+		b.gets("ACK")
+		if got := r.path(); got != "Default Subzone" {
+			t.Errorf("when it is set up the path is %q", got)
+		}
+		r.bye(a, b)
+	})
+}
