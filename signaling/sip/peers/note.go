@@ -35,9 +35,9 @@ type Note struct {
 	Authenticated bool
 	// Registered and Stranger are what licences ask of the caller (licensing.Party).
 	Registered, Stranger bool
-	// Media says that the peer that writes the note relays the media of the call; Licensed that it
-	// has taken the call's licence, if it needs one (LI-04).
-	Media, Licensed bool
+	// Media says that the peer that writes the note relays the media of the call, and so pays for it
+	// if it costs a licence (LI-04).
+	Media bool
 	// Endpoints are those that the caller is to reach of who has the name; none: all of them.
 	Endpoints []uint64
 }
@@ -73,7 +73,6 @@ func (n *Note) flags() []flag {
 		{"registered", &n.Registered},
 		{"stranger", &n.Stranger},
 		{"media", &n.Media},
-		{"licensed", &n.Licensed},
 	}
 }
 
