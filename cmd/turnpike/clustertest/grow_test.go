@@ -26,6 +26,7 @@ func TestGrowAndShrink(t *testing.T) {
 	r.part("AddAPeer", addAPeer)
 	r.part("AddAnother", addAnother)
 	r.part("ForceAnUpdate", forceAnUpdate)
+	r.part("RestartAll", restartAll)
 	r.part("RemoveADeadPeer", removeADeadPeer)
 	r.part("RemoveALivePeer", removeALivePeer)
 }
@@ -75,13 +76,33 @@ func (r *rig) joins(i int, all ...int) {
 	must(r.t, os.WriteFile(password, []byte("a long password of nobody\n"), 0o600))
 	args := []string{
 		"cluster", "join", "--name", "cluster1.example.test", "--primary", "1", "--confirm", r.Nodes[i].Name,
-		"--reset", "--backup", r.Nodes[i].State + ".backup", "--password-file", password,
+		"--reset", "--backup", r.Nodes[i].State + ".backup", "--password-file", password, "--restart",
 	}
 	for _, a := range r.Addresses(all...) {
 		args = append(args, "--peer", a)
 	}
 	r.run(i, args...)
-	must(r.t, r.Nodes[i].Restart(r.t.Context()))
+	if _, err := os.Stat(r.Nodes[i].State + ".backup"); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// CL-19, CL-20: nothing keeps the peers apart, and a change that is just made does not keep all from being restarted,
+// the primary first.
+func restartAll(t *testing.T, r *rig) {
+	if out, _ := r.Nodes[1].Run("cluster", "check"); strings.Contains(out, "blocks") {
+		t.Errorf("members are kept from joining: %s", out)
+	}
+	before := r.status(1)
+	r.run(0, "config", "set", "sip.registration_time", "334")
+	r.run(1, "cluster", "restart")
+	r.whole(15*time.Second, 0, 1, 2)
+	for i, p := range r.status(1).Peers {
+		if p.Incarnation <= before.Peers[i].Incarnation {
+			t.Errorf("%s was not restarted", p.Address)
+		}
+	}
+	r.quiet(10*time.Second, nil, 0, 1, 2)
 }
 
 // CL-15: refused on the primary.
@@ -126,7 +147,11 @@ func removeALivePeer(t *testing.T, r *rig) {
 		}
 		return nil
 	})
-	must(t, r.Nodes[2].Restart(t.Context()))
+	r.run(2, "cluster", "join", "--name", "cluster1.example.test", "--primary", "1", "--peer", r.Addresses(0)[0], "--peer", r.Addresses(2)[0], "--confirm", "tp3")
+	if st := r.status(2); st.ResetArmed {
+		t.Errorf("the same list leaves the reset armed: %+v", st)
+	}
+	r.run(2, "cluster", "leave", "--confirm", "tp3", "--restart")
 	r.within(20*time.Second, "tp3 stands alone, reset", func() error { return r.alone(2) })
 	r.run(0, "cluster", "peer", "remove", r.Addresses(2)[0])
 	r.whole(20*time.Second, 0)
