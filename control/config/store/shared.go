@@ -60,8 +60,10 @@ func (e *ElsewhereError) Is(target error) bool { return target == ErrElsewhere }
 // patience is how long a change may take to come into force.
 const patience = 30 * time.Second
 
-// pending is a change that was handed to the cluster and is not written yet.
+// pending is a change that was handed to the cluster and is not written yet. One that takes too long stays: what of it
+// belongs to the node is nowhere else.
 type pending struct {
+	base int    // the revision that next was made from
 	text string // of the document
 	ring *seal.Ring
 	p    Proposal
@@ -82,12 +84,14 @@ func (s *Store) Clustered() bool {
 	return s.cluster != nil
 }
 
-// firstShared returns the first change of an item that peers share. The link that comes with the list of peers is part
-// of that list's change: who has joined finds it at the primary's.
+// firstShared returns the first change of an item that peers share. That the link comes or goes with the list of peers
+// is part of that list's change: who has joined finds it at the primary's.
 func firstShared(changes []config.Change) (config.Change, bool) {
+	const link = "links[" + config.ClusterLinkName + "]."
 	listed := slices.ContainsFunc(changes, func(c config.Change) bool { return c.Path == "cluster.peers" })
+	comes := slices.ContainsFunc(changes, func(c config.Change) bool { return c.Path == link+"node1" && (c.From == "" || c.To == "") })
 	for _, c := range changes {
-		if listed && strings.HasPrefix(c.Path, "links["+config.ClusterLinkName+"].") {
+		if listed && comes && strings.HasPrefix(c.Path, link) {
 			continue
 		}
 		if item, ok := config.Lookup(c.Path); !ok || !item.Peer {
@@ -156,17 +160,17 @@ func (s *Store) spread(p Proposal, next *config.Node, changes []config.Change, r
 	if err != nil {
 		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
 	}
-	s.pending = &pending{text, ring, p, next}
+	s.pending = &pending{s.Current().Number, text, ring, p, next}
 	c := s.cluster
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	err = c.Propose(ctx, revisions.Propose{Bytes: text, Digest: digest})
 	cancel()
 	s.mu.Lock()
-	s.pending = nil
 	if errors.Is(err, context.DeadlineExceeded) {
 		return Result{}, fmt.Errorf("the change is not in force after %s, and may come into force still: see `turnpike config history`", patience)
 	}
+	s.pending = nil
 	if err != nil {
 		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
 	}

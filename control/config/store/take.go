@@ -43,13 +43,22 @@ func (s *Store) Write(d revisions.Stored) error {
 		return err
 	}
 	s.written = &written{snap, changes}
+	if w := s.pending; w != nil && w.text == d.Bytes {
+		s.pending = nil
+	}
 	return nil
 }
 
 // read returns the tree that a document leads to, who asked for it, and the key that comes with it.
 func (s *Store) read(cur *Snapshot, d revisions.Stored) (p Proposal, next *config.Node, ring *seal.Ring, err error) {
+	own := cur.Node
 	if w := s.pending; w != nil && w.text == d.Bytes { // proposed here, with what belongs to the node
-		return w.p, w.next, w.ring.Newest(), nil
+		if w.base == cur.Number {
+			return w.p, w.next, w.ring.Newest(), nil
+		}
+		if again, err := revise(cur.Node, w.p); err == nil {
+			own = again // something else was changed meanwhile, and stays
+		}
 	}
 	head, ring, err := readDocument(d.Bytes)
 	if err != nil {
@@ -59,7 +68,7 @@ func (s *Store) read(cur *Snapshot, d revisions.Stored) (p Proposal, next *confi
 	if head.Node != "" && head.Node != cur.Node.System.Name {
 		p.From = head.From + " at " + head.Node
 	}
-	next, err = head.onto(cur.Node, d.Tag.Digest)
+	next, err = head.onto(own, d.Tag.Digest)
 	if err != nil {
 		return p, nil, nil, fmt.Errorf("revision %s does not go with what belongs to this node: %w", d.Tag, err)
 	}
