@@ -39,6 +39,15 @@ func (r *remote) answers(name string) bool {
 // Changed takes which rows count (member.Watch). It is called from the member's goroutine
 // and does not wait.
 func (t *Table) Changed(list []rows.Changed) {
+	for part := range slices.Chunk(list, changedAtOnce) {
+		t.changed(part)
+	}
+}
+
+// changedAtOnce is how many rows are taken while calls wait: a peer that is lost takes away thousands.
+const changedAtOnce = 256
+
+func (t *Table) changed(list []rows.Changed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range list {

@@ -102,6 +102,22 @@ func clocksDoNotDecideWhereAnEndpointIs(t *testing.T, r *rig) {
 	r.wantAsked("moved", 0, alice, 2)
 }
 
+// A change of a registration is newer than what it changes, though the clock was set back.
+func TestStampsDoNotGoBack(t *testing.T) { withPeers(t, 1, stampsDoNotGoBack) }
+
+func stampsDoNotGoBack(t *testing.T, r *rig) {
+	b := *r.register(0, endpoint{name: alice, contact: "sip:alice@192.0.2.1"})
+	all := r.nodes[0].all
+	before := all.Rows()[keyOf(&b)].Value
+	b.Renewed, b.UserAgent = b.Renewed.Add(-time.Hour), "another"
+	all.spread.Lock()
+	all.write(&b)
+	all.spread.Unlock()
+	if after := all.Rows()[keyOf(&b)].Value; after == before || !Newer(after, before) {
+		t.Errorf("%q is not newer than %q", after, before)
+	}
+}
+
 // CL-18: whoever was refreshed last has the endpoint when a partition is over.
 func TestAfterAPartitionTheLastRefreshCounts(t *testing.T) {
 	withPeers(t, 2, afterAPartitionTheLastRefreshCounts)

@@ -68,6 +68,9 @@ func (t *Table) write(b *registrations.Binding) {
 	if !r.Stamp.After(seen) {
 		r.Stamp = seen.Add(time.Microsecond)
 	}
+	if was && !r.Stamp.After(stampTime(before.Value)) {
+		r.Stamp = stampTime(before.Value).Add(time.Microsecond)
+	}
 	is := rows.Row{Value: r.encode(), TTL: time.Duration(r.seconds()) * time.Second}
 	t.spread.rows[k] = is
 	if t.spread.to != nil {
