@@ -69,4 +69,3 @@ func TestClusterLinkIsShared(t *testing.T) {
 		}
 	}
 }
-
