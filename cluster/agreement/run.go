@@ -99,7 +99,7 @@ type run struct {
 // start takes part in the history that is on the disk.
 func (a *Agreement) start(id string) (_ *run, err error) {
 	logger := a.logger()
-	s, err := openStore(a.files.Path(id), logger)
+	s, err := openSound(a.files.Path(id), logger)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,11 @@ func (a *Agreement) start(id string) (_ *run, err error) {
 		ServerAddressProvider: provider{}, Logger: logger, Stream: r.streams, MaxPool: 2, Timeout: rpcTimeout,
 		MsgpackUseNewTimeFormat: true,
 	})
-	if r.raft, err = raft.NewRaft(raftConfig(a.cfg.Self, logger), r.machine, s.logs, s.bolt, s.snaps, r.carrier); err != nil {
+	begin := func() (err error) {
+		r.raft, err = raft.NewRaft(raftConfig(a.cfg.Self, logger), r.machine, s.logs, s.bolt, s.snaps, r.carrier)
+		return err
+	}
+	if err := guarded(begin); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the agreement: %w", err), r.carrier.Close(), s.close())
 	}
 	r.wait.Add(4)

@@ -137,6 +137,8 @@ func (m *Member) handle(e any) {
 		m.row(e)
 	case keptIs:
 		m.wasKept(e)
+	case looked:
+		e.done <- e.look(m)
 	case decided:
 		m.decide(e)
 	case proposed:

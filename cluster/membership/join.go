@@ -25,7 +25,7 @@ func (c *Core) found() {
 		return
 	}
 	if id, ok := c.mint(); ok {
-		c.write(Write{Stored: Stored{Cluster: id, Decision: c.own.Decision}, How: Found})
+		c.write(Write{Stored: Stored{id, after(id, c.stored.IDs()), c.own.Decision}, How: Found})
 	}
 }
 
@@ -42,7 +42,7 @@ func (c *Core) join() {
 		return
 	}
 	c.asking, c.nextAsk = to, c.now+askLater
-	c.do(Request{to, Ask{Had: c.stored.all(), Reset: c.own.Reset, Settings: c.own.Settings}})
+	c.do(Request{to, Ask{Had: c.stored.IDs(), Reset: c.own.Reset, Settings: c.own.Settings}})
 }
 
 // target is who reigns in another history than this node's: the primary that its settings name, or whoever
@@ -80,8 +80,8 @@ func (c *Core) answered(e Answered) {
 		c.nextAsk, c.refused = c.now+askLater, a.Refused
 	case c.own != nil && c.own.Own >= 0 && c.target() == e.From:
 		c.write(Write{
-			Stored: Stored{a.Cluster, after(a.Cluster, a.Earlier, c.stored.all()), c.own.Decision},
-			How:    Join, New: c.stored.Cluster == "",
+			Stored: Stored{a.Cluster, after(a.Cluster, a.Earlier, c.stored.IDs()), c.own.Decision},
+			How:    Join, New: len(c.stored.IDs()) == 0,
 		})
 	}
 }

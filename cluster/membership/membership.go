@@ -32,17 +32,17 @@ type Stored struct {
 	Decision uint64
 }
 
-// all are the ids of this history and of those before it.
-func (s Stored) all() []string {
-	if s.Cluster == "" {
-		return nil
+// IDs are those of this history and of the ones before it.
+func (s Stored) IDs() []string {
+	if s.Cluster == "" { // what an operator's purge has left is known still (OP-06)
+		return s.Earlier
 	}
 	return append([]string{s.Cluster}, s.Earlier...)
 }
 
 // knows says whether a node with these ids was a member of this history, or of one that both come from.
 func (s Stored) knows(had []string) bool {
-	return slices.ContainsFunc(s.all(), func(id string) bool { return slices.Contains(had, id) })
+	return slices.ContainsFunc(s.IDs(), func(id string) bool { return slices.Contains(had, id) })
 }
 
 // after returns the ids that come before a new one, bounded.

@@ -25,7 +25,7 @@ func (c *Core) recover() {
 		return
 	}
 	if id, ok := c.mint(); ok {
-		c.write(Write{Stored: Stored{id, after(id, c.stored.all()), c.own.Decision}, How: Recover})
+		c.write(Write{Stored: Stored{id, after(id, c.stored.IDs()), c.own.Decision}, How: Recover})
 	}
 }
 

@@ -174,3 +174,9 @@ type pinsError struct{ err error }
 
 func (e *pinsError) Error() string { return fmt.Sprintf("write the keys of the peers: %v", e.err) }
 func (e *pinsError) Unwrap() error { return e.err }
+
+// SoundPins says whether the keys of the peers in a folder can be read (OP-06); nil: yes, or there are none.
+func SoundPins(files Files, dir string) error {
+	_, err := openPins(files, dir)
+	return err
+}

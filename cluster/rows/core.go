@@ -81,6 +81,10 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 			r.lost, r.since = true, now
 			c.refreshAll(r)
 		}
+	case Remake:
+		if r := c.copies[e.Peer]; r != nil && r.next == nil && r.incarnation != 0 {
+			c.anew(r, r.incarnation, "an operator asked for it")
+		}
 	case Received:
 		c.receive(now, e)
 	case Tick:

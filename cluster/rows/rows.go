@@ -90,6 +90,9 @@ type Alive struct{ Peer cluster.ID }
 // Lost says that a peer is not there.
 type Lost struct{ Peer cluster.ID }
 
+// Remake is the operator's word that the copy of a peer's table is made anew (OP-05).
+type Remake struct{ Peer cluster.ID }
+
 // Received is a message of a peer: a Head, a Tail or a Part.
 type Received struct {
 	From    cluster.ID
@@ -104,6 +107,7 @@ func (Delete) event()   {}
 func (Members) event()  {}
 func (Alive) event()    {}
 func (Lost) event()     {}
+func (Remake) event()   {}
 func (Received) event() {}
 func (Tick) event()     {}
 

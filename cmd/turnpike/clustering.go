@@ -28,7 +28,6 @@ import (
 	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
-	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/registrations/peers"
 )
@@ -50,6 +49,7 @@ type peering struct {
 	mesh   *mesh.Mesh
 	agreed *agreement.Agreement
 	names  names
+	dir    string
 	local  netip.Addr             // that peers reach this node at; unspecified: nobody can tell
 	entry  string                 // this node's in the list at its start
 	found  atomic.Pointer[string] // which it was when DNS was asked last
@@ -62,27 +62,18 @@ type peering struct {
 func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *eventlog.Log) error {
 	if len(c.Cluster.Peers) == 0 {
 		n.tellPermissive()
+		n.board.Lower(alarmDatabase, "")
 		for _, t := range n.standingTroubles() {
 			n.board.Lower(t.Number, t.Key)
 		}
 		return nil
 	}
-	dir := state.file(clusterDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the cluster's folder: %w", err)
-	}
 	own, err := localNames(c)
 	if err != nil {
 		return err
 	}
-	p := &peering{node: n, names: own, again: make(chan struct{}, 1)}
-	if p.member, err = p.newMember(c, dir, log); err != nil {
-		return err
-	}
-	if p.agreed, err = p.openAgreement(dir, log); err != nil {
-		return err
-	}
-	p.member.Agree(p.agreed)
+	p := &peering{node: n, names: own, dir: state.file(clusterDir), again: make(chan struct{}, 1)}
+	n.purgeFile = state.file(purgeFile)
 	index, local := p.names.index(c), p.names.local(c)
 	if index < 0 {
 		index, local = p.names.ask(ctx, c)
@@ -92,10 +83,11 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 		p.found.Store(&p.entry)
 	}
 	p.local = local
-	if p.mesh, err = p.newMesh(c, local, dir, log); err != nil {
-		return err
+	if err := p.open(c, log); err != nil {
+		n.withoutCluster(err)
+		return nil
 	}
-	p.member.Connect(p.mesh)
+	n.board.Lower(alarmDatabase, "")
 	n.shared.connect(p.member)
 	n.answers(p.member)
 	n.pool(p.member, len(c.Cluster.Peers))
@@ -105,6 +97,28 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	n.store.SetCluster(p)
 	n.store.SetGuard(func(changes []config.Change) error { return clustering.Guard(n.Clustering(), changes) })
 	n.store.Subscribe(func(store.Update) { p.take() }, "cluster", "cluster_tls", "cluster_mapping", "h323.mode")
+	return nil
+}
+
+// open opens what the node keeps of its cluster, and makes the parts that work with it. Nothing runs yet.
+func (p *peering) open(c *config.Node, log *eventlog.Log) (err error) {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return fmt.Errorf("make the cluster's folder: %w", err)
+	}
+	if err := purgeIfArmed(p.node.purgeFile, p.dir, log.Module("cluster.database")); err != nil {
+		return err
+	}
+	if p.member, err = p.newMember(c, p.dir, log); err != nil {
+		return err
+	}
+	if p.agreed, err = p.openAgreement(p.dir, log); err != nil {
+		return err
+	}
+	p.member.Agree(p.agreed)
+	if p.mesh, err = p.newMesh(c, p.local, p.dir, log); err != nil {
+		return errors.Join(err, p.agreed.Close())
+	}
+	p.member.Connect(p.mesh)
 	return nil
 }
 
@@ -118,7 +132,7 @@ func (p *peering) newMember(c *config.Node, dir string, log *eventlog.Log) (*mem
 	return member.New(member.Config{
 		Self: cluster.ID(n.id), Name: c.System.Name, Software: version(), Protocol: wire.Protocol,
 		Port: uint16(c.Cluster.Port), SIPTLS: sipTLSPort(c), ActiveTLS: string(c.ClusterTLS),
-		Kept: kept, Keep: func(data []byte) error { return durable.ReplaceFile(file, data) },
+		Kept: kept, Keep: func(data []byte) error { return n.keep(file, data) },
 		Documents: n.store, Rows: n.shared.rows(), Newer: peers.Newer, Alarms: n.board, Standing: n.standingTroubles(), Log: log.Module("cluster.member"),
 		Now: time.Now, Boot: sinceBoot, NewID: newID,
 	})
@@ -228,7 +242,7 @@ func (p *peering) settle() {
 	}
 	p.node.tellPermissive()
 	p.member.Settings(p.node.settings(c), p.place(c), mapping)
-	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(p.node.running(), c), Reset: p.node.store.Fresh()})
+	p.member.Local(member.Local{NoH323: !bool(c.H323.Mode), Restart: p.waiting(p.node.running(), c), Reset: p.node.store.Fresh() || p.agreedToLose()})
 }
 
 // alarmPermissive is "Cluster TLS permissive" (facts A5).

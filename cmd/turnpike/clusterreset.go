@@ -23,7 +23,7 @@ type armed struct {
 // leaveOrStay arms the factory reset when the list of peers is emptied on a node that runs as one of them, and disarms it when
 // the same list is there again (CL-14, facts A7.8).
 func (n *node) leaveOrStay(u store.Update) {
-	if u.Old == nil || n.cluster == nil {
+	if u.Old == nil || n.cluster == nil && n.damaged == nil {
 		return
 	}
 	was, is := u.Old.Node.Cluster.Peers, u.New.Node.Cluster.Peers
@@ -88,7 +88,7 @@ func (n *node) resetBanner() string {
 // standalone becomes a peer then, and one that has left is reset.
 func (n *node) clusterRestart(stored *config.Node) []config.Change {
 	to := strings.Join(stored.Cluster.Peers, " ")
-	switch clustered := n.cluster != nil; {
+	switch clustered := n.cluster != nil || n.damaged != nil; {
 	case !clustered && to != "":
 		return []config.Change{{Path: "cluster.peers", From: "[]", To: "[" + to + "]"}}
 	case clustered && to == "":

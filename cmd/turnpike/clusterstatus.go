@@ -28,6 +28,9 @@ func (n *node) alone(c *config.Node) clustering.Status {
 		Mode: clustering.Standalone, Name: c.Cluster.Name, IP: string(c.Cluster.IP), Primary: c.Cluster.Primary,
 		TLS: clustering.TLS{Configured: string(c.ClusterTLS)}, ResetArmed: n.resetArmed(), Banner: n.resetBanner(), Peers: []clustering.Peer{},
 	}
+	if n.damaged != nil {
+		st.Database = "damaged: " + n.damaged.Error()
+	}
 	for i, address := range c.Cluster.Peers {
 		st.Peers = append(st.Peers, clustering.Peer{Index: i + 1, Address: address, State: clustering.Unknown})
 	}

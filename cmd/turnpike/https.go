@@ -22,7 +22,7 @@ import (
 // newServer returns what answers at the socket and over HTTPS. Who has more to tell or to
 // do over the API adds it here.
 func newServer(n *node, metrics http.Handler, log *eventlog.Log) *api.Server {
-	return api.New(n, metrics).Record(log).Configure(n).Speak(newShell(n)).Keep(n).Carry(n).Live(n).Examine(n).Join(n).License(n).Measure(n)
+	return api.New(n, metrics).Record(log).Configure(n).Speak(newShell(n)).Keep(n).Carry(n).Live(n).Examine(n).Join(n).License(n).Measure(n).Inspect(n)
 }
 
 // remote is the node's API over HTTPS, as admin.https says at the moment.

@@ -34,7 +34,7 @@ func (r *remoteFlags) register(f *pflag.FlagSet) {
 }
 
 // local are the commands that work on the machine that they run on.
-var local = map[string]bool{"serve": true, "cleanup": true, "dev": true, "demo": true, "doctor": true, "support": true}
+var local = map[string]bool{"serve": true, "cleanup": true, "dev": true, "demo": true, "doctor": true, "support": true, "database": true}
 
 // check refuses flags that do not go together.
 func (r *remoteFlags) check(cmd *cobra.Command) error {

@@ -60,6 +60,9 @@ type node struct {
 	cluster *member.Member // nil: the node is alone
 	peering *peering       // what runs it
 	pooling *pooling       // its licences with those of its peers
+	damaged error          // why a node with peers runs without its part in the cluster; nil: it does not
+
+	purgeFile string
 
 	resources *resources.Resources
 	licences  *licences.Keeper
@@ -177,6 +180,9 @@ func (n *node) Status() api.Status {
 	st.Degraded = append(st.Degraded, degraded(c, ifs, st)...)
 	if banner := n.resetBanner(); banner != "" {
 		st.Degraded = append(st.Degraded, banner)
+	}
+	if n.damaged != nil {
+		st.Degraded = append(st.Degraded, "the node serves without its cluster: "+n.damaged.Error())
 	}
 	st.Cluster = n.Clustering().Brief()
 	st.Alarms = n.standing()

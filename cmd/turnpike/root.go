@@ -53,7 +53,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the node is degraded (status, doc
 	a.remote.register(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(a), statusCommand(a), relayCommand(a), dataplaneCommand(a),
-		drainCommand(a), reloadCommand(a), cleanupCommand(a), certificateCommand(a), backupCommand(a), restoreCommand(a), restartCommand(a), maintenanceCommand(a), factoryResetCommand(a), clusterCommand(a), configCommand(a), xConfigurationCommand(a), xStatusCommand(a), xCommandCommand(a), shellCommand(a), supportCommand(a), versionCommand(a),
+		drainCommand(a), reloadCommand(a), cleanupCommand(a), certificateCommand(a), backupCommand(a), restoreCommand(a), restartCommand(a), maintenanceCommand(a), factoryResetCommand(a), clusterCommand(a), databaseCommand(a), configCommand(a), xConfigurationCommand(a), xStatusCommand(a), xCommandCommand(a), shellCommand(a), supportCommand(a), versionCommand(a),
 		devCommand(a), demoCommand(a), manualCommand(), doctorCommand(a),
 		locateCommand(a), zoneCommand(a), callCommand(a), registrationCommand(a), checkCommand(a), alarmCommand(a), licenceCommand(a), bandwidthCommand(a),
 		accountCommand(a), loginCommand(a), logoutCommand(a), whoamiCommand(a),

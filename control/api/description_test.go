@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // whole is a server with every operation, for tests that look at the table only.
 func whole() *Server {
-	return New(newFake(), http.NotFoundHandler()).Configure(nil).Speak(nil).Keep(nil).Carry(nil).Live(nil).Examine(nil).Join(nil).License(nil).Measure(nil)
+	return New(newFake(), http.NotFoundHandler()).Configure(nil).Speak(nil).Keep(nil).Carry(nil).Live(nil).Examine(nil).Join(nil).License(nil).Measure(nil).Inspect(nil)
 }
 
 func golden(t *testing.T, name string, got []byte) {

@@ -15,6 +15,7 @@ type operation struct {
 	id    string // names it in the description and in the event log: "end-relay"
 	route string // "DELETE /v1/relays/{id}"
 	role  Role   // that may ask for it
+	root  bool   // root of the machine at the socket alone may (OP-05)
 	area  string // heading in the description
 	text  string // what it does, as a sentence
 	body  int64  // most bytes of a request; 0: maxQuestion
@@ -102,6 +103,12 @@ func (o operation) changes() bool {
 func (s *Server) admit(o operation) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		who := callerOf(c.Context())
+		if o.root && !who.root {
+			s.record(o, c, who, http.StatusForbidden)
+			_, w := humago.Unwrap(c)
+			refuse(w, problem(http.StatusForbidden, "only root of the machine may do this, at the node's socket: run the command there with sudo"))
+			return
+		}
 		if !who.Role.May(o.role) {
 			s.record(o, c, who, http.StatusForbidden)
 			_, w := humago.Unwrap(c)
