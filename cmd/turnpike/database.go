@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,7 +64,7 @@ func peerOf(s member.Status, id cluster.ID) member.PeerStatus {
 }
 
 // errDatabase refuses what needs a database that is sound.
-var errDatabase = errors.New("this node runs without its part in the cluster, because its database is damaged: see alarm 15005 and `turnpike database purge`")
+var errDatabase = fmt.Errorf("%w: this node runs without its part in the cluster, because its database is damaged: see alarm 15005 and `turnpike database purge`", api.ErrRefused)
 
 // inCluster says why the node has no part in a cluster; nil: it has.
 func (n *node) inCluster() error {
