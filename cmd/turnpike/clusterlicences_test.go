@@ -86,6 +86,9 @@ func TestLicencesOfACluster(t *testing.T) {
 	p.within(10*time.Second, "two rooms for both", func() bool {
 		return p.licences(one, "room").Cluster.Total == 2 && p.licences(two, "room").Cluster.Total == 2 && p.licences(two, "room").Here.Total == 0
 	})
+	p.within(10*time.Second, "shares of the two", func() bool {
+		return p.licences(one, "room").Here.Granted+p.licences(two, "room").Here.Granted <= 2
+	})
 	accepted := func(n *pairNode, at, user string, d time.Duration) {
 		t.Helper()
 		p.within(d, user+" is registered", func() bool { return p.register(at, n, user, 3600) == "200" })
