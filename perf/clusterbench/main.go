@@ -26,7 +26,7 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	changes := flag.Int("changes", 100, "changes of the configuration of six peers; 0 leaves them out")
 	deaths := flag.Int("deaths", 3, "peers killed")
-	phones := flag.Int("phones", 20_000, "registrations, over four peers")
+	phones := flag.Int("phones", 19_000, "registrations, over four peers; 1000 more follow, which is all that four nodes take")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "cb-")
 	if err != nil {
