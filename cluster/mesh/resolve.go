@@ -135,7 +135,7 @@ func (m *Mesh) CheckCertificates() {
 func (m *Mesh) judgeAgain(e *entry) {
 	m.mu.Lock()
 	chain := e.chain
-	connected := slices.ContainsFunc(e.lines, func(l *line) bool { return l.stream == wire.Rows })
+	connected := slices.ContainsFunc(e.lines, func(l *line) bool { return l.stream != wire.Recovery })
 	m.mu.Unlock()
 	if len(chain) == 0 || !connected {
 		return
