@@ -38,25 +38,34 @@ baresip-core, sip-tester and nftables, without which they are left out.`,
   sudo turnpike demo -o json | jq .ok`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state := a.state
-			if !cmd.Flags().Changed("state") {
-				state = tryState("demo")
-			}
-			report, err := demo(cmd.Context(), state)
+			report, err := demo(cmd.Context(), a.tryState(cmd, "demo"))
 			if err != nil {
 				return err
 			}
-			if err := a.show(report, report.write); err != nil {
-				return err
-			}
-			if !report.OK {
-				return &exitError{code: exitFailed}
-			}
-			return nil
+			return a.showDemo(report, report.OK, report.write)
 		},
 	}
 	cmd.AddCommand(demoClusterCommand(a))
 	return cmd
+}
+
+// tryState is the state directory that a demo was told, or one of its own.
+func (a *app) tryState(cmd *cobra.Command, name string) string {
+	if cmd.Flags().Changed("state") {
+		return a.state
+	}
+	return tryState(name)
+}
+
+// showDemo shows a report; exit code 1 says that not all of it went as it should.
+func (a *app) showDemo(report any, ok bool, write func(*tabwriter.Writer)) error {
+	if err := a.show(report, write); err != nil {
+		return err
+	}
+	if !ok {
+		return &exitError{code: exitFailed}
+	}
+	return nil
 }
 
 // clientReport is what one client says of its packets.

@@ -38,21 +38,11 @@ Debian packages baresip-core and nftables.`,
 		Example: "  sudo turnpike demo cluster\n  sudo turnpike demo cluster -o json | jq .ok",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state := a.state
-			if !cmd.Flags().Changed("state") {
-				state = tryState("demo-cluster")
-			}
-			report, err := demoCluster(cmd.Context(), state)
+			report, err := demoCluster(cmd.Context(), a.tryState(cmd, "demo-cluster"))
 			if err != nil {
 				return err
 			}
-			if err := a.show(report, report.write); err != nil {
-				return err
-			}
-			if !report.OK {
-				return &exitError{code: exitFailed}
-			}
-			return nil
+			return a.showDemo(report, report.OK, report.write)
 		},
 	}
 }
