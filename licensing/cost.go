@@ -14,7 +14,7 @@ type Call struct {
 	A, B Party
 	// Media passes this node: its B2BUA is engaged.
 	Media bool
-	// Beyond: another peer of the cluster takes the media, and the licence with it.
+	// Beyond: another peer of the cluster passed the call on, and has taken the licence.
 	Beyond bool
 	// Connected: set-up has completed. Until then a call costs as much as video.
 	Connected bool
@@ -41,7 +41,8 @@ const (
 //
 //   - Strangers always cost: the Default Zone is nobody's infrastructure.
 //   - Between two registered ends nothing, wherever the media goes.
-//   - Where another peer's B2BUA is engaged, it takes the licence, not this node.
+//   - A call that passes two peers of the cluster costs one licence of their pool, which the peer takes that has
+//     the caller, whichever of them relays the media.
 //   - Everything else costs one: half of it once it is set up and has turned out to be a
 //     SIP call with exactly one stream.
 func Cost(c Call) (half int, kind Kind) {
@@ -49,7 +50,7 @@ func Cost(c Call) (half int, kind Kind) {
 	switch {
 	case !stranger && c.A.Registered && c.B.Registered:
 		return 0, RegisteredCall
-	case c.Beyond && !c.Media:
+	case c.Beyond:
 		return 0, RichMediaCall
 	case c.Connected && c.A.SIP && c.B.SIP && c.Streams == 1:
 		return audio, RichMediaCall

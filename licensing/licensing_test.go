@@ -184,9 +184,10 @@ func TestCost(t *testing.T) {
 		"a stranger that claims to be registered": {
 			licensing.Call{A: licensing.Party{Stranger: true, Registered: true, SIP: true}, B: ours, Connected: true, Streams: 1}, 1,
 		},
-		"between neighbours":              {licensing.Call{A: other, B: other, Media: true, Connected: true, Streams: 2}, 2},
-		"another peer takes the media":    {licensing.Call{A: ours, B: other, Beyond: true, Connected: true, Streams: 2}, 0},
-		"another peer and this node, too": {licensing.Call{A: ours, B: other, Beyond: true, Media: true, Connected: true, Streams: 2}, 2},
+		"between neighbours":                   {licensing.Call{A: other, B: other, Media: true, Connected: true, Streams: 2}, 2},
+		"passed on by another peer":            {licensing.Call{A: ours, B: other, Beyond: true, Connected: true, Streams: 2}, 0},
+		"passed on, media through this node":   {licensing.Call{A: ours, B: other, Beyond: true, Media: true, Connected: true, Streams: 2}, 0},
+		"passed on, not set up, of a stranger": {licensing.Call{A: stranger, B: ours, Beyond: true, Media: true}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if half, _ := licensing.Cost(tc.call); half != tc.half {

@@ -34,7 +34,7 @@ var kinds = []struct {
 func TestCostTable(t *testing.T) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "\t\tmedia here\t\t\tmedia direct\t\t\tmedia on another peer\t\t\t")
+	_, _ = fmt.Fprintln(w, "\t\tmedia here\t\t\tmedia direct\t\t\tpassed on by a peer\t\t\t")
 	_, _ = fmt.Fprintln(w, "a\tb\tset-up\taudio\tvideo\tset-up\taudio\tvideo\tset-up\taudio\tvideo\t")
 	for i, a := range kinds {
 		for _, other := range kinds[i:] {

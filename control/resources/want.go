@@ -51,7 +51,7 @@ type Want struct {
 	Ways      []Way
 	Connected bool // set-up has completed; until then a call costs the licence of one with video (facts A3)
 	Streams   int  // m= lines that have a port; 0: nobody has said yet
-	Beyond    bool // another peer of the cluster takes the media, and the licence with it
+	Beyond    bool // another peer of the cluster passed the call on, and has taken its licence (LI-04)
 	// Anew asks again for what the same ways were refused a part of: of a new offer.
 	// Without it a way that asks for no more than before keeps what it has.
 	Anew bool

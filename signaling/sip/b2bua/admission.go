@@ -115,10 +115,9 @@ func (c *call) shares() []*share {
 // as it was. anew asks again for what was refused before.
 func (c *call) regrant(anew bool) error {
 	all := c.shares()
-	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Anew: anew}
-	w.Beyond = len(all) > 0
+	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Beyond: c.who.Peer != 0, Anew: anew}
 	for i, s := range all {
-		w.Ways[i], w.Streams, w.Beyond = s.way, max(w.Streams, s.streams), w.Beyond && (s.beyond || c.who.Peer != 0)
+		w.Ways[i], w.Streams = s.way, max(w.Streams, s.streams)
 	}
 	if c.phase == over || c.grant != nil && !anew && same(w, c.want) {
 		return nil
@@ -138,7 +137,7 @@ func (c *call) regrant(anew bool) error {
 }
 
 func same(a, b resources.Want) bool {
-	return a.Connected == b.Connected && a.Beyond == b.Beyond && a.Streams == b.Streams && slices.Equal(a.Ways, b.Ways)
+	return a.Connected == b.Connected && a.Streams == b.Streams && slices.Equal(a.Ways, b.Ways)
 }
 
 // granted puts what the call has in force.

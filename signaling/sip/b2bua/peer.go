@@ -58,16 +58,14 @@ func (c *call) noteFor(f *fork) peers.Note {
 	}
 }
 
-// heard takes what the peer says of the media in an answer: whoever relays it takes the licence, and
-// if neither does this node, where the call came in (LI-04).
+// heard takes what the peer says of the media in an answer: the call passes a relay of the cluster also
+// where it passes none here. The licence is this node's to take either way (LI-04).
 func (f *fork) heard(m *message.Message) {
-	if f.place.Peer == 0 || f.media == nil || f.media.share == nil {
+	if f.place.Peer == 0 || f.media == nil || f.media.relay != nil {
 		return
 	}
-	s := f.media.share
-	if note, ok := peers.Read(m); ok && note.Media != s.beyond {
-		s.beyond = note.Media
-		f.call.shrink()
+	if note, ok := peers.Read(m); ok && note.Media {
+		f.media.why = "a peer relays it"
 	}
 }
 

@@ -58,7 +58,7 @@ func (r *rig) path() string {
 
 // RG-05: on the peer where a call comes in it leads into the Cluster Subzone while it is set up,
 // and stays in the Default Subzone then. LI-04: nobody pays for two registered ends; for others
-// this node does, unless the other peer relays the media.
+// this node does, whichever peer relays the media.
 func TestCallToAPeer(t *testing.T) {
 	branch := access.Caller{Zone: &zones.Zone{Name: "out", Type: zones.Neighbour, SIP: true}}
 	stranger := access.Caller{Zone: &zones.Zone{Name: config.DefaultZoneName, Type: zones.Default}}
@@ -68,6 +68,7 @@ func TestCallToAPeer(t *testing.T) {
 		note        peers.Note
 		before, up  string
 		asked, paid uint32
+		why         string
 	}{
 		"registered here": {
 			who: registeredHere(), note: peers.Note{Zone: config.LocalZoneName, Subzone: "DefaultSubZone", Authenticated: true, Registered: true},
@@ -79,7 +80,7 @@ func TestCallToAPeer(t *testing.T) {
 		},
 		"the other peer relays": {
 			who: branch, media: true, note: peers.Note{Zone: "out"},
-			before: "out -> Default Subzone -> Cluster Subzone", up: "out -> Default Subzone", asked: 2,
+			before: "out -> Default Subzone -> Cluster Subzone", up: "out -> Default Subzone", asked: 2, paid: 1, why: "a peer relays it",
 		},
 		"a stranger": {
 			who: stranger, note: peers.Note{Zone: "DefaultZone", Stranger: true},
@@ -116,8 +117,12 @@ func TestCallToAPeer(t *testing.T) {
 				if got := r.path(); got != tc.up {
 					t.Errorf("then it is %q, want %q", got, tc.up)
 				}
-				if c := r.book.Calls()[0]; c.Callee.Peer != 2 || c.Callee.Subzone != config.DefaultSubzoneName {
+				c := r.book.Calls()[0]
+				if c.Callee.Peer != 2 || c.Callee.Subzone != config.DefaultSubzoneName {
 					t.Errorf("the callee is shown as %+v", c.Callee)
+				}
+				if tc.why != "" && c.Media.Why != tc.why {
+					t.Errorf("the media is where it is for %q, want %q", c.Media.Why, tc.why)
 				}
 				r.bye(a, b)
 			})
@@ -125,13 +130,13 @@ func TestCallToAPeer(t *testing.T) {
 	}
 }
 
-// RG-05, LI-04: the peer that has the endpoint.
+// RG-05, LI-04: the peer that has the endpoint. Its part of a call costs nothing, also while it is set up: the
+// cluster's last licence is enough for a call between two of its peers.
 func TestCallFromAPeer(t *testing.T) {
 	for name, tc := range map[string]struct {
-		note        peers.Note
-		relay       bool
-		before, up  string
-		asked, paid uint32
+		note       peers.Note
+		relay      bool
+		before, up string
 	}{
 		"from somebody registered there": {
 			note:   peers.Note{Registered: true, Authenticated: true},
@@ -143,9 +148,9 @@ func TestCallFromAPeer(t *testing.T) {
 			up:     "Default Subzone -> Traversal Subzone -> Default Subzone",
 		},
 		"from a branch office":               {note: peers.Note{Zone: "out"}, before: "Cluster Subzone -> Default Subzone", up: "Default Subzone"},
-		"from a branch office, relayed here": {note: peers.Note{Zone: "out"}, relay: true, asked: 2, paid: 1},
+		"from a branch office, relayed here": {note: peers.Note{Zone: "out"}, relay: true},
 		"from a stranger":                    {note: peers.Note{Stranger: true}, before: "Cluster Subzone -> Default Subzone", up: "Default Subzone"},
-		"from a stranger, relayed here":      {note: peers.Note{Stranger: true}, relay: true, asked: 2, paid: 1},
+		"from a stranger, relayed here":      {note: peers.Note{Stranger: true}, relay: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inRig(t, func(r *rig) {
@@ -163,7 +168,7 @@ func TestCallFromAPeer(t *testing.T) {
 				if q := r.asked[0]; !q.Peer || q.Alias.Name != "robert@example.test" || !slices.Equal(q.Endpoints, []uint64{7}) {
 					t.Errorf("asked for %+v", q)
 				}
-				r.wants("ringing", 0, tc.asked)
+				r.wants("ringing", 0, 0)
 				if got := r.path(); tc.before != "" && got != tc.before {
 					t.Errorf("while it rings the path is %q, want %q", got, tc.before)
 				}
@@ -174,7 +179,7 @@ func TestCallFromAPeer(t *testing.T) {
 				}
 				a.ack(nil, ok)
 				b.gets("ACK")
-				r.wants("connected", 0, tc.paid)
+				r.wants("connected", 0, 0)
 				if got := r.path(); tc.up != "" && got != tc.up {
 					t.Errorf("then it is %q, want %q", got, tc.up)
 				}

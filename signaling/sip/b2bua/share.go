@@ -19,7 +19,6 @@ type share struct {
 	short   bool   // less than was asked for
 	policed bool   // the kernel holds the ends to it (BW-06)
 	streams int    // m-lines with a port
-	beyond  bool   // a peer of the cluster relays the media, and takes the licence
 
 	agreed *agreement   // by the last answer; nil: there was none
 	before *agreement   // what an offer that is open would change; nil: nothing

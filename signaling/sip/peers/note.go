@@ -35,8 +35,8 @@ type Note struct {
 	Authenticated bool
 	// Registered and Stranger are what licences ask of the caller (licensing.Party).
 	Registered, Stranger bool
-	// Media says that the peer that writes the note relays the media of the call, and so pays for it
-	// if it costs a licence (LI-04).
+	// Media says that the peer that writes the note relays the media of the call. Who has the caller takes
+	// the licence whether it does or not (LI-04).
 	Media bool
 	// Endpoints are those that the caller is to reach of who has the name; none: all of them.
 	Endpoints []uint64
@@ -72,7 +72,7 @@ func (n *Note) flags() []flag {
 		{"authenticated", &n.Authenticated},
 		{"registered", &n.Registered},
 		{"stranger", &n.Stranger},
-		{"media", &n.Media},
+		{"relays", &n.Media}, // not "media": a version before gave its licence back for that
 	}
 }
 

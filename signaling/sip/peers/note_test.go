@@ -46,7 +46,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"nothing but that there is one", "caller", Note{}, true},
 		{"of a version to come", "caller;colour=blue;registered;new", Note{Registered: true}, true},
-		{"a semicolon in a name", `caller;zone="a;b\"c";media`, Note{Zone: `a;b"c`, Media: true}, true},
+		{"a semicolon in a name", `caller;zone="a;b\"c";relays`, Note{Zone: `a;b"c`, Media: true}, true},
 		{"spaces", "caller; authenticated ;endpoint = 0f", Note{Authenticated: true, Endpoints: []uint64{15}}, true},
 		{"something else", "callee;registered", Note{}, false},
 		{"an open quote", `caller;zone="a`, Note{}, false},
