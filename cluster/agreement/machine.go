@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -33,8 +34,9 @@ type entry struct {
 }
 
 type total struct {
-	Amount    uint32 `json:"amount"`
-	Available bool   `json:"available,omitempty"`
+	Amount    uint32        `json:"amount"`
+	Available bool          `json:"available,omitempty"`
+	Hold      time.Duration `json:"hold,omitempty"` // nanoseconds
 }
 
 type want struct {
@@ -47,7 +49,8 @@ type want struct {
 func fromEntry(e ledger.Entry) *entry {
 	out := &entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All}
 	if e.Total != nil {
-		out.Total = &total{e.Total.Amount, e.Total.Policy == ledger.Available}
+		t := fromTotal(*e.Total)
+		out.Total = &t
 	}
 	if e.Want != nil {
 		out.Want = &want{e.Want.Resource, e.Want.Number, e.Want.Amount, e.Want.Held}
@@ -58,7 +61,8 @@ func fromEntry(e ledger.Entry) *entry {
 func (e *entry) entry() ledger.Entry {
 	out := ledger.Entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All}
 	if e.Total != nil {
-		out.Total = &ledger.Total{Amount: e.Total.Amount, Policy: policy(e.Total.Available)}
+		t := e.Total.total()
+		out.Total = &t
 	}
 	if e.Want != nil {
 		out.Want = &ledger.Want{Resource: e.Want.Resource, Number: e.Want.Number, Amount: e.Want.Amount, Held: e.Want.Held}
@@ -66,11 +70,16 @@ func (e *entry) entry() ledger.Entry {
 	return out
 }
 
-func policy(available bool) ledger.Policy {
-	if available {
-		return ledger.Available
+func fromTotal(t ledger.Total) total {
+	return total{t.Amount, t.Policy == ledger.Available, t.Hold}
+}
+
+func (t total) total() ledger.Total {
+	out := ledger.Total{Amount: t.Amount, Hold: t.Hold}
+	if t.Available {
+		out.Policy = ledger.Available
 	}
-	return ledger.Strict
+	return out
 }
 
 // machine is what the log amounts to: the ledger's table and who was removed.
@@ -171,7 +180,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 		Totals: map[ledger.Resource]total{}, Grants: map[cluster.ID][]grantShown{},
 	}
 	for r, t := range m.table.Totals {
-		p.Totals[r] = total{t.Amount, t.Policy == ledger.Available}
+		p.Totals[r] = fromTotal(t)
 	}
 	for id, of := range m.table.Grants {
 		for r, g := range of {
@@ -212,7 +221,7 @@ func (m *machine) Restore(from io.ReadCloser) error {
 func (p picture) table() *ledger.Table {
 	t := ledger.NewTable()
 	for r, n := range p.Totals {
-		t.Totals[r] = ledger.Total{Amount: n.Amount, Policy: policy(n.Available)}
+		t.Totals[r] = n.total()
 	}
 	for id, of := range p.Grants {
 		t.Grants[id] = map[ledger.Resource]ledger.Grant{}

@@ -58,6 +58,9 @@ const (
 type Total struct {
 	Amount uint32
 	Policy Policy
+	// Hold is how much longer than their lease a lost peer's ceilings of policy available stay its own: the media of
+	// its calls may outlive its process.
+	Hold time.Duration
 }
 
 // Grant is a line of the agreed table: what a peer may use of a resource.
@@ -191,6 +194,13 @@ type Lower struct {
 // Lease says until when ceilings of policy available may be used: it is read at each admission.
 type Lease struct{ Until time.Duration }
 
+// Leased says whether this node's ceiling of a resource may be used only while the lease runs (policy available), or
+// always (strict). It comes before the first Raise, and when it changes.
+type Leased struct {
+	Resource Resource
+	Leased   bool
+}
+
 // Denied says that a request was granted in part or not at all: there is no more.
 type Denied struct{ Resource Resource }
 
@@ -199,7 +209,16 @@ func (Propose) action() {}
 func (Raise) action()   {}
 func (Lower) action()   {}
 func (Lease) action()   {}
+func (Leased) action()  {}
 func (Denied) action()  {}
+
+// Waiting is a request of a peer's, or of this node's, that is not answered yet.
+type Waiting struct {
+	Peer     cluster.ID
+	Resource Resource
+	Amount   uint32 // in all
+	Since    time.Duration
+}
 
 // History names a table of ceilings: of whose provisional ledger, of which of its lives, and which of that one's. The
 // zero History is the one that is agreed.

@@ -11,8 +11,16 @@ import (
 // Ledger is how what the cluster shares out stands, at one moment.
 type Ledger struct {
 	// Aside: nobody leads the agreement, and the peers of this side count for themselves.
-	Aside     bool
+	Aside bool
+	// AsideSince is since when, by Config.Boot.
+	AsideSince time.Duration
+	// Begun: this node has had its first lease; before that nothing is admitted of what is shared.
+	Begun     bool
 	Resources map[ledger.Resource]Holding
+	// Waiting is who waits for what, as far as this node hears of it.
+	Waiting []ledger.Waiting
+	// Recalls is how often this process was asked to come down to a ceiling because others waited.
+	Recalls uint64
 	// Lost are peers that are away and brought licences.
 	Lost []pool.Lost
 }
@@ -45,7 +53,12 @@ func (m *Member) showLedger() {
 	}
 	table := s.core.Table()
 	out := &Ledger{Resources: map[ledger.Resource]Holding{}, Lost: s.pool.Lost()}
-	_, out.Aside = s.core.Aside()
+	if _, out.Aside = s.core.Aside(); !out.Aside {
+		s.aside = 0
+	} else if s.aside == 0 {
+		s.aside = m.cfg.Boot()
+	}
+	out.AsideSince, out.Begun = s.aside, s.begun
 	if own := s.core.Provisional(); own != nil {
 		table = own
 	}

@@ -19,6 +19,9 @@ type Shares interface {
 	// Lend says that the ledger begins to count: with what is in use now, which is returned. Until it has given
 	// its first shares the node may go by what it has itself.
 	Lend() map[ledger.Resource]uint32
+	// Leased says whether a ceiling may be used only while the lease runs, or always. It comes before the first Raise of
+	// a resource, and when it changes.
+	Leased(r ledger.Resource, leased bool)
 	Raise(r ledger.Resource, to uint32)
 	// Lower lowers a ceiling as far as nothing is in use, and returns what it is then.
 	Lower(r ledger.Resource, to uint32) uint32
@@ -39,22 +42,39 @@ const maxBrings = 16
 // extraBrings is the name in a hello of the licences that its sender brings.
 const extraBrings = "brings"
 
-// pooled is an event: what this node brings, and what there is of the rest.
-type pooled struct {
-	brings pool.Amounts
-	totals map[ledger.Resource]uint32
+// Offer is what a node knows of how much there is.
+type Offer struct {
+	// Brings are the licences of this node: the cluster has the sum of all peers', also of one that has been lost for less
+	// than 14 days (LI-01, LI-03).
+	Brings map[ledger.Resource]uint32
+	// Most is what that sum is cut to (CA-02); what is not named is not cut.
+	Most map[ledger.Resource]uint32
+	// Policy is that of licences.
+	Policy ledger.Policy
+	// Totals are of everything else that is shared, by the configuration.
+	Totals map[ledger.Resource]ledger.Total
 }
+
+func (o Offer) clone() Offer {
+	o.Brings, o.Most, o.Totals = maps.Clone(o.Brings), maps.Clone(o.Most), maps.Clone(o.Totals)
+	return o
+}
+
+// pooled is an event: there is another Offer.
+type pooled struct{ Offer }
 
 // sharing is the member's ledger. It belongs to the member's goroutine.
 type sharing struct {
 	shares Shares
 	core   *ledger.Core // nil: this node belongs to no cluster yet, and is alone with what it has
 	pool   *pool.Core
-	own    pooled
+	own    Offer
 	id     string // of the history
 	index  uint64 // up to which its log is in the core's table
 	next   time.Duration
 	leaves bool
+	begun  bool           // it has had a lease
+	aside  time.Duration  // since when it counts aside; 0: it does not
 	told   []ledger.Event // what the core is to hear yet
 	// shownAt is when the picture of it is made anew next.
 	shownAt time.Duration
@@ -65,10 +85,8 @@ func (m *Member) Share(s Shares) {
 	m.sharing = &sharing{shares: s, pool: pool.New(m.cfg.Self, m.cfg.Boot(), m.kept.Pool)}
 }
 
-// Pool tells which licences this node brings, and how much there is of everything else that is shared.
-func (m *Member) Pool(brings, totals map[ledger.Resource]uint32) {
-	m.inbox.post(pooled{maps.Clone(brings), maps.Clone(totals)})
-}
+// Pool tells how much there is to share out, whenever that changes.
+func (m *Member) Pool(o Offer) { m.inbox.post(pooled{o.clone()}) }
 
 // Applied takes what is agreed.
 func (m *Member) Applied(a agreement.Applied) { m.inbox.post(a) }
@@ -192,11 +210,14 @@ func (m *Member) share(a ledger.Action) {
 		}
 	case ledger.Propose:
 		_ = m.agreement.Propose(a.Entry) // who does not lead any more proposes nothing; what got lost ends a term
+	case ledger.Leased:
+		s.shares.Leased(a.Resource, a.Leased)
 	case ledger.Raise:
 		s.shares.Raise(a.Resource, a.To)
 	case ledger.Lower:
 		s.told = append(s.told, ledger.Lowered{Resource: a.Resource, To: s.shares.Lower(a.Resource, a.To)})
 	case ledger.Lease:
+		s.begun = true
 		s.shares.Lease(a.Until)
 	case ledger.Denied:
 		s.shares.Denied(a.Resource)
@@ -247,12 +268,14 @@ func (m *Member) listed() {
 // total tells the ledger how much there is: licences as all bring them together, the rest as it is configured.
 func (m *Member) total() {
 	of := map[ledger.Resource]ledger.Total{}
+	own := m.sharing.own
 	for r, n := range m.sharing.pool.Totals() {
-		of[r] = ledger.Total{Amount: n, Policy: ledger.Available}
+		if most, cut := own.Most[r]; cut {
+			n = min(n, most)
+		}
+		of[r] = ledger.Total{Amount: n, Policy: own.Policy}
 	}
-	for r, n := range m.sharing.own.totals {
-		of[r] = ledger.Total{Amount: n, Policy: ledger.Available}
-	}
+	maps.Copy(of, own.Totals)
 	m.ledger(ledger.Totals{Of: of})
 }
 
@@ -260,18 +283,18 @@ func (m *Member) pooled(e pooled) {
 	if m.sharing == nil {
 		return
 	}
-	m.sharing.own = e
-	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.brings})
+	m.sharing.own = e.Offer
+	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.Brings})
 	m.total()
 	m.say()
 }
 
 // brings is what a hello says of this node's licences.
 func (m *Member) brings() string {
-	if m.sharing == nil || len(m.sharing.own.brings) == 0 {
+	if m.sharing == nil || len(m.sharing.own.Brings) == 0 {
 		return ""
 	}
-	data, err := json.Marshal(m.sharing.own.brings)
+	data, err := json.Marshal(m.sharing.own.Brings)
 	if err != nil {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/member"
 )
 
 // counters are what a node uses of what is shared: each has a ceiling and a use.
@@ -61,6 +62,8 @@ func (c *counters) Wants() map[ledger.Resource]uint32 {
 	return out
 }
 
+func (c *counters) Leased(ledger.Resource, bool) {}
+
 func (c *counters) Denied(ledger.Resource) {}
 
 // call takes some, or asks for it.
@@ -88,10 +91,14 @@ func TestTwoNodesShareOnePool(t *testing.T) {
 		b := newBoard(t)
 		defer b.end()
 		s := own(1, one, two)
+		offer := member.Offer{
+			Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Available,
+			Totals: map[ledger.Resource]ledger.Total{"pipe": {Amount: 100, Policy: ledger.Available}},
+		}
 		p := b.join(one, s)
 		q := b.join(two, s)
 		for _, l := range []*line{p, q} {
-			l.member.Pool(map[ledger.Resource]uint32{"rms": 10}, map[ledger.Resource]uint32{"pipe": 100})
+			l.member.Pool(offer)
 		}
 		total := func(l *line, r ledger.Resource) uint32 {
 			shown, _ := l.member.Ledger()
@@ -119,7 +126,7 @@ func TestTwoNodesShareOnePool(t *testing.T) {
 		take(q, "pipe", 100)
 		within(t, 10*time.Second, "a side that counts alone", func() bool { shown, _ := q.member.Ledger(); return shown.Aside && len(shown.Lost) == 1 })
 		p = b.join(one, s)
-		p.member.Pool(map[ledger.Resource]uint32{"rms": 10}, map[ledger.Resource]uint32{"pipe": 100})
+		p.member.Pool(offer)
 		within(t, 20*time.Second, "one ledger again", func() bool { shown, _ := q.member.Ledger(); return !shown.Aside && len(shown.Lost) == 0 })
 		if p.shares.call("rms", 1) {
 			t.Error("the one that comes back has what the other uses")

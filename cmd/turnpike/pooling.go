@@ -71,7 +71,7 @@ func (p *pooling) Brings(of map[string]uint32) {
 	p.mu.Lock()
 	p.brings = brings
 	p.mu.Unlock()
-	p.member.Pool(brings, nil)
+	p.member.Pool(member.Offer{Brings: brings, Policy: ledger.Available})
 }
 
 // missed notes what a call or a registration was refused: the ledger hears of it at the next tick. False: it

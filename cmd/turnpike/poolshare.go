@@ -29,6 +29,9 @@ func (p *pooling) Lend() map[ledger.Resource]uint32 {
 	return out
 }
 
+// Leased implements member.Shares: licences are of policy available.
+func (p *pooling) Leased(ledger.Resource, bool) {}
+
 // Raise implements member.Shares.
 func (p *pooling) Raise(r ledger.Resource, to uint32) {
 	p.mu.Lock()
