@@ -123,7 +123,7 @@ func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) 
 		case short == g.r.limits.calls:
 			return &Refusal{Why: OverCapacity}
 		case short == g.r.limits.rms:
-			return &Refusal{Why: NoLicence}
+			return &Refusal{Why: NoLicence, Waits: w.Patient && g.r.lent()}
 		}
 	}
 	return &Refusal{Why: OverTotal, At: short.Name()}

@@ -203,7 +203,7 @@ func TestRecover(t *testing.T) {
 			t.Error(diff)
 		}
 		_, err := r.Admit("new", one(through(phone("Lisbon"), phone("DefaultSubZone"), 64)))
-		if refusal(t, err) != (Refusal{OverTotal, "pipe L"}) {
+		if refusal(t, err) != (Refusal{Why: OverTotal, At: "pipe L"}) {
 			t.Errorf("the line is over-full: %v", err)
 		}
 		g, ok := r.Adopt("found")

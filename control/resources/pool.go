@@ -46,6 +46,7 @@ func (r *Resources) Lend(lease *admission.Lease, given map[string]uint32) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	r.pool.lent = lease
+	r.awaiting.begin()
 	for c := range r.pool.brings {
 		c.Lend(lease)
 		c.Set(given[c.Name()])
@@ -109,4 +110,11 @@ func (r *Resources) levelOfLicences(c *admission.Counter) Level {
 		l.Limit, l.Used = whole.Ceiling, l.Used+min(whole.Used, admission.Unlimited-l.Used)
 	}
 	return l
+}
+
+// lent says whether a ledger has what is shared out.
+func (r *Resources) lent() bool {
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	return r.pool.lent != nil
 }

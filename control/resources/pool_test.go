@@ -70,12 +70,12 @@ func TestAwait(t *testing.T) {
 		r := newResources(t, nodeOf(t, custom), Deps{})
 		var called atomic.Int64
 		again := func() { called.Add(1) }
-		soon := func() time.Time { return time.Now().Add(time.Second) }
+		soon := time.Now
 		if r.Await(soon(), again) {
 			t.Error("held where the licences are the node's own")
 		}
 		r.Lend(admission.NewLease(func() time.Duration { return 0 }), nil)
-		if r.Await(time.Now(), again) {
+		if r.Await(time.Now().Add(-firstWait), again) {
 			t.Error("held though its time is over")
 		}
 		for range maxAwaiting {

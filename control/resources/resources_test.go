@@ -86,33 +86,33 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no way": {
 			want: one(way(phone("Lisbon"), phone("nowhere"), 0)),
-			why:  Refusal{NoWay, `no such subzone or zone: "nowhere"`},
+			why:  Refusal{Why: NoWay, At: `no such subzone or zone: "nowhere"`},
 		},
 		"no links": {
 			node: "", want: one(way(guest("World"), guest("ClusterSubZone"), 0)),
-			why: Refusal{NoWay, `no links lead there: from "World" to "ClusterSubZone"`},
+			why: Refusal{Why: NoWay, At: `no links lead there: from "World" to "ClusterSubZone"`},
 		},
-		"leads nowhere": {want: Want{}, why: Refusal{NoWay, "the call leads nowhere"}},
+		"leads nowhere": {want: Want{}, why: Refusal{Why: NoWay, At: "the call leads nowhere"}},
 		"more than one call may have": {
 			node: off, want: one(through(phone("Lisbon"), phone("Porto"), 1001)),
-			why: Refusal{OverPerCall, "pipe L"},
+			why: Refusal{Why: OverPerCall, At: "pipe L"},
 		},
 		"more than is left": {
 			node:  off,
 			first: []Want{one(through(phone("Lisbon"), phone("Porto"), 1000)), one(through(phone("Lisbon"), phone("Porto"), 1000))},
 			want:  one(through(phone("Lisbon"), phone("Porto"), 1)),
-			why:   Refusal{OverTotal, "pipe L"},
+			why:   Refusal{Why: OverTotal, At: "pipe L"},
 		},
 		"nothing is left to downspeed to": {
 			first: []Want{one(through(phone("Porto"), phone("Porto"), 9000))},
 			want:  one(through(phone("Lisbon"), phone("Porto"), 64)),
-			why:   Refusal{OverTotal, "subzone Porto"},
+			why:   Refusal{Why: OverTotal, At: "subzone Porto"},
 		},
 		"no place": {
 			node:  custom,
 			first: []Want{one(way(phone("Lisbon"), phone("Lisbon"), 64))},
 			want:  one(way(phone("Lisbon"), phone("Lisbon"), 64)),
-			why:   Refusal{OverCapacity, ""},
+			why:   Refusal{Why: OverCapacity, At: ""},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestLicences(t *testing.T) {
 	}
 	call := one(way(phone("Lisbon"), guest("World"), 64))
 	g := admitted(t, r, "1", call)
-	if _, err := r.Admit("2", call); refusal(t, err) != (Refusal{NoLicence, ""}) {
+	if _, err := r.Admit("2", call); refusal(t, err) != (Refusal{Why: NoLicence, At: ""}) {
 		t.Errorf("one half is left: %v", err)
 	}
 	audio := Want{Ways: call.Ways, Connected: true, Streams: 1}
@@ -185,7 +185,7 @@ func TestChange(t *testing.T) {
 	call := one(through(phone("Lisbon"), phone("Porto"), 1000))
 	a, b := admitted(t, r, "a", call), admitted(t, r, "b", call)
 	c, err := r.Admit("c", call)
-	if refusal(t, err) != (Refusal{OverTotal, "pipe L"}) || c != nil {
+	if refusal(t, err) != (Refusal{Why: OverTotal, At: "pipe L"}) || c != nil {
 		t.Fatalf("the line is full: %v", err)
 	}
 	b.Release()

@@ -39,11 +39,12 @@ func (s *Share) Give(n int) { s.admission.Give(admission.Amount{Of: s.counter, N
 type RegistrationShare struct {
 	admission *admission.Admission
 	limits    *limits
+	resources *Resources
 }
 
 // Registrations is what control/registrations takes from.
 func (r *Resources) Registrations() *RegistrationShare {
-	return &RegistrationShare{r.admission, &r.limits}
+	return &RegistrationShare{r.admission, &r.limits, r}
 }
 
 func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied bool) []admission.Amount {
@@ -66,6 +67,12 @@ func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) 
 		return true, false
 	}
 	return false, true
+}
+
+// Waits says, of a registration that was refused its places or licences, whether other peers of the cluster may have more:
+// then it may be tried again when Resources.Await says.
+func (s *RegistrationShare) Waits(d licensing.Device, aliases int, proxied bool) bool {
+	return !proxied && s.resources.lent()
 }
 
 // Keep takes the places of a binding that is there, also beyond the limits.

@@ -55,6 +55,9 @@ type Want struct {
 	// Anew asks again for what the same ways were refused a part of: of a new offer.
 	// Without it a way that asks for no more than before keeps what it has.
 	Anew bool
+	// Patient: rather wait than be refused or have less while other peers of the cluster may have some idle: a
+	// refusal that says Waits is for Await. Without it a call goes by what is here.
+	Patient bool
 }
 
 // clone returns a copy that the caller's slices have no part in.
@@ -125,6 +128,9 @@ func (w Why) String() string {
 type Refusal struct {
 	Why Why
 	At  string // what was short, for operators: "pipe Lisbon"
+	// Waits: other peers of the cluster may have more, and were asked for all that was short: see Resources.Await.
+	// Only what is Patient is refused so.
+	Waits bool
 }
 
 // Error says why, and what to look at.

@@ -18,12 +18,9 @@ import (
 // (control/resources).
 type Resources interface {
 	Admit(serial string, w resources.Want) (*resources.Grant, error)
-	// Await has a call tried again for which licences may be on their way from other peers.
-	Await(until time.Time, again func()) bool
+	// Await has a call tried again for which licences may be on their way from other peers. since is when it first asked.
+	Await(since time.Time, again func()) bool
 }
-
-// awaitTime is how long a call waits for licences that other peers may have idle.
-const awaitTime = 1500 * time.Millisecond
 
 var _ Resources = (*resources.Resources)(nil)
 
@@ -57,10 +54,10 @@ func (f *fork) awaits(err error) bool {
 		return false
 	}
 	s := f.call.shard
-	if f.until.IsZero() {
-		f.until = time.Now().Add(awaitTime)
+	if f.since.IsZero() {
+		f.since = time.Now()
 	}
-	if !f.call.b.cfg.Resources.Await(f.until, func() { s.Post(f.again) }) {
+	if !f.call.b.cfg.Resources.Await(f.since, func() { s.Post(f.again) }) {
 		return false
 	}
 	f.state = finding

@@ -32,7 +32,7 @@ type fork struct {
 	client   *transaction.Client
 	least    time.Duration // Min-SE that a 422 asked for
 	patience *shard.Timer  // timer C
-	until    time.Time     // up to when it waits for licences of other peers; zero: it did not yet
+	since    time.Time     // since when it waits for licences of other peers; zero: it did not yet
 	media    *media
 	pairs    []*pair // its dialogs
 	strays   []*discarded

@@ -47,7 +47,7 @@ func (r *rig) Admit(serial string, w resources.Want) (*resources.Grant, error) {
 }
 
 // Await says that the licences are the node's own.
-func (r *rig) Await(until time.Time, again func()) bool { return r.has.Await(until, again) }
+func (r *rig) Await(since time.Time, again func()) bool { return r.has.Await(since, again) }
 
 // buckets are a relay's that polices nobody.
 type buckets struct{ last relay.Group }

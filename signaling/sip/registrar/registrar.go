@@ -34,9 +34,6 @@ import (
 // MinExpires is the shortest time that is agreed to, unless the configured one is shorter.
 const MinExpires = 45 * time.Second
 
-// awaitTime is how long a registration waits for licences that other peers may have idle.
-const awaitTime = 1500 * time.Millisecond
-
 // fullRetryAfter is the seconds after which an endpoint that found the node full may come
 // again (CA-04).
 const fullRetryAfter = "120"
@@ -83,7 +80,7 @@ type Deps struct {
 	Log    Log
 	// Await has a registration tried again for which licences may be on their way from other peers; nil: none are
 	// (resources.Resources).
-	Await func(until time.Time, again func()) bool
+	Await func(since time.Time, again func()) bool
 }
 
 // settings are what of a configuration counts here.
@@ -160,13 +157,13 @@ func (r *Registrar) register(t server) {
 	r.carryOut(t, &q, admission, time.Time{})
 }
 
-// carryOut answers a request that changes something. until is up to when it may be held; zero: it was not yet.
-func (r *Registrar) carryOut(t server, q *request, admission zones.Admission, until time.Time) {
+// carryOut answers a request that changes something. since is when it was held first; zero: it was not yet.
+func (r *Registrar) carryOut(t server, q *request, admission zones.Admission, since time.Time) {
 	have, err := r.update(q, admission)
 	switch {
 	case err == nil:
 		r.confirm(t, q, have)
-	case errors.Is(err, registrations.ErrLicence) && r.hold(t, *q, admission, until):
+	case errors.Is(err, registrations.ErrLicence) && r.hold(t, *q, admission, since):
 	default:
 		r.refuse(t, err)
 	}
@@ -174,15 +171,15 @@ func (r *Registrar) carryOut(t server, q *request, admission zones.Admission, un
 
 // hold has a request carried out again when there are more licences, of which other peers may have some; the shard
 // goes on meanwhile (LI-06). False: there will be none.
-func (r *Registrar) hold(t server, q request, admission zones.Admission, until time.Time) bool {
+func (r *Registrar) hold(t server, q request, admission zones.Admission, since time.Time) bool {
 	if r.Await == nil {
 		return false
 	}
-	if until.IsZero() {
-		until = time.Now().Add(awaitTime)
+	if since.IsZero() {
+		since = time.Now()
 	}
-	return r.Await(until, func() {
-		t.Shard().Post(func() { r.carryOut(t, &q, admission, until) })
+	return r.Await(since, func() {
+		t.Shard().Post(func() { r.carryOut(t, &q, admission, since) })
 	})
 }
 
