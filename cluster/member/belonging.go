@@ -244,6 +244,7 @@ func (m *Member) stepped(e stepped) {
 func (m *Member) members(ids []cluster.ID) {
 	m.with = ids
 	m.dirty = true
+	m.remember()
 	m.row(rows.Members{Peers: ids})
 	m.revise(revisions.Members{Peers: ids})
 	m.ledger(ledger.Members{Peers: append(slices.Clone(ids), m.cfg.Self)})

@@ -23,6 +23,8 @@ type kept struct {
 	Entries map[string]cluster.ID `json:"entries"`
 	// Pool is what peers brought, and for how long they have been lost.
 	Pool map[cluster.ID]pool.Kept `json:"pool,omitempty"`
+	// Peers are those of the same cluster, as they were met last.
+	Peers map[cluster.ID]knownPeer `json:"peers,omitempty"`
 }
 
 // restore reads what was kept, and numbers this life: later than the one before, and later than all
@@ -36,6 +38,9 @@ func restore(data []byte, now time.Time) (kept, error) {
 	}
 	if k.Entries == nil {
 		k.Entries = map[string]cluster.ID{}
+	}
+	if k.Peers == nil {
+		k.Peers = map[cluster.ID]knownPeer{}
 	}
 	k.Incarnation = max(k.Incarnation+1, cluster.Incarnation(max(0, now.Unix())))
 	return k, nil

@@ -130,6 +130,7 @@ type Member struct {
 	status      atomic.Pointer[Status]
 	hello       atomic.Pointer[wire.Hello]
 	shown       atomic.Pointer[Ledger]
+	known       atomic.Pointer[[]Peer]
 	maintenance atomic.Bool
 	mu          sync.Mutex
 	changed     chan struct{} // guarded by mu
@@ -150,6 +151,7 @@ type Member struct {
 	own       settings.Settings
 	index     int // of this node in the list, from 0; -1: none
 	decidedAt uint64
+	began     time.Duration // this life
 	contacts  map[cluster.ID]*contact
 	with      []cluster.ID // the others that have properly joined
 	local     Local

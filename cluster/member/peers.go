@@ -92,6 +92,7 @@ func (m *Member) meet(c *contact) {
 	if m.joined(c.id) {
 		m.pool(pool.Brings{Peer: c.id, Amounts: c.brings})
 	}
+	m.remember()
 	m.primary()
 }
 

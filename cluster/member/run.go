@@ -41,7 +41,9 @@ func New(cfg Config) (*Member, error) {
 			Stored: cfg.Documents.Stored(), Initial: cfg.Documents.Initial(),
 		}),
 	}
+	m.began = cfg.Boot()
 	m.say()
+	m.know()
 	m.status.Store(&Status{Self: cfg.Self, Incarnation: k.Incarnation, Tag: m.revisions.Has()})
 	return m, nil
 }

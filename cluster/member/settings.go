@@ -37,6 +37,7 @@ func (m *Member) configure(e configured) {
 	clear(m.twice)
 	maps.DeleteFunc(m.faults, func(address string, _ error) bool { return !slices.Contains(e.own.Peers, address) })
 	maps.DeleteFunc(m.kept.Entries, func(address string, _ cluster.ID) bool { return !slices.Contains(e.own.Peers, address) })
+	maps.DeleteFunc(m.kept.Peers, func(_ cluster.ID, p knownPeer) bool { return !slices.Contains(e.own.Peers, p.Address) })
 	for id, c := range m.contacts {
 		if at := slices.Index(e.own.Peers, c.entry); at < 0 || at == e.index {
 			delete(m.contacts, id)

@@ -126,6 +126,7 @@ func (m *Member) publish() {
 	m.compared()
 	m.sound()
 	m.status.Store(m.snapshot())
+	m.know()
 	m.mu.Lock()
 	close(m.changed)
 	m.changed = make(chan struct{})

@@ -55,7 +55,7 @@ type phones struct {
 
 // newPhones makes them, from the sockets upwards. Nothing is read before run. timers are the RFC's where they are zero.
 func newPhones(ctx context.Context, n *config.Node, all []side, node *node, sockets relay.Sockets, nonce []byte, timers transaction.Timers, log *eventlog.Log) (*phones, error) {
-	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows(), peers: peers.New(node.ownAsPeer())}
+	p := &phones{node: node, log: log, sides: all, names: locate.New(locating(n, all)), flows: registrar.NewFlows(), peers: node.newPeers()}
 	p.policy = p.newPolicy()
 	var err error
 	if p.own, err = namesOf(n); err != nil {

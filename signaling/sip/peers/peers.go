@@ -41,6 +41,7 @@ func (p *Peer) reached() bool {
 type Table struct {
 	own  netip.Addr // that peers know this node by; invalid: by route
 	now  atomic.Pointer[[]Peer]
+	were atomic.Pointer[[]Peer] // when this node ran last
 	lost atomic.Pointer[func(Peer)]
 }
 
@@ -52,6 +53,7 @@ func New(own netip.Addr) *Table {
 		t.own = own
 	}
 	t.now.Store(&[]Peer{})
+	t.were.Store(&[]Peer{})
 	return t
 }
 
@@ -73,6 +75,13 @@ func (t *Table) Set(list []Peer) {
 			(*told)(was)
 		}
 	}
+}
+
+// Know takes the peers that this node had when it ran last, and has not heard yet: what they pass on is a peer's
+// already, though nothing is sent to them. They go on meanwhile, and would be asked for passwords like anybody.
+func (t *Table) Know(list []Peer) {
+	list = slices.Clone(list)
+	t.were.Store(&list)
 }
 
 // Lost sets who is told of a peer, as it was, that is lost, or has another address or key.
@@ -122,14 +131,18 @@ func (t *Table) From(src loop.Source) uint8 {
 	if src.Transport != loop.TLS || src.Conn == nil {
 		return 0
 	}
-	list := *t.now.Load()
-	from := src.Remote.Addr().Unmap()
-	for i := range list {
-		p := &list[i]
-		if p.Addr.Addr() == from && p.Key != (Key{}) && Key(src.Conn.Key()) == p.Key {
-			src.Conn.Bind()
-			return p.Index
+	for _, list := range []*[]Peer{t.now.Load(), t.were.Load()} {
+		for i := range *list {
+			if p := &(*list)[i]; p.sent(src) {
+				src.Conn.Bind()
+				return p.Index
+			}
 		}
 	}
 	return 0
+}
+
+// sent says whether a message over TLS comes from the peer.
+func (p *Peer) sent(src loop.Source) bool {
+	return p.Addr.Addr().Unmap() == src.Remote.Addr().Unmap() && p.Key != (Key{}) && Key(src.Conn.Key()) == p.Key
 }
