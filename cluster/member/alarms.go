@@ -55,6 +55,7 @@ func (m *Member) view() troubles.View {
 		Own: m.own, ActiveTLS: m.cfg.ActiveTLS, Index: m.index, NoH323: m.local.NoH323, Restart: m.local.Restart,
 		Configuration: m.revisions.Faults(), Refused: m.local.Refused, Unkept: m.unkept(),
 		Disagreement: m.membership.Disagreement(), Frozen: m.frozen(),
+		Sharing: m.counting(),
 	}
 	for _, s := range m.liveness.Status() {
 		v.Peers = append(v.Peers, m.seen(s))
@@ -88,6 +89,7 @@ func (m *Member) seen(s liveness.Status) troubles.Peer {
 	if why := m.faults[s.Address]; errors.Is(why, mesh.ErrResolve) {
 		p.Unresolved = why.Error()
 	}
+	p.Lost, p.Held = m.gone(s.Peer, s.Life == liveness.Lost), m.apart.held[s.Peer]
 	c := m.contacts[s.Peer]
 	if c == nil {
 		return p

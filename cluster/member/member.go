@@ -165,6 +165,7 @@ type Member struct {
 	synchronised time.Time
 	dirty        bool // the status has changed
 	sharing      *sharing
+	apart        apart
 	looked       time.Duration
 }
 

@@ -12,6 +12,7 @@ package troubles
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"turnpike.dev/turnpike/cluster/liveness"
 	"turnpike.dev/turnpike/cluster/revisions"
@@ -49,6 +50,8 @@ type View struct {
 	Disagreement string
 	// Frozen is why the agreed log does not advance although a majority is there; empty: it does.
 	Frozen string
+	// Sharing is how licences and bandwidth are counted.
+	Sharing Sharing
 }
 
 // Peer is an entry of the list and who answers there.
@@ -67,6 +70,10 @@ type Peer struct {
 	// Unsynchronised is why its rows cannot be had for so long that it does not look as if they will be;
 	// empty: they are here, or will be.
 	Unsynchronised string
+	// Lost is since when it is not there; zero: it is, or it was not yet.
+	Lost time.Time
+	// Held is what it keeps of the cluster's although it is not there.
+	Held Held
 }
 
 // here says that the peer is there: what it said of itself is so.
@@ -77,6 +84,7 @@ func Judge(v View) []Trouble {
 	var b board
 	b.own(v)
 	b.configuration(v)
+	b.sharing(v)
 	for i, p := range v.Peers {
 		if i != v.Index && !p.Own {
 			b.peer(v, p)

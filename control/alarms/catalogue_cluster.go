@@ -26,10 +26,27 @@ func clusterKinds() []Kind {
 		{Number: 20025, Severity: Critical, Title: "Database synchronisation failed", Text: "A peer's database could not be brought up to date.", Remedy: "Restart that peer. If it stays, let it leave and join again.", DependsOn: []int{20004}, Proof: "cluster/member TestAlarms"},
 		{Number: 20026, Severity: Critical, Title: "Cluster database log server frozen", Text: "The agreed log does not advance although a majority of peers is there.", Remedy: "Make a support bundle on each peer, then restart the primary.", Proof: "cluster/member TestAlarms"},
 	}
+	kinds = append(kinds, countingKinds()...)
 	for i := range kinds {
 		if kinds[i].Proof == "" {
 			kinds[i].Issue = 7
 		}
 	}
 	return kinds
+}
+
+// countingKinds are of our own, as keyKinds are: about what peers share out where they do not all reach each other.
+func countingKinds() []Kind {
+	return []Kind{
+		{
+			Number: 29001, Severity: Warning, Title: "Licences and bandwidth are counted apart", After: 5 * time.Second, Proof: "cluster/member TestCountsApart",
+			Text:   "Peers do not reach each other, and of what is shared by the policy available each side uses the whole: together they may use more than there is. No call ends for it, now or when they meet again. If the peer that is not reached is down, nothing is counted twice.",
+			Remedy: "See with `turnpike cluster status` and `turnpike cluster check` what is between the peers. This goes when all reach each other again. Where it must never be, set licensing.policy and bandwidth.policy to strict.",
+		},
+		{
+			Number: 29002, Severity: Warning, Title: "A lost peer keeps its share", After: 5 * time.Second, Proof: "cluster/troubles TestSharing",
+			Text:   "A peer is not there, and what it had of licences or bandwidth that are shared by the policy strict stays reserved for it: nobody knows whether it still uses it.",
+			Remedy: "Bring the peer back. If it will not come back and its calls have ended, free its share with `turnpike database forget PEER --confirm NAME` on the peer that the detail names. That is your word: if its calls go on, the same is used twice.",
+		},
+	}
 }

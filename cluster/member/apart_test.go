@@ -1,0 +1,40 @@
+package member_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"turnpike.dev/turnpike/cluster/ledger"
+)
+
+// LI-06, AL-01, AL-02: of a cluster that is cut into two sides, both say that they count apart: the one that nobody leads since when, the other that
+// the one that it does not reach may. It goes when they meet again, and the log has when it began and ended.
+func TestCountsApart(t *testing.T) {
+	on(t, func(r rig) {
+		all := r.form(one, two, three)
+		for _, l := range all {
+			l.member.Pool(map[ledger.Resource]uint32{"rms": 10}, nil)
+		}
+		within(r.T, 10*time.Second, "one pool", func() bool { l, _ := all[2].member.Ledger(); return l.Resources["rms"].Total == 30 })
+		says := func(l *line, text string) bool {
+			l.alarms.mu.Lock()
+			defer l.alarms.mu.Unlock()
+			return strings.Contains(l.alarms.stands["29001 "], text)
+		}
+		r.cut(one, three, true)
+		r.cut(two, three, true)
+		within(r.T, 15*time.Second, "both sides say so", func() bool {
+			return says(all[0], "they count for themselves; not reached: "+three+" since ") && says(all[1], three) &&
+				says(all[2], "this side counts for itself since ") && says(all[2], one+" since ") && says(all[2], two+" since ")
+		})
+		r.cut(one, three, false)
+		r.cut(two, three, false)
+		r.settles(all...)
+		for _, event := range []string{"Cluster Counts Apart", "Cluster Counts Together"} {
+			if !all[2].log.has(event) || all[0].log.has(event) {
+				r.Errorf("%q: %t on the side that nobody leads, %t on the other", event, all[2].log.has(event), all[0].log.has(event))
+			}
+		}
+	})
+}
