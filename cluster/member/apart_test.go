@@ -1,11 +1,15 @@
 package member_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/member"
 )
 
 // LI-06, AL-01, AL-02: of a cluster that is cut into two sides, both say that they count apart: the one that nobody leads since when, the other that
@@ -14,7 +18,7 @@ func TestCountsApart(t *testing.T) {
 	on(t, func(r rig) {
 		all := r.form(one, two, three)
 		for _, l := range all {
-			l.member.Pool(map[ledger.Resource]uint32{"rms": 10}, nil)
+			l.member.Pool(member.Offer{Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Available})
 		}
 		within(r.T, 10*time.Second, "one pool", func() bool { l, _ := all[2].member.Ledger(); return l.Resources["rms"].Total == 30 })
 		says := func(l *line, text string) bool {
@@ -36,5 +40,39 @@ func TestCountsApart(t *testing.T) {
 				r.Errorf("%q: %t on the side that nobody leads, %t on the other", event, all[2].log.has(event), all[0].log.has(event))
 			}
 		}
+	})
+}
+
+// LI-06, AL-01: with policy strict what a lost peer has stays its own; the alarm names it and how it is freed, and goes when the operator
+// has freed it.
+func TestHoldsTheShareOfTheLost(t *testing.T) {
+	on(t, func(r rig) {
+		all := r.form(one, two, three)
+		for _, l := range all {
+			l.member.Pool(member.Offer{Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Strict})
+		}
+		within(r.T, 10*time.Second, "a call of the third", func() bool { return all[2].shares.call("rms", 25) })
+		all[2].stop()
+		var leader *line
+		within(r.T, 20*time.Second, "the alarm", func() bool {
+			for _, l := range all[:2] {
+				if slices.Contains(l.alarms.list(), "29002 "+three) && l.member.Status().Leader == l.member.Status().Self {
+					leader = l
+				}
+			}
+			return leader != nil
+		})
+		time.Sleep(time.Minute)
+		if all[0].shares.call("rms", 6) || all[1].shares.call("rms", 6) {
+			r.Error("what the lost one has was lent to others")
+		}
+		id := cluster.ID("id-" + three)
+		if err := leader.member.Forget(context.Background(), id); err != nil {
+			r.Fatal(err)
+		}
+		within(r.T, 5*time.Second, "all of it for the others", func() bool { return all[0].shares.call("rms", 30) })
+		within(r.T, 5*time.Second, "no alarm", func() bool {
+			return !slices.Contains(all[0].alarms.list(), "29002 "+three) && !slices.Contains(all[1].alarms.list(), "29002 "+three)
+		})
 	})
 }

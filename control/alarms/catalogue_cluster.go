@@ -44,7 +44,7 @@ func countingKinds() []Kind {
 			Remedy: "See with `turnpike cluster status` and `turnpike cluster check` what is between the peers. This goes when all reach each other again. Where it must never be, set licensing.policy and bandwidth.policy to strict.",
 		},
 		{
-			Number: 29002, Severity: Warning, Title: "A lost peer keeps its share", After: 5 * time.Second, Proof: "cluster/troubles TestSharing",
+			Number: 29002, Severity: Warning, Title: "A lost peer keeps its share", After: 5 * time.Second, Proof: "cluster/member TestHoldsTheShareOfTheLost",
 			Text:   "A peer is not there, and what it had of licences or bandwidth that are shared by the policy strict stays reserved for it: nobody knows whether it still uses it.",
 			Remedy: "Bring the peer back. If it will not come back and its calls have ended, free its share with `turnpike database forget PEER --confirm NAME` on the peer that the detail names. That is your word: if its calls go on, the same is used twice.",
 		},
