@@ -85,12 +85,17 @@ func (c *Cluster) List(primary int, nodes ...int) string {
 
 // Form writes node files that name all nodes, starts these and waits until they are one.
 func (c *Cluster) Form(ctx context.Context, more string) error {
+	return c.FormEach(ctx, func(*Node) string { return more })
+}
+
+// FormEach is Form with node files that say more of each node.
+func (c *Cluster) FormEach(ctx context.Context, more func(n *Node) string) error {
 	all := make([]int, len(c.Nodes))
 	for i := range all {
 		all[i] = i
 	}
 	for _, n := range c.Nodes {
-		if err := n.Write(c.List(1, all...) + more); err != nil {
+		if err := n.Write(c.List(1, all...) + more(n)); err != nil {
 			return err
 		}
 		if err := n.Launch(); err != nil {

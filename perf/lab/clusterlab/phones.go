@@ -26,6 +26,9 @@ const sipPort = 5060
 
 // Phones register over UDP from one host: as many as asked for.
 type Phones struct {
+	// Device is what they call themselves; empty: nothing.
+	Device string
+
 	conn *net.UDPConn
 	at   netip.AddrPort
 
@@ -62,7 +65,7 @@ func (p *Phones) Close() error {
 func Name(i int) string { return fmt.Sprintf("phone%05d@%s", i, Domain) }
 
 // Register registers a phone at a node for a time, or takes its registration back for 0. The answer must
-// be a 200.
+// be a 200; another one wraps ErrRefused.
 func (p *Phones) Register(ctx context.Context, to netip.Addr, phone int, expires time.Duration) error {
 	p.mu.Lock()
 	p.seq++
@@ -77,8 +80,8 @@ func (p *Phones) Register(ctx context.Context, to netip.Addr, phone int, expires
 		p.mu.Unlock()
 	}()
 	message := fmt.Appendf(nil, "REGISTER sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]s\r\nMax-Forwards: 70\r\n"+
-		"From: <sip:%[4]s>;tag=%[5]d\r\nTo: <sip:%[4]s>\r\nCall-ID: %[3]s\r\nCSeq: %[5]d REGISTER\r\nContact: <sip:phone%05[6]d@%[2]s>\r\nExpires: %[7]d\r\nContent-Length: 0\r\n\r\n",
-		Domain, p.at, call, Name(phone), seq, phone, int(expires/time.Second))
+		"From: <sip:%[4]s>;tag=%[5]d\r\nTo: <sip:%[4]s>\r\nCall-ID: %[3]s\r\nCSeq: %[5]d REGISTER\r\nContact: <sip:phone%05[6]d@%[2]s>\r\nExpires: %[7]d\r\n%[8]sContent-Length: 0\r\n\r\n",
+		Domain, p.at, call, Name(phone), seq, phone, int(expires/time.Second), p.device())
 	for wait := 500 * time.Millisecond; wait < 16*time.Second; wait *= 2 {
 		if _, err := p.conn.WriteToUDPAddrPort(message, netip.AddrPortFrom(to, sipPort)); err != nil {
 			return err
@@ -86,7 +89,7 @@ func (p *Phones) Register(ctx context.Context, to netip.Addr, phone int, expires
 		select {
 		case code := <-answer:
 			if code != 200 {
-				return fmt.Errorf("register %s at %s: %d", Name(phone), to, code)
+				return fmt.Errorf("register %s at %s: %w: %d", Name(phone), to, ErrRefused, code)
 			}
 			return nil
 		case <-ctx.Done():
@@ -95,6 +98,13 @@ func (p *Phones) Register(ctx context.Context, to netip.Addr, phone int, expires
 		}
 	}
 	return fmt.Errorf("register %s at %s: no answer", Name(phone), to)
+}
+
+func (p *Phones) device() string {
+	if p.Device == "" {
+		return ""
+	}
+	return "User-Agent: " + p.Device + "\r\n"
 }
 
 // atOnce is how many registrations are under way together.
