@@ -26,20 +26,23 @@ func (s *Server) allocate(r *request, a *allocation) stun.ErrorCode {
 		s.describe(r, a)
 		return success
 	}
+	if s.again(r) {
+		return stun.CodeTryAlternate
+	}
 	want, code := s.parseAllocate(&r.msg)
 	if code != success {
 		return code
 	}
 	want.listener = r.from.server.Port()
 	if code := s.admit(r); code != success {
-		return code
+		return s.elsewhere(r, want, code)
 	}
 	a = &allocation{
 		tuple: r.from, conn: r.back.conn, account: r.account,
 		transaction: r.msg.TransactionID, granted: want.lifetime, created: r.now,
 	}
 	if code := s.openRelays(a, want, r.now); code != success {
-		return code
+		return s.elsewhere(r, want, code)
 	}
 	s.keep(a, r.now)
 	s.describe(r, a)

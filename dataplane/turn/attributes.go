@@ -71,6 +71,14 @@ func xorAddress(value []byte, transaction [12]byte) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// addAddress adds an address as it is (RFC 8489 section 14.1).
+func addAddress(m *stun.Message, t stun.AttrType, a netip.AddrPort) {
+	var buf [20]byte
+	f := familyOf(a.Addr())
+	b := append(buf[:0], 0, wireFamily(f), byte(a.Port()>>8), byte(a.Port()))
+	m.Add(t, append(b, a.Addr().AsSlice()...))
+}
+
 // appendXORAddress appends the value of an XOR-ed address.
 func appendXORAddress(b []byte, a netip.AddrPort, transaction [12]byte) []byte {
 	var pad [16]byte
@@ -167,6 +175,8 @@ func addErrorCode(m *stun.Message, code stun.ErrorCode) {
 
 func reasonPhrase(code stun.ErrorCode) string {
 	switch code {
+	case stun.CodeTryAlternate:
+		return "Try Alternate"
 	case stun.CodeBadRequest:
 		return "Bad Request"
 	case stun.CodeUnauthorized:

@@ -45,6 +45,9 @@ type Config struct {
 	MaxChannels    int      // per relayed address; 0: 128
 	QuotaPerUser   int      // allocations; 0: no limit
 
+	// Alternates names other servers for those that get no relay here; nil: there are none.
+	Alternates Alternates
+
 	// GuestsPerSource is how many TCP and TLS connections without an allocation one
 	// address (IPv6: one /64) may have; 0: 200. In all there are at most 1000.
 	GuestsPerSource int

@@ -22,6 +22,7 @@ type request struct {
 	reply   stun.Message
 	creds   *credentials // that the account was found in
 	account account
+	instead Alternate             // of an answer 300
 	key     stun.MessageIntegrity // of an authenticated request: signs the answer
 }
 
@@ -63,6 +64,8 @@ func (s *Server) refuse(r *request, code stun.ErrorCode) {
 	r.begin(stun.ClassErrorResponse)
 	addErrorCode(&r.reply, code)
 	switch code {
+	case stun.CodeTryAlternate:
+		r.addAlternate()
 	case stun.CodeUnknownAttribute:
 		r.reply.Add(stun.AttrUnknownAttributes, unknownAttributes(&r.msg))
 	case stun.CodeUnauthorized, stun.CodeStaleNonce:

@@ -46,6 +46,7 @@ type Server struct {
 	perPort      map[uint16]int
 	reservations map[reservationToken]*reservation
 	reserved     []*reservation
+	turned       turned
 	wakes        wakeHeap
 	sleepsUntil  time.Time
 	journal      *journal

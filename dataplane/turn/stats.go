@@ -22,6 +22,8 @@ type Stats struct {
 	SendErrors     uint64 `json:"send_errors"`
 	StreamDropped  uint64 `json:"stream_dropped"` // datagrams to a TCP or TLS client that reads too slowly
 
+	CameBack uint64 `json:"came_back"` // refused because they had been sent to another server already
+
 	AcceptErrors  uint64 `json:"accept_errors"`  // TCP connections that could not be taken
 	JournalErrors uint64 `json:"journal_errors"` // changes that a restart would not know
 	// ConnectionsRefused counts those that were not taken, or were closed by us, by reason.
@@ -43,7 +45,7 @@ type counters struct {
 	answers  [codeSlots]atomic.Uint64
 
 	limited, guessesLimited, garbage, badIndications, refusedSends,
-	strangers, unpaired, sendErrors, streamDropped, acceptErrors, journalErrors atomic.Uint64
+	strangers, unpaired, sendErrors, streamDropped, cameBack, acceptErrors, journalErrors atomic.Uint64
 
 	refused [refusalReasons]atomic.Uint64
 }
@@ -75,7 +77,7 @@ func (s *Server) Stats() Stats {
 		Garbage: c.garbage.Load(), BadIndications: c.badIndications.Load(),
 		RefusedSends: c.refusedSends.Load(), Strangers: c.strangers.Load(),
 		Unpaired: c.unpaired.Load(), SendErrors: c.sendErrors.Load(),
-		StreamDropped: c.streamDropped.Load(), AcceptErrors: c.acceptErrors.Load(),
+		StreamDropped: c.streamDropped.Load(), CameBack: c.cameBack.Load(), AcceptErrors: c.acceptErrors.Load(),
 		JournalErrors: c.journalErrors.Load(),
 	}
 	for i := range c.requests {
