@@ -119,6 +119,7 @@ func (n *node) Drain(on bool) {
 	}
 	if n.cluster != nil {
 		n.cluster.Maintenance(on)
+		n.shared.usage.Soon()
 	}
 	n.mu.Lock()
 	before := n.maintenance

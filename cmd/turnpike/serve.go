@@ -283,6 +283,7 @@ func newTURN(n *config.Node, all []side, state *stateDir, node *node, sockets re
 		Capacity:     node.resources.Relays(),
 		MaxPerPort:   n.MaxPerPort(),
 		QuotaPerUser: n.TURN.QuotaPerUser,
+		Alternates:   node.alternates(),
 
 		GuestsPerSource: n.TURN.Connections,
 
@@ -351,6 +352,7 @@ func (n *node) begin(ctx context.Context) error {
 	if n.turn != nil {
 		select {
 		case <-n.turn.Listening():
+			n.shared.listens(n.turn)
 		case <-ctx.Done():
 			return nil
 		}

@@ -15,16 +15,18 @@ import (
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/registrations/peers"
 	inuse "turnpike.dev/turnpike/control/usage"
+	"turnpike.dev/turnpike/dataplane/turn"
 )
 
 // shared is what a clustered node tells its peers in rows and knows of them by rows: who is
 // registered, and how much is in use. Its methods do nothing on a nil one: a node that
 // stands alone.
 type shared struct {
-	node   *node
-	zone   *peers.Table
-	usage  *inuse.Table
-	before map[rows.Key]rows.Row // that the member began with
+	node       *node
+	zone       *peers.Table
+	usage      *inuse.Table
+	alternates *alternates
+	before     map[rows.Key]rows.Row // that the member began with
 }
 
 // share makes it for a clustered node, with the registrations that the process before left.
@@ -34,9 +36,10 @@ func (n *node) share(c *config.Node) {
 	}
 	self := cluster.ID(n.id)
 	n.shared = &shared{
-		node:  n,
-		zone:  peers.New(peers.Config{Self: self, Own: n.bound}),
-		usage: inuse.New(self, n.used),
+		node:       n,
+		zone:       peers.New(peers.Config{Self: self, Own: n.bound}),
+		usage:      inuse.New(self, n.used),
+		alternates: newAlternates(n, c),
 	}
 }
 
@@ -56,6 +59,7 @@ func (n *node) used() inuse.Usage {
 		Calls:         inuse.Amount{Used: uint32(calls.Used), Max: uint32(calls.Limit)},
 		Registrations: inuse.Amount{Used: uint32(bound.Local), Max: uint32(c.MaxRegistrations())},
 		Relays:        inuse.Amount{Used: uint32(relays.Used), Max: uint32(relays.Limit)},
+		TURN:          n.shared.alternates.here(),
 	}
 }
 
@@ -80,6 +84,13 @@ var errAlone = fmt.Errorf("%w: the node is in no cluster: `turnpike registration
 func (s *shared) told(e registrations.Event) {
 	if s != nil {
 		s.zone.Told(e)
+	}
+}
+
+// listens says that TURN takes clients from now on.
+func (s *shared) listens(server *turn.Server) {
+	if s != nil {
+		s.alternates.listens(server)
 	}
 }
 

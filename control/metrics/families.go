@@ -55,11 +55,13 @@ func describeTURN() []metric {
 			func(s Snapshot) uint64 { return s.TURN.AcceptErrors }),
 		family(prometheus.CounterValue, "turn_requests_total", "Requests by method.",
 			func(s Snapshot, e emit) { each(s.TURN.Requests, e) }, "method"),
-		family(prometheus.CounterValue, "turn_answers_total", "Answers by STUN error code; 0 is success.", func(s Snapshot, e emit) {
+		family(prometheus.CounterValue, "turn_answers_total", "Answers by STUN error code; 0 is success, 300 sends to another peer of the cluster, 486 is a user's quota and 508 want of room.", func(s Snapshot, e emit) {
 			for code, n := range s.TURN.Answers {
 				e(float64(n), strconv.Itoa(code))
 			}
 		}, "code"),
+		counter("turn_came_back_total", "Requests refused with 508 whose client had been sent to another peer within 10 s.",
+			func(s Snapshot) uint64 { return s.TURN.CameBack }),
 		counter("turn_answers_limited_total", "401, 438 and Binding answers withheld from a source that asks too often.",
 			func(s Snapshot) uint64 { return s.TURN.AnswersLimited }),
 		counter("turn_guesses_limited_total", "Requests ignored after too many wrong passwords.",

@@ -2,9 +2,10 @@
 // registrations, relays.
 //
 // It exists so that an operator sees the whole cluster from any peer (CL-17), and that
-// whoever has to choose a node knows where most is free (RG-06), without asking the others:
-// each node writes one row, and reads those of its peers. Nothing is decided by it that has
-// to be right: a row is a second old. Rows of a peer that is lost are gone.
+// whoever has to choose a node knows where most is free (RG-06; a TURN client that this one
+// has no relay for), without asking the others: each node writes one row, and reads those of
+// its peers. Nothing is decided by it that has to be right: a row is a second old. Rows of a
+// peer that is lost are gone.
 package usage
 
 import (
@@ -22,8 +23,12 @@ import (
 // Prefix is what the keys of usage begin with.
 const Prefix = "u/"
 
-// every is how often a node looks at what it uses. Peers are told when it has changed.
-const every = time.Second
+const (
+	// every is how often a node looks at what it uses. Peers are told when it has changed.
+	every = time.Second
+	// soonest is how often it does at most, when it has reason to (Soon).
+	soonest = 100 * time.Millisecond
+)
 
 // Amount is how much of something is in use, and of how much. Max 0 is none.
 type Amount struct {
@@ -39,6 +44,7 @@ type Usage struct {
 	Calls         Amount `json:"calls"` // media sessions (RG-06)
 	Registrations Amount `json:"registrations"`
 	Relays        Amount `json:"relays"`
+	TURN          TURN   `json:"-"`
 }
 
 // Rows is cluster/member. Put does not wait for whoever reads rows.
@@ -50,14 +56,19 @@ type Rows interface {
 type Table struct {
 	self cluster.ID
 	ask  func() Usage
+	soon chan struct{}
 
-	mu  sync.RWMutex
-	now map[cluster.ID]Usage
+	mu   sync.RWMutex // guards what follows
+	now  map[cluster.ID]Usage
+	sent map[cluster.ID]sent
 }
 
 // New returns a table that asks what this node uses.
 func New(self cluster.ID, ask func() Usage) *Table {
-	return &Table{self: self, ask: ask, now: map[cluster.ID]Usage{}}
+	return &Table{
+		self: self, ask: ask, soon: make(chan struct{}, 1),
+		now: map[cluster.ID]Usage{}, sent: map[cluster.ID]sent{},
+	}
 }
 
 // Key is that of a node's row: nobody else writes it.
@@ -71,16 +82,34 @@ func (t *Table) Run(ctx context.Context, to Rows) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var told rows.Row
+	var rest <-chan time.Time // after it was told soon
 	for {
 		if is := t.Row(); is != told {
 			to.Put(Key(t.self), is)
 			told = is
 		}
+		soon := t.soon
+		if rest != nil {
+			soon = nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-soon:
+			rest = time.After(soonest)
+		case <-rest:
+			rest = nil
 		}
+	}
+}
+
+// Soon has the peers told soon of what this node uses by now: it is full, or takes nobody any
+// more. It does not wait.
+func (t *Table) Soon() {
+	select {
+	case t.soon <- struct{}{}:
+	default:
 	}
 }
 
@@ -91,6 +120,7 @@ func (t *Table) Changed(list []rows.Changed) {
 	defer t.mu.Unlock()
 	for _, c := range list {
 		id := cluster.ID(c.Key[min(len(Prefix), len(c.Key)):])
+		delete(t.sent, id) // if they came, the row says so
 		u, err := decode(c.Row.Value)
 		if !c.Found || err != nil || c.Owner != id {
 			delete(t.now, id)
@@ -117,28 +147,28 @@ var errRow = errors.New("it is no usage as this version writes it")
 
 func (u *Usage) amounts() []*Amount { return []*Amount{&u.Calls, &u.Registrations, &u.Relays} }
 
-// encode writes the version and the amounts in their order; later versions add at the end.
+// encode writes the version, the amounts in their order and where TURN is; later versions add at the end.
 func encode(u Usage) string {
 	dst := []byte{rowVersion}
 	for _, a := range u.amounts() {
 		dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(a.Used)), uint64(a.Max))
 	}
-	return string(dst)
+	return string(u.TURN.append(dst))
 }
 
 func decode(value string) (u Usage, err error) {
 	if value == "" || value[0] != rowVersion {
 		return u, errRow
 	}
-	left := []byte(value[1:min(len(value), 64)])
+	r := reader{left: []byte(value[1:min(len(value), maxRow)])}
 	for _, a := range u.amounts() {
-		for _, to := range []*uint32{&a.Used, &a.Max} {
-			n, size := binary.Uvarint(left)
-			if size <= 0 || n > math.MaxUint32 {
-				return Usage{}, errRow
-			}
-			*to, left = uint32(n), left[size:]
-		}
+		a.Used, a.Max = uint32(r.number(math.MaxUint32)), uint32(r.number(math.MaxUint32))
+	}
+	if r.failed {
+		return Usage{}, errRow
+	}
+	if len(r.left) > 0 { // what came before TURN was told ends here
+		u.TURN = parseTURN(r.left)
 	}
 	return u, nil
 }

@@ -2,6 +2,8 @@ package usage
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,7 +18,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var some = Usage{Calls: Amount{3, 500}, Registrations: Amount{20_000, 20_000}, Relays: Amount{7, 6000}}
+var some = Usage{
+	Calls: Amount{3, 500}, Registrations: Amount{20_000, 20_000}, Relays: Amount{7, 6000},
+	TURN: TURN{
+		Addrs: [sides][2]netip.Addr{
+			{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::1")}, {netip.MustParseAddr("10.0.0.1")},
+		},
+		Port: 3478, TLS: 5349, TCP: true, IPv4: true, Domain: "tp1.example.test",
+	},
+}
 
 // recorder is the cluster.
 type recorder struct {
@@ -78,10 +88,61 @@ func TestFree(t *testing.T) {
 	}
 }
 
-func TestRowsOfALaterVersionAreRead(t *testing.T) {
+func TestRowsOfOtherVersionsAreRead(t *testing.T) {
 	if u, err := decode(encode(some) + "new"); err != nil || u != some {
-		t.Errorf("%+v, %v", u, err)
+		t.Errorf("of a later one: %+v, %v", u, err)
 	}
+	untold := some
+	untold.TURN = TURN{}
+	before, _ := strings.CutSuffix(encode(untold), "\x00\x00\x00\x00")
+	for what, row := range map[string]string{
+		"of an earlier one":   before,
+		"with an address cut": encode(some)[:30],
+		"of everybody":        strings.Replace(encode(some), "\xc6\x33\x64\x01", "\xe0\x00\x00\x01", 1),
+		"with unknown bits":   before + "\xff\x7f\x00\x00\x00",
+	} {
+		if u, err := decode(row); err != nil || u != untold {
+			t.Errorf("%s: %+v, %v", what, u, err)
+		}
+	}
+}
+
+// Who has reason to is told of at once, and not with each reason.
+func TestSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		now, rec := some, &recorder{}
+		table := New("a", func() Usage { mu.Lock(); defer mu.Unlock(); return now })
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = table.Run(ctx, rec) }()
+		synctest.Wait()
+		told := func(want int, when string) {
+			t.Helper()
+			synctest.Wait()
+			rec.mu.Lock()
+			defer rec.mu.Unlock()
+			if len(rec.put) != want {
+				t.Errorf("%s: peers were told %d times, want %d", when, len(rec.put), want)
+			}
+		}
+		change := func() {
+			mu.Lock()
+			now.Relays.Used++
+			mu.Unlock()
+			table.Soon()
+		}
+		told(1, "at the start")
+		change()
+		told(2, "at once")
+		for range 20 {
+			change()
+		}
+		told(2, "right after")
+		time.Sleep(soonest)
+		told(3, "after a rest")
+		cancel()
+		synctest.Wait()
+	})
 }
 
 func FuzzDecode(f *testing.F) {
