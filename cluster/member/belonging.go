@@ -13,7 +13,6 @@ import (
 	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/membership"
-	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/cluster/revisions"
 	"turnpike.dev/turnpike/cluster/rows"
 )
@@ -250,7 +249,7 @@ func (m *Member) members(ids []cluster.ID) {
 	m.ledger(ledger.Members{Peers: append(slices.Clone(ids), m.cfg.Self)})
 	for _, id := range ids {
 		if c := m.contacts[id]; c != nil {
-			m.pool(pool.Brings{Peer: id, Amounts: c.brings})
+			m.pool(c.brought())
 		}
 	}
 	for _, id := range ids {

@@ -60,9 +60,7 @@ func (m *Member) sayings() wire.Hello {
 			extraActing: strconv.FormatBool(m.revisions.Acting()), extraGeneration: text(reign.Generation), extraAuthor: string(reign.Author),
 		},
 	}
-	if brings := m.brings(); brings != "" {
-		h.Extra[extraBrings] = brings
-	}
+	m.bring(h.Extra)
 	return h
 }
 
@@ -85,7 +83,7 @@ func (e ear) Connected(p mesh.Peer) {
 	acting, reign := reignOf(p.Hello)
 	e.m.inbox.meet(&contact{
 		id: p.ID, entry: p.Address, addr: p.Addr.Addr(), key: p.Key, incarnation: p.Hello.Incarnation, number: p.Hello.Number, name: p.Hello.Name,
-		cluster: p.Hello.Cluster, acting: acting, reign: reign, brings: brought(p.Hello.Extra[extraBrings]), settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
+		cluster: p.Hello.Cluster, acting: acting, reign: reign, brings: brought(p.Hello.Extra), settings: p.Hello.Settings, sipTLS: p.Hello.SIPTLS, maintenance: p.Hello.Maintenance,
 	})
 }
 

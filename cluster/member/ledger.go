@@ -21,6 +21,8 @@ type Ledger struct {
 	Waiting []ledger.Waiting
 	// Recalls is how often this process was asked to come down to a ceiling because others waited.
 	Recalls uint64
+	// Own is what this node brings of the licences: nothing where it has only some to try out and a peer has bought some.
+	Own pool.Amounts
 	// Lost are peers that are away and brought licences.
 	Lost []pool.Lost
 }
@@ -52,7 +54,7 @@ func (m *Member) showLedger() {
 		s.shownAt = now + 500*time.Millisecond
 	}
 	table := s.core.Table()
-	out := &Ledger{Resources: map[ledger.Resource]Holding{}, Lost: s.pool.Lost()}
+	out := &Ledger{Resources: map[ledger.Resource]Holding{}, Own: s.pool.Own(), Lost: s.pool.Lost()}
 	if _, out.Aside = s.core.Aside(); !out.Aside {
 		s.aside = 0
 	} else if s.aside == 0 {

@@ -30,7 +30,7 @@ type contact struct {
 	maintenance bool
 	acting      bool
 	reign       revisions.Reign
-	brings      pool.Amounts
+	brings      pool.Brings
 	since
 }
 
@@ -90,10 +90,17 @@ func (m *Member) meet(c *contact) {
 	}
 	m.belong(membership.Hello{Peer: c.id, Address: c.entry, Cluster: c.cluster, Settings: c.settings, Rules: membership.Rules{Acting: c.acting, Reign: c.reign}})
 	if m.joined(c.id) {
-		m.pool(pool.Brings{Peer: c.id, Amounts: c.brings})
+		m.pool(c.brought())
 	}
 	m.remember()
 	m.primary()
+}
+
+// brought is what a peer brings, as its hello said.
+func (c *contact) brought() pool.Brings {
+	b := c.brings
+	b.Peer = c.id
+	return b
 }
 
 // fail notes why an entry is not reached, or refused. Of strangers there may be any number: nothing is kept of them.

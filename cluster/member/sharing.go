@@ -39,14 +39,19 @@ const counted = 100 * time.Millisecond
 // maxBrings bounds what a peer's hello says that it brings.
 const maxBrings = 16
 
-// extraBrings is the name in a hello of the licences that its sender brings.
-const extraBrings = "brings"
+// Names in a hello of the licences that its sender brings: bought, or to try out.
+const (
+	extraBrings = "brings"
+	extraTrial  = "trial"
+)
 
 // Offer is what a node knows of how much there is.
 type Offer struct {
 	// Brings are the licences of this node: the cluster has the sum of all peers', also of one that has been lost for less
 	// than 14 days (LI-01, LI-03).
 	Brings map[ledger.Resource]uint32
+	// Trial: nothing of them is bought. They count only while no peer brings what is (LI-02).
+	Trial bool
 	// Most is what that sum is cut to (CA-02); what is not named is not cut.
 	Most map[ledger.Resource]uint32
 	// Policy is that of licences.
@@ -284,28 +289,35 @@ func (m *Member) pooled(e pooled) {
 		return
 	}
 	m.sharing.own = e.Offer
-	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.Brings})
+	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.Brings, Trial: e.Trial})
 	m.total()
 	m.say()
 }
 
-// brings is what a hello says of this node's licences.
-func (m *Member) brings() string {
+// bring adds this node's licences to what a hello says.
+func (m *Member) bring(extra map[string]string) {
 	if m.sharing == nil || len(m.sharing.own.Brings) == 0 {
-		return ""
+		return
 	}
 	data, err := json.Marshal(m.sharing.own.Brings)
 	if err != nil {
-		return ""
+		return
 	}
-	return string(data)
+	name := extraBrings
+	if m.sharing.own.Trial {
+		name = extraTrial
+	}
+	extra[name] = string(data)
 }
 
 // brought reads what a peer's hello says.
-func brought(text string) pool.Amounts {
-	var out pool.Amounts
-	if json.Unmarshal([]byte(text), &out) != nil || len(out) > maxBrings {
-		return nil
+func brought(extra map[string]string) (out pool.Brings) {
+	text := extra[extraBrings]
+	if text == "" {
+		text, out.Trial = extra[extraTrial], true
+	}
+	if json.Unmarshal([]byte(text), &out.Amounts) != nil || len(out.Amounts) > maxBrings {
+		return pool.Brings{}
 	}
 	return out
 }

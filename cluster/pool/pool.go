@@ -35,6 +35,8 @@ type Amounts map[ledger.Resource]uint32
 // Kept is what is known of a peer, durable.
 type Kept struct {
 	Brings Amounts
+	// Trial is as in Brings.
+	Trial bool `json:",omitempty"`
 	// Away is how long it has been lost; 0: it is there.
 	Away time.Duration
 }
@@ -65,6 +67,9 @@ type Event interface{ event() }
 type Brings struct {
 	Peer    cluster.ID
 	Amounts Amounts
+	// Trial: it has bought nothing, and brings what it may try out. That counts only while nobody brings what
+	// is bought: a peer without licences adds none to those of the others (LI-02).
+	Trial bool
 }
 
 // Here says whether a peer is there (liveness).
@@ -99,7 +104,7 @@ func (Keep) action()   {}
 // Core counts what there is. It is not safe for concurrent use.
 type Core struct {
 	self   cluster.ID
-	own    Amounts
+	own    Brings
 	peers  map[cluster.ID]*peer
 	listed map[cluster.ID]bool // nil: not known yet, all that was kept counts
 	totals Amounts
@@ -117,7 +122,7 @@ type peer struct {
 func New(self cluster.ID, now time.Duration, kept map[cluster.ID]Kept) *Core {
 	c := &Core{self: self, peers: map[cluster.ID]*peer{}, kept: now}
 	for id, k := range kept {
-		c.peers[id] = &peer{Kept: Kept{maps.Clone(k.Brings), max(0, k.Away)}, seen: now}
+		c.peers[id] = &peer{Kept: Kept{maps.Clone(k.Brings), k.Trial, max(0, k.Away)}, seen: now}
 	}
 	return c
 }
@@ -167,12 +172,13 @@ func (c *Core) pass(now time.Duration) {
 func (c *Core) brings(now time.Duration, b Brings) {
 	switch p := c.peers[b.Peer]; {
 	case b.Peer == c.self:
-		c.own = maps.Clone(b.Amounts)
+		c.own = b
+		c.own.Amounts = maps.Clone(b.Amounts)
 	case c.listed != nil && !c.listed[b.Peer]:
 	case p == nil:
-		c.peers[b.Peer], c.unkept = &peer{Kept: Kept{Brings: maps.Clone(b.Amounts)}, here: true, seen: now}, true
-	case !maps.Equal(p.Brings, b.Amounts):
-		p.Brings, c.unkept = maps.Clone(b.Amounts), true
+		c.peers[b.Peer], c.unkept = &peer{Kept: Kept{Brings: maps.Clone(b.Amounts), Trial: b.Trial}, here: true, seen: now}, true
+	case !maps.Equal(p.Brings, b.Amounts) || p.Trial != b.Trial:
+		p.Brings, p.Trial, c.unkept = maps.Clone(b.Amounts), b.Trial, true
 	}
 }
 
@@ -190,12 +196,13 @@ func (c *Core) here(now time.Duration, h Here) {
 
 // sum adds up what counts.
 func (c *Core) sum() Amounts {
-	out := maps.Clone(c.own)
+	out := c.Own()
 	if out == nil {
 		out = Amounts{}
 	}
+	bought := c.bought()
 	for _, p := range c.peers {
-		if p.Away >= Stays {
+		if p.Away >= Stays || p.Trial && bought {
 			continue
 		}
 		for r, n := range p.Brings {
@@ -203,6 +210,27 @@ func (c *Core) sum() Amounts {
 		}
 	}
 	return out
+}
+
+// bought says whether anybody who counts brings what is bought.
+func (c *Core) bought() bool {
+	if !c.own.Trial && len(c.own.Amounts) > 0 {
+		return true
+	}
+	for _, p := range c.peers {
+		if !p.Trial && len(p.Brings) > 0 && p.Away < Stays {
+			return true
+		}
+	}
+	return false
+}
+
+// Own returns what this node brings of what there is.
+func (c *Core) Own() Amounts {
+	if c.own.Trial && c.bought() {
+		return nil
+	}
+	return maps.Clone(c.own.Amounts)
 }
 
 func (c *Core) away() bool {
@@ -217,7 +245,7 @@ func (c *Core) away() bool {
 func (c *Core) all() map[cluster.ID]Kept {
 	out := make(map[cluster.ID]Kept, len(c.peers))
 	for id, p := range c.peers {
-		out[id] = Kept{maps.Clone(p.Brings), p.Away}
+		out[id] = Kept{maps.Clone(p.Brings), p.Trial, p.Away}
 	}
 	return out
 }
@@ -228,8 +256,9 @@ func (c *Core) Totals() Amounts { return maps.Clone(c.totals) }
 // Lost returns the peers that are not there and brought something, by name.
 func (c *Core) Lost() []Lost {
 	var out []Lost
+	bought := c.bought()
 	for _, id := range slices.Sorted(maps.Keys(c.peers)) {
-		if p := c.peers[id]; !p.here && len(p.Brings) > 0 {
+		if p := c.peers[id]; !p.here && len(p.Brings) > 0 && !(p.Trial && bought) {
 			out = append(out, Lost{id, maps.Clone(p.Brings), p.Away, level(p.Away)})
 		}
 	}

@@ -48,6 +48,36 @@ func (r *rig) pass(d time.Duration) {
 	}
 }
 
+// LI-02: what somebody may try out counts only while nobody has bought anything: not one who is there, not one who has been lost for less than
+// 14 days.
+func TestTrial(t *testing.T) {
+	r := &rig{core: pool.New("a", 0, nil)}
+	r.step(pool.Listed{Peers: []cluster.ID{"b", "c"}})
+	totals := func(when string, want uint32, own bool) {
+		t.Helper()
+		if r.totals["rms"] != want || len(r.core.Own()) > 0 != own {
+			t.Errorf("%s: %v, of which this node brings %v", when, r.totals, r.core.Own())
+		}
+	}
+	r.step(pool.Brings{Peer: "a", Amounts: pool.Amounts{"rms": 500}, Trial: true})
+	r.step(pool.Brings{Peer: "b", Amounts: pool.Amounts{"rms": 500}, Trial: true})
+	totals("two that try out", 1000, true)
+	r.step(pool.Brings{Peer: "c", Amounts: pool.Amounts{"rms": 30, "room": 5}})
+	totals("one has bought some", 30, false)
+	r.step(pool.Here{Peer: "b"})
+	r.step(pool.Here{Peer: "c"})
+	r.pass(13 * day)
+	totals("who has bought is lost", 30, false)
+	if lost := r.core.Lost(); len(lost) != 1 || lost[0].Peer != "c" {
+		t.Errorf("lost are %+v", lost)
+	}
+	r.core = pool.New("a", r.now, r.disk)
+	r.step(pool.Brings{Peer: "a", Amounts: pool.Amounts{"rms": 500}, Trial: true})
+	totals("anew", 30, false)
+	r.pass(2 * day)
+	totals("it is gone", 500, true)
+}
+
 // restart ends the process and the machine, and starts another whose clock begins anew.
 func (r *rig) restart() {
 	r.now = 0

@@ -71,7 +71,7 @@ func (p *pooling) Brings(of map[string]uint32) {
 	p.mu.Lock()
 	p.brings = brings
 	p.mu.Unlock()
-	p.member.Pool(member.Offer{Brings: brings, Policy: ledger.Available})
+	p.member.Pool(member.Offer{Brings: brings, Trial: !p.keeper.Installed().Keyed, Policy: ledger.Available})
 }
 
 // missed notes what a call or a registration was refused: the ledger hears of it at the next tick. False: it
@@ -170,12 +170,12 @@ func (p *pooling) shares(l resources.Level) (policy string, here, whole api.Lice
 		return policyAlone, whole, whole
 	}
 	p.mu.Lock()
-	brings, lent := p.brings[ledger.Resource(l.Name)], p.lent
+	lent := p.lent
 	p.mu.Unlock()
 	if !lent {
 		return policyAlone, whole, whole
 	}
-	here = api.LicenceShare{Total: float64(brings), Granted: float64(own.Ceiling), Used: float64(own.Used)}
+	here = api.LicenceShare{Total: float64(shared.Own[ledger.Resource(l.Name)]), Granted: float64(own.Ceiling), Used: float64(own.Used)}
 	return policyAvailable, here, api.LicenceShare{Total: float64(h.Total), Granted: float64(h.Granted), Used: float64(l.Used)}
 }
 
