@@ -74,7 +74,9 @@ func (a *alternates) here() inuse.TURN {
 		return inuse.TURN{}
 	}
 	t := a.place
-	t.Port = s.FreestPort()
+	port, room := s.Room()
+	limit, used := a.node.resources.Relays().Read()
+	t.Port, t.Free = port, min(uint32(room), limit-min(used, limit))
 	if t.TLS != 0 {
 		t.Domain = a.node.turnDomain()
 	}

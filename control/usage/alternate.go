@@ -78,8 +78,8 @@ func (t *Table) left(id cluster.ID, u Usage, now time.Time) uint32 {
 		delete(t.sent, id)
 		s = sent{}
 	}
-	free, spare := u.Relays.Free(), u.Relays.Max/sparedShare+s.relays
-	return free - min(free, spare)
+	spare := (uint64(u.Relays.Used)+uint64(u.TURN.Free))/sparedShare + uint64(s.relays)
+	return u.TURN.Free - uint32(min(uint64(u.TURN.Free), spare))
 }
 
 // place returns where the visitor is taken; false: nowhere.

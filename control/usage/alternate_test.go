@@ -14,7 +14,7 @@ import (
 
 // peerWith is a peer with so many relays free of 640, at 198.51.100.n.
 func peerWith(n byte, free uint32, edit func(*Usage)) Usage {
-	u := Usage{Relays: Amount{640 - free, 640}, TURN: TURN{Port: 3478, TCP: true, TLS: 5349, IPv4: true, IPv6: true, Domain: "tp.example.test"}}
+	u := Usage{Relays: Amount{640 - free, 640}, TURN: TURN{Port: 3478, TCP: true, Free: free, TLS: 5349, IPv4: true, IPv6: true, Domain: "tp.example.test"}}
 	u.TURN.Addrs[External] = [2]netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, n}), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: n})}
 	u.TURN.Addrs[Internal][0] = netip.AddrFrom4([4]byte{10, 0, 0, n})
 	if edit != nil {
@@ -120,7 +120,7 @@ func TestWhoIsFullTellsAtOnce(t *testing.T) {
 func BenchmarkAlternate(b *testing.B) {
 	table := New("a", func() Usage { return some })
 	for i := range byte(5) {
-		table.learn(cluster.ID(rune('b'+i)), peerWith(i, 640, func(u *Usage) { u.Relays.Max = 1 << 30 }))
+		table.learn(cluster.ID(rune('b'+i)), peerWith(i, 640, func(u *Usage) { u.Relays.Max, u.TURN.Free = 1<<30, 1<<30 }))
 	}
 	b.ReportAllocs()
 	for b.Loop() {

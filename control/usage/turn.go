@@ -26,6 +26,8 @@ type TURN struct {
 	// Port takes UDP, and TCP where TCP is set; TLS takes clients over TLS, 0: none.
 	Port, TLS uint16
 	TCP       bool
+	// Free is how many relays it can give at that port.
+	Free uint32
 	// IPv4 and IPv6 are the families of its relays.
 	IPv4, IPv6 bool
 	// Domain is a name in its certificate; empty: none is known.
@@ -74,7 +76,7 @@ func (t *TURN) append(dst []byte) []byte {
 	})
 	dst = binary.AppendUvarint(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(t.Port))
-	dst = binary.AppendUvarint(dst, uint64(t.TLS))
+	dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(t.TLS)), uint64(t.Free))
 	t.each(func(a *netip.Addr, _ uint64, _ bool) { dst = append(dst, a.AsSlice()...) })
 	name := t.Domain
 	if len(name) > maxDomain {
@@ -89,6 +91,7 @@ func parseTURN(left []byte) (t TURN) {
 	flags := r.number(bits)
 	t.TCP, t.IPv4, t.IPv6 = flags&bitTCP != 0, flags&bitIPv4 != 0, flags&bitIPv6 != 0
 	t.Port, t.TLS = uint16(r.number(math.MaxUint16)), uint16(r.number(math.MaxUint16))
+	t.Free = uint32(r.number(math.MaxUint32))
 	t.each(func(a *netip.Addr, bit uint64, v6 bool) {
 		if flags&bit != 0 {
 			*a = r.address(v6)

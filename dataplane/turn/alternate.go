@@ -135,9 +135,10 @@ func (r *request) addAlternate() {
 	}
 }
 
-// FreestPort returns the request port with most relays left: where clients of other servers are
-// best sent to.
-func (s *Server) FreestPort() (port uint16) {
+// Room returns how many more relays the server can give to clients of any family, and the
+// request port that has most of them: where clients of other servers are best sent to. A node
+// may have less to give than its server.
+func (s *Server) Room() (port uint16, relays int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.cfg.Listen {
@@ -145,5 +146,14 @@ func (s *Server) FreestPort() (port uint16) {
 			port = l.Port()
 		}
 	}
-	return port
+	relays = s.cfg.MaxRelays - s.relays
+	if s.cfg.MaxPerPort > 0 {
+		relays = min(relays, s.cfg.MaxPerPort-s.perPort[port])
+	}
+	for _, p := range s.ports {
+		if p != nil {
+			relays = min(relays, len(p.free)+len(p.resting))
+		}
+	}
+	return port, max(0, relays)
 }

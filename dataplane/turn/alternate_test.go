@@ -3,6 +3,7 @@ package turn
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,14 +228,33 @@ func TestTurnedIsBounded(t *testing.T) {
 }
 
 // CA-03: of several request ports the one with most relays left is where others are sent to.
-func TestFreestPort(t *testing.T) {
-	second := withPort(serverAddr, 3479)
-	w := newWorld(t, func(c *Config) { c.Listen = append(c.Listen, second); c.MaxPerPort = 2 })
-	if got := w.server.FreestPort(); got != 3478 {
-		t.Errorf("of two empty ones %d", got)
-	}
-	w.client().allocate()
-	if got := w.server.FreestPort(); got != 3479 {
-		t.Errorf("of two it is %d", got)
+func TestRoom(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*Config)
+		want [3]int // left before, with one relay, and after it
+	}{
+		{"of the platform", func(c *Config) { c.MaxRelays = 5 }, [3]int{5, 4, 5}},
+		{"of the request port", func(c *Config) { c.MaxPerPort = 2 }, [3]int{2, 1, 2}},
+		{"of ports, of which one rests", func(c *Config) { c.PortMax = c.PortMin + 3 }, [3]int{4, 3, 4}},
+		{"of another request port", func(c *Config) { c.MaxPerPort, c.Listen = 2, append(c.Listen, withPort(serverAddr, 3479)) }, [3]int{2, 2, 2}},
+		{"none", func(c *Config) { c.MaxRelays = 1 }, [3]int{1, 0, 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, tt.edit)
+			var got [3]int
+			var port uint16
+			_, got[0] = w.server.Room()
+			c := w.client()
+			c.allocate()
+			if port, got[1] = w.server.Room(); (port == 3479) != strings.Contains(tt.name, "another") {
+				t.Errorf("others are best sent to port %d", port)
+			}
+			c.must(stun.MethodRefresh, lifetime(0))
+			_, got[2] = w.server.Room()
+			if got != tt.want {
+				t.Errorf("%v are left, want %v", got, tt.want)
+			}
+		})
 	}
 }
