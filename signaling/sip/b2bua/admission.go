@@ -11,7 +11,6 @@ import (
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/zones"
 	"turnpike.dev/turnpike/licensing"
-	"turnpike.dev/turnpike/signaling/sip/places"
 )
 
 // Resources decides what a call may have of the node: capacity, licences and bandwidth
@@ -24,9 +23,15 @@ type Resources interface {
 
 var _ Resources = (*resources.Resources)(nil)
 
+// ask is how something is asked for.
+type ask struct {
+	anew    bool // also what was refused before: of a new offer
+	patient bool // no less than that, where other peers of the cluster may have it
+}
+
 // admit takes what a fork needs, before its INVITE is sent: with the first one the call is
 // admitted, each further one is another way of the same call (BW-03).
-func (c *call) admit(f *fork) error {
+func (c *call) admit(f *fork, patient bool) error {
 	if c.b.cfg.Resources == nil {
 		return nil
 	}
@@ -39,38 +44,11 @@ func (c *call) admit(f *fork) error {
 		asked, streams = m.share.asks(c.offer.session), m.share.ports(c.offer.session)
 	}
 	c.want = resources.Want{} // a share that is new learns what it has, also of a grant that stays the same
-	err := m.share.take(asked, streams, false)
+	err := m.share.take(asked, streams, ask{patient: patient})
 	if err != nil {
 		m.share = nil
 	}
 	return err
-}
-
-// awaits holds a fork that was refused licences of which other peers may have some: its place is tried again when there
-// are more, and the shard goes on (LI-06). False: the refusal stands.
-func (f *fork) awaits(err error) bool {
-	var r *resources.Refusal
-	if !errors.As(err, &r) || r.Why != resources.NoLicence {
-		return false
-	}
-	s := f.call.shard
-	if f.since.IsZero() {
-		f.since = time.Now()
-	}
-	if !f.call.b.cfg.Resources.Await(f.since, func() { s.Post(f.again) }) {
-		return false
-	}
-	f.state = finding
-	return true
-}
-
-// again tries the place of a fork that was held, unless the call was given up meanwhile.
-func (f *fork) again() {
-	if f.state != finding || f.call.phase != calling {
-		return
-	}
-	f.places = append([]places.Place{f.place}, f.places...)
-	f.attempt(unreachable)
 }
 
 // party is an end of the call as licences and links see it.
@@ -109,14 +87,14 @@ func (c *call) shares() []*share {
 }
 
 // regrant brings the grant to what the call wants now; where that is refused, the grant is
-// as it was. anew asks again for what was refused before.
-func (c *call) regrant(anew bool) error {
+// as it was.
+func (c *call) regrant(how ask) error {
 	all := c.shares()
-	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Beyond: c.who.Peer != 0, Anew: anew}
+	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Beyond: c.who.Peer != 0, Anew: how.anew, Patient: how.patient}
 	for i, s := range all {
 		w.Ways[i], w.Streams = s.way, max(w.Streams, s.streams)
 	}
-	if c.phase == over || c.grant != nil && !anew && same(w, c.want) {
+	if c.phase == over || c.grant != nil && !how.anew && same(w, c.want) {
 		return nil
 	}
 	var err error
@@ -177,7 +155,7 @@ func (c *call) shrink() {
 	if c.grant == nil || c.phase == over || len(c.shares()) == 0 {
 		return
 	}
-	_ = c.regrant(false) // less is never refused
+	_ = c.regrant(ask{}) // less is never refused
 }
 
 // letGo gives back everything that the call has.

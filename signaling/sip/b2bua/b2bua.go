@@ -26,6 +26,7 @@ import (
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
@@ -77,9 +78,10 @@ type Config struct {
 
 // B2BUA is every call of the node.
 type B2BUA struct {
-	cfg    Config
-	tables []*table // by shard
-	loops  memory
+	cfg      Config
+	tables   []*table // by shard
+	loops    memory
+	patience *patience.Patience // nil: nothing is counted
 
 	mu     sync.Mutex // a leaf: nothing is called under it
 	owners map[string]*call
@@ -91,6 +93,9 @@ const timerC = 185 * time.Second
 // New makes a B2BUA without calls.
 func New(cfg Config) *B2BUA {
 	b := &B2BUA{cfg: cfg, owners: map[string]*call{}}
+	if cfg.Resources != nil {
+		b.patience = patience.New(cfg.Resources.Await)
+	}
 	for range cfg.Group.All() {
 		b.tables = append(b.tables, newTable())
 	}
@@ -125,6 +130,9 @@ func (b *B2BUA) Calls() int {
 	defer b.mu.Unlock()
 	return len(b.owners)
 }
+
+// Waited says what became of calls that waited for what other peers of the cluster had.
+func (b *B2BUA) Waited() patience.Stats { return b.patience.Stats() }
 
 // Silent ends a call whose media stopped: for rtp.Config. From any goroutine.
 func (b *B2BUA) Silent(owner string) {

@@ -49,6 +49,7 @@ type call struct {
 	forks        []*fork // that have not ended
 	pairs        []*pair // that have not ended
 	won          *pair
+	taking       *fork            // whose 2xx waits for what it asks for; nil: none does
 	media        *media           // the winner's
 	best         *message.Message // the best refusal so far (RFC 3261 section 16.7 step 6)
 	mark         string           // in the memory of searches

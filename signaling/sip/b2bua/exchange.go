@@ -2,10 +2,10 @@ package b2bua
 
 import (
 	"slices"
-	"strconv"
 
 	"turnpike.dev/turnpike/signaling/sip/dialog"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
 
@@ -19,6 +19,11 @@ type exchange struct {
 	answers  bool // INVITE: the offer came in a reliable response, and the answer in its PRACK
 	done     bool // the request is answered
 	timer    dialog.Session
+
+	body *description     // of the request; nil: it has none
+	bad  error            // it cannot be read
+	wait patience.Wait    // for what other peers of the cluster have: of the offer, or
+	late *message.Message // of the response; nil: none waits
 }
 
 // maxPending bounds the requests of a call that wait for an answer.
@@ -26,31 +31,58 @@ const maxPending = 32
 
 // pass sends a request on to the other leg. change, which may be nil, completes it.
 func (l *leg) pass(t *transaction.Server, change func(*exchange, *message.Message) bool) {
-	m, to := t.Request(), l.other()
+	if x := l.begin(t); x != nil {
+		x.send(change)
+	}
+}
+
+// begin enters a request that is to be passed on. nil: there are too many, and it was answered.
+func (l *leg) begin(t *transaction.Server) *exchange {
+	m := t.Request()
 	if len(l.call.pending) >= maxPending {
 		l.reply(t, 503, func(m *message.Message) { m.Set("Retry-After", retryAfter) })
-		return
+		return nil
 	}
-	x := &exchange{from: l, to: to, server: t}
+	x := &exchange{from: l, to: l.other(), server: t}
 	if targets(m.Method()) {
 		l.d.Refresh(m)
 		l.lookUp()
 	}
-	req := to.d.Request(m.Method())
-	req.SetMaxForwards(hopsOf(m) - 1)
-	l.call.dress(req, m, l.end, to.end)
-	if targets(m.Method()) {
-		req.SetContacts(to.contact)
-	}
-	if change != nil && !change(x, req) {
-		return // it was answered
-	}
 	l.call.pending = append(l.call.pending, x)
 	if m.Method() == message.Invite {
-		l.invited, to.inviting = x, x
-		t.OnCancel(func(*message.Message) { x.client.Cancel(nil) })
+		l.invited, x.to.inviting = x, x
+		t.OnCancel(x.cancelled)
 	}
-	x.client = to.transmit(req, x)
+	return x
+}
+
+// send passes the request on, unless it was answered meanwhile. Where change says no, it has answered it.
+func (x *exchange) send(change func(*exchange, *message.Message) bool) {
+	if x.done {
+		return
+	}
+	m := x.server.Request()
+	req := x.to.d.Request(m.Method())
+	req.SetMaxForwards(hopsOf(m) - 1)
+	x.from.call.dress(req, m, x.from.end, x.to.end)
+	if targets(m.Method()) {
+		req.SetContacts(x.to.contact)
+	}
+	if change != nil && !change(x, req) {
+		x.finish()
+		return
+	}
+	x.client = x.to.transmit(req, x)
+}
+
+// cancelled: whoever sent the INVITE gives it up (RFC 3261 section 9.2). Of one that waits nobody was told.
+func (x *exchange) cancelled(*message.Message) {
+	if x.client != nil {
+		x.client.Cancel(nil)
+		return
+	}
+	x.finish()
+	x.from.reply(x.server, 487)
 }
 
 // targets are the methods that say where the sender is (RFC 3261 section 12.2, RFC 3311,
@@ -75,8 +107,9 @@ func (x *exchange) Response(cl *transaction.Client, m *message.Message) {
 	case status < 300 && invite:
 		x.accepted(cl, m)
 	case x.done:
+	case status < 300 && x.offered:
+		x.after(m, func() { x.relay(m) })
 	default:
-		x.finish()
 		x.relay(m)
 	}
 }
@@ -100,6 +133,7 @@ func (x *exchange) media() *media { return x.from.pair.fork.media }
 
 // relay passes a final response back that is no 2xx of an INVITE.
 func (x *exchange) relay(m *message.Message) {
+	x.finish()
 	l := x.from
 	out := message.NewResponse(x.server.Request(), m.Status(), m.Reason())
 	l.answering(out, m)
@@ -170,6 +204,10 @@ func lost(m message.Method, status int) bool {
 func (x *exchange) finish() {
 	x.done = true
 	c := x.from.call
+	c.b.patience.Over(&x.wait, patience.GivenUp)
+	if m := x.media(); m.held == x {
+		m.held = nil
+	}
 	c.pending = slices.DeleteFunc(c.pending, func(o *exchange) bool { return o == x })
 	if x.from.invited == x {
 		x.from.invited = nil
@@ -187,6 +225,10 @@ func (x *exchange) abandon() {
 	}
 	x.finish()
 	x.from.reply(x.server, 487)
+	if x.late != nil && x.late.Status() < 300 && x.server.Request().Method() == message.Invite {
+		seq, _ := x.client.Request().CSeq()
+		x.to.ack(seq, nil)
+	}
 	if x.client != nil {
 		x.client.Cancel(nil)
 	}
@@ -205,14 +247,21 @@ func (c *call) abandonOf(l *leg) {
 func (x *exchange) accepted(cl *transaction.Client, m *message.Message) {
 	seq, _ := cl.Request().CSeq()
 	switch {
-	case x.to.ackAgain(seq): // the 2xx came again
+	case x.to.ackAgain(seq), x.late != nil && !x.done: // the 2xx came again
 		return
 	case x.done && x.from.await != nil && x.from.await.owed: // and its ACK is the other end's to send
 		return
 	case x.done: // the call is over, or the INVITE was given up
 		x.to.ack(seq, nil)
 		return
+	case !x.offered && x.answers:
+		x.accept(seq, m)
+	default:
+		x.after(m, func() { x.accept(seq, m) })
 	}
+}
+
+func (x *exchange) accept(seq uint32, m *message.Message) {
 	l := x.from
 	x.finish()
 	x.to.d.Refresh(m)
@@ -253,110 +302,3 @@ func (x *exchange) agreed(out, m *message.Message) {
 	x.from.refreshed(x.timer, dialog.UAS)
 	x.to.refreshed(dialog.Agreed(m), dialog.UAC)
 }
-
-// inviteCame: a re-INVITE (RFC 3261 section 14.2).
-func (l *leg) inviteCame(t *transaction.Server) {
-	to := l.other()
-	switch {
-	case l.d.State == dialog.Early:
-		l.reply(t, 491)
-	case l.invited != nil: // section 14.2: the second before the first is answered
-		l.reply(t, 500, func(m *message.Message) { m.Set("Retry-After", "2") })
-	case l.busy() || to.busy():
-		l.reply(t, 491)
-	default:
-		l.reliable = dialog.Reliable{}
-		l.pass(t, func(x *exchange, req *message.Message) bool { return x.refreshing(req, t.Request()) })
-	}
-}
-
-// updateCame: UPDATE (RFC 3311), in early dialogs too.
-func (l *leg) updateCame(t *transaction.Server) {
-	if to := l.other(); !to.updates && len(t.Request().Body()) == 0 && l.d.State == dialog.Confirmed {
-		l.refreshHere(t)
-		return
-	}
-	l.pass(t, func(x *exchange, req *message.Message) bool { return x.refreshing(req, t.Request()) })
-}
-
-// refreshing completes a request that offers media and a session timer. It reports whether
-// it may be sent.
-func (x *exchange) refreshing(req, m *message.Message) bool {
-	limits := x.from.call.b.cfg.Policy.Session()
-	granted, ok := limits.Grant(m)
-	if !ok {
-		x.from.reply(x.server, 422, func(m *message.Message) { m.Set("Min-SE", strconv.Itoa(int(limits.Min.Seconds()))) })
-		return false
-	}
-	x.timer = granted
-	limits.Offer(req, x.to.least, x.to.refresher())
-	return x.offer(req, m)
-}
-
-// offer puts the offer of a request into the one that is passed.
-func (x *exchange) offer(req, m *message.Message) bool {
-	d, err := describe(m)
-	if d != nil && x.media().open { // RFC 3311 section 5.2, RFC 6337 section 3.2
-		x.outOfTurn()
-		return false
-	}
-	var text []byte
-	if d != nil {
-		text, err = x.media().offered(d, x.from.name, false)
-	}
-	if err != nil {
-		x.from.reply(x.server, within(err), warn(err))
-		return false
-	}
-	if text != nil {
-		x.offered = true
-		req.SetBody(sdpType, text)
-	}
-	return true
-}
-
-// outOfTurn refuses an offer that comes while another one has no answer yet.
-func (x *exchange) outOfTurn() {
-	if x.media().from == x.from.name {
-		x.from.reply(x.server, 500, func(m *message.Message) { m.Set("Retry-After", "2") })
-		return
-	}
-	x.from.reply(x.server, 491)
-}
-
-// prackCame: PRACK (RFC 3262 section 3). It has the other leg's numbers, and the answer to
-// the offer of a response where there was none before, or an offer of its own (section 5).
-func (l *leg) prackCame(t *transaction.Server) {
-	m := t.Request()
-	rack, err := dialog.ParseRAck(m.Get("RAck"))
-	if err != nil {
-		l.reply(t, 400, warn(err))
-		return
-	}
-	theirs, cseq, _, err := l.reliable.Ack(rack)
-	if err != nil {
-		l.reply(t, 481)
-		return
-	}
-	l.pass(t, func(x *exchange, req *message.Message) bool {
-		req.Set("RAck", dialog.RAck{RSeq: theirs, CSeq: cseq, Method: message.Invite}.String())
-		if !l.owesAnswer() {
-			return x.offer(req, m)
-		}
-		text, err := l.pair.translate(m, l.name, true)
-		if err != nil {
-			l.reply(t, answerTo(err).status, warn(err))
-			return false
-		}
-		if text != nil {
-			req.SetBody(sdpType, text)
-			if l.invited != nil {
-				l.invited.answers = true
-			}
-		}
-		return true
-	})
-}
-
-// owesAnswer: the other end's offer, in a response, has no answer yet.
-func (l *leg) owesAnswer() bool { return l.pair.fork.media.waits(l.other().name) }

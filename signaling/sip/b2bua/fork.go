@@ -9,6 +9,7 @@ import (
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/dialog"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 )
@@ -30,9 +31,10 @@ type fork struct {
 	local    message.Address // From
 	invite   *message.Message
 	client   *transaction.Client
-	least    time.Duration // Min-SE that a 422 asked for
-	patience *shard.Timer  // timer C
-	since    time.Time     // since when it waits for licences of other peers; zero: it did not yet
+	least    time.Duration    // Min-SE that a 422 asked for
+	patience *shard.Timer     // timer C
+	wait     patience.Wait    // for what other peers of the cluster have
+	answer   *message.Message // the 2xx that waits so; nil: none does
 	media    *media
 	pairs    []*pair // its dialogs
 	strays   []*discarded
@@ -42,9 +44,10 @@ type fork struct {
 type forkState uint8
 
 const (
-	finding    forkState = iota // its places are looked for, or licences for it
+	finding    forkState = iota // its places are looked for, or it waits for what it needs there
 	trying                      // an INVITE was sent, and nothing came back
 	proceeding                  // a provisional response came: it stays with this place
+	accepting                   // a 2xx came, and waits for what it asks for
 	cancelling                  // it is given up: a final response has to come
 	ended                       // a final response came, or there is nobody to send one
 )
@@ -109,11 +112,14 @@ func (f *fork) send() bool {
 		f.media.release()
 	}
 	f.media = c.openMedia(&f.end)
-	if err := c.admit(f); err != nil {
+	held, err := f.admit()
+	if held || err != nil {
 		f.media.release()
-		if f.awaits(err) {
-			return true
-		}
+	}
+	if held {
+		return true
+	}
+	if err != nil {
 		a := answerTo(err)
 		c.short = &a
 		f.failed(a)
@@ -173,13 +179,13 @@ func (f *fork) Response(cl *transaction.Client, m *message.Message) {
 	class := m.Status() / 100
 	switch {
 	case class == 2 && f.known(cl, m): // section 13.2.2.4: the 2xx again
-	case class == 2 && cl == f.client && f.state < cancelling && f.call.phase == calling:
+	case class == 2 && cl == f.client && f.state < accepting && f.call.phase == calling && f.call.taking == nil:
 		f.accepted(m)
 	case class == 2: // it crossed a CANCEL, or another fork was quicker
 		f.discard(cl, m)
 		f.end2xx(cl)
 	case cl != f.client || f.state == ended: // of a place that was given up
-	case class == 1 && f.state < cancelling: // section 13.2.2.1
+	case class == 1 && f.state < accepting: // section 13.2.2.1
 		f.provisional(m)
 	case class == 1:
 	case f.state == cancelling: // 487 as a rule (section 9.1)
@@ -192,7 +198,7 @@ func (f *fork) Response(cl *transaction.Client, m *message.Message) {
 // Failed: there will be no final response (RFC 3261 section 8.1.3.1).
 func (f *fork) Failed(cl *transaction.Client, err error) {
 	switch {
-	case cl != f.client || f.state == ended:
+	case cl != f.client || f.state == ended || f.state == accepting:
 	case f.state == cancelling:
 		f.finish()
 	case f.state == trying: // RFC 3263 section 4.3
@@ -227,10 +233,14 @@ func (f *fork) provisional(m *message.Message) {
 		f.call.entry.Ringing()
 	}
 	p := f.pair(m)
-	if p == nil {
+	if p == nil || f.wait.Waits() && len(m.Body()) > 0 { // the one that waits again, or of another dialog, which says it again
 		return
 	}
-	p.provisional(f.call.server, f.invite, m, f.call.offer != nil)
+	if f.wait.Waits() {
+		p.provisional(f.call.server, f.invite, m, f.call.offer != nil)
+		return
+	}
+	f.after(p, m, false, func() { p.provisional(f.call.server, f.invite, m, f.call.offer != nil) })
 }
 
 // tooLong is timer C: the callee rang without a word for too long.
@@ -270,6 +280,9 @@ func (f *fork) known(cl *transaction.Client, m *message.Message) bool {
 			return true
 		}
 	}
+	if f.answer != nil && f.answer.To().Tag() == tag && cl == f.client {
+		return true // it waits
+	}
 	if w := f.call.won; w != nil && w.fork == f && w.b.d.Remote == tag && cl == f.client {
 		w.b.ackAgain(seq)
 		return true
@@ -286,6 +299,15 @@ func (f *fork) accepted(m *message.Message) {
 		return
 	}
 	f.heard(m)
+	f.call.b.patience.Over(&f.wait, patience.GivenUp) // a provisional response
+	if !f.after(p, m, true, func() { f.accept(p, m) }) {
+		return
+	}
+	f.patience.Stop()
+	f.state, f.answer, f.call.taking = accepting, m, f
+}
+
+func (f *fork) accept(p *pair, m *message.Message) {
 	f.leave()
 	f.call.answered(p, m)
 }
@@ -293,6 +315,7 @@ func (f *fork) accepted(m *message.Message) {
 // refused takes a final response that is no 2xx: another place, another interval, or the
 // end of the fork.
 func (f *fork) refused(m *message.Message) {
+	f.call.b.patience.Over(&f.wait, patience.GivenUp)           // a provisional response
 	if least, ok := dialog.TooSmall(m); ok && f.least < least { // RFC 4028 section 7.3
 		f.least = least
 		if f.send() {
@@ -325,8 +348,12 @@ func (f *fork) cancel() {
 	case trying, proceeding:
 		f.state = cancelling
 		f.patience.Stop()
+		f.call.b.patience.Over(&f.wait, patience.GivenUp)
 		f.client.Cancel(f.cancelled)
 		f.drop()
+	case accepting:
+		f.discard(f.client, f.answer)
+		f.finish()
 	case finding:
 		f.finish()
 	}
@@ -343,6 +370,10 @@ func (f *fork) cancelled(m *message.Message) {
 func (f *fork) leave() {
 	f.state = ended
 	f.patience.Stop()
+	f.call.b.patience.Over(&f.wait, patience.GivenUp)
+	if f.answer = nil; f.call.taking == f {
+		f.call.taking = nil
+	}
 	f.call.forks = slices.DeleteFunc(f.call.forks, func(o *fork) bool { return o == f })
 }
 
@@ -365,30 +396,4 @@ func (f *fork) drop() {
 		f.media.release()
 	}
 	f.call.shrink()
-}
-
-// discarded is a dialog that nobody wants: it is acknowledged and ended.
-type discarded struct {
-	leg    *leg
-	client *transaction.Client
-}
-
-// discard ends the dialog of a 2xx that came too late (RFC 3261 section 13.2.2.4): ACK and
-// BYE.
-func (f *fork) discard(cl *transaction.Client, m *message.Message) {
-	if len(f.strays) == maxDialogs {
-		return
-	}
-	l := f.call.strayLeg(f, cl.Request(), cl.Hop(), m)
-	f.strays = append(f.strays, &discarded{l, cl})
-	seq, _ := cl.Request().CSeq()
-	l.ack(seq, nil)
-	l.bye(f.call.because)
-}
-
-// end2xx ends a fork that waited for its final response when a 2xx was it.
-func (f *fork) end2xx(cl *transaction.Client) {
-	if cl == f.client && f.state == cancelling {
-		f.finish()
-	}
 }

@@ -58,6 +58,7 @@ type media struct {
 	secure bool
 	told   [2][]byte // what each end was told last
 	share  *share    // of the call's grant; nil: nothing is counted
+	held   *exchange // whose offer waits for what other peers have; nil: none does
 
 	mu    sync.Mutex // kinds is read for listings, from other goroutines
 	kinds []sdp.Kind
@@ -133,7 +134,7 @@ func (m *media) pass(offer *sdp.Session, from rtp.Leg) (text []byte, err error) 
 func (m *media) answered(d *description, from rtp.Leg, p *pair, final bool) ([]byte, error) {
 	session := d.session
 	m.learn(session)
-	counts := m.offer != nil && m.from != from && (m.open || final && m.by != p)
+	counts := m.counts(from, p, final)
 	if m.relay != nil && counts {
 		if err := m.apply(m.offer.Streams(), session.Streams(), from); err != nil {
 			return nil, err
@@ -150,6 +151,22 @@ func (m *media) answered(d *description, from rtp.Leg, p *pair, final bool) ([]b
 		return m.direct(session, from.Other()), nil
 	}
 	return m.rewrite(session, from.Other())
+}
+
+// counts reports whether an answer of leg from of a pair is the one that is heard.
+func (m *media) counts(from rtp.Leg, p *pair, final bool) bool {
+	return m.offer != nil && m.from != from && (m.open || final && m.by != p)
+}
+
+// offerer is the leg whose offer has no answer yet; nil: there is none.
+func (m *media) offerer() *rtp.Leg {
+	switch {
+	case m.held != nil:
+		return &m.held.from.name
+	case m.open:
+		return &m.from
+	}
+	return nil
 }
 
 // waits reports whether an offer of a leg has no answer yet.

@@ -28,6 +28,7 @@ type pair struct {
 	call *call
 	fork *fork
 	a, b *leg
+	read *described // of a response that is to be passed on next
 }
 
 // newPair makes the legs of a new dialog of a fork.
@@ -110,7 +111,7 @@ func (p *pair) provisional(s *transaction.Server, req, m *message.Message, offer
 // translate returns what the description of a message becomes for the other end; nil when
 // there is none. answer: it answers an offer; otherwise it is one.
 func (p *pair) translate(m *message.Message, from rtp.Leg, answer bool) ([]byte, error) {
-	d, err := describe(m)
+	d, err := p.describe(m)
 	if err != nil || d == nil {
 		return nil, err
 	}

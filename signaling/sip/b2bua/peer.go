@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/sip/dialog"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/peers"
 )
 
@@ -118,6 +119,7 @@ func (c *call) peerLost(was *peers.Peer) {
 			continue
 		}
 		f.patience.Stop()
+		f.call.b.patience.Over(&f.wait, patience.GivenUp)
 		old := f.client // of a peer that can be reached from its phone, but not from here, the phone rings on
 		old.Cancel(func(m *message.Message) {
 			c.sign(m)

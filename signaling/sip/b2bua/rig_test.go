@@ -64,6 +64,7 @@ type rig struct {
 	has    *resources.Resources
 	keys   licensing.Installed
 	others []*resources.Grant
+	deaf   bool // who waits is not called
 	rules  rules
 	limit  dialog.Limits
 	start  time.Time

@@ -17,11 +17,13 @@ type share struct {
 
 	kbps    uint32 // granted
 	short   bool   // less than was asked for
+	fewer   bool   // of the last offer: streams were left out
 	policed bool   // the kernel holds the ends to it (BW-06)
 	streams int    // m-lines with a port
 
 	agreed *agreement   // by the last answer; nil: there was none
 	before *agreement   // what an offer that is open would change; nil: nothing
+	ahead  *agreement   // what there was before an offer was asked for that is to be passed on next; nil: none was
 	offer  *sdp.Session // the last one, as it was asked for
 	shown  uint32       // kbps that the event log was told
 }
@@ -48,10 +50,10 @@ func (s *share) asks(d *sdp.Session) uint32 {
 }
 
 // take asks for so much in place of what the share has.
-func (s *share) take(asked uint32, streams int, anew bool) error {
+func (s *share) take(asked uint32, streams int, how ask) error {
 	a, n := s.way.Asked, s.streams
 	s.way.Asked, s.streams = asked, streams
-	err := s.call.regrant(anew)
+	err := s.call.regrant(how)
 	if err != nil {
 		s.way.Asked, s.streams = a, n
 	}
@@ -63,23 +65,80 @@ func (s *share) take(asked uint32, streams int, anew bool) error {
 // (firm), and its offer is cut to what the call has.
 func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
 	s.connect()
-	s.offer, s.before = d, nil
-	if s.agreed != nil && d.Held() && s.ports(d) <= s.streams {
-		return s.limit(d), nil // hold keeps the grant
+	s.offer, s.before, s.fewer = d, nil, false
+	if s.keeps(d) {
+		return s.limit(d), nil
 	}
-	asked, before := max(s.asks(d), s.way.Asked), agreement{asked: s.way.Asked, streams: s.streams, kbps: s.kbps}
-	err := s.take(asked, max(s.ports(d), s.streams), s.short || asked > s.way.Asked)
+	before := s.ahead
+	if s.ahead = nil; before == nil {
+		before = s.now()
+	}
+	err := s.want(d, false)
 	if err == nil {
-		s.before = &before
+		s.before = before
 		return s.limit(d), nil
 	}
 	if fewer := s.without(d); fewer != d && s.ports(fewer) > 0 {
-		return s.offered(fewer, firm)
+		session, err := s.offered(fewer, firm)
+		s.fewer = true
+		return session, err
 	}
 	if !firm {
 		return nil, err
 	}
 	return s.limit(d), nil
+}
+
+// want asks for what an offer asks for, and no less than there is.
+func (s *share) want(d *sdp.Session, patient bool) error {
+	asked := max(s.asks(d), s.way.Asked)
+	return s.take(asked, max(s.ports(d), s.streams), ask{anew: s.short || asked > s.way.Asked, patient: patient})
+}
+
+// keeps reports whether an offer holds the call: that keeps the grant.
+func (s *share) keeps(d *sdp.Session) bool {
+	return s.agreed != nil && d.Held() && s.ports(d) <= s.streams
+}
+
+// now is what the share has.
+func (s *share) now() *agreement {
+	return &agreement{asked: s.way.Asked, streams: s.streams, kbps: s.kbps}
+}
+
+// reach asks for what an offer asks for, before it is passed on (offered). An error that waits: other peers of the cluster
+// may have it. Any other is decided when the offer is passed on.
+func (s *share) reach(d *sdp.Session) error {
+	s.connect()
+	if s.keeps(d) {
+		return nil
+	}
+	before := s.now()
+	err := s.want(d, true)
+	if err == nil && s.ahead == nil {
+		s.ahead = before
+	}
+	return err
+}
+
+// reachAnswer is reach for an answer, which may ask for more where the offer said nothing.
+func (s *share) reachAnswer(d *sdp.Session) error {
+	if told, _ := d.Asked(); s.offer == nil || told <= s.way.Asked {
+		return nil
+	}
+	s.connect()
+	return s.take(max(s.settles(d).asked, s.way.Asked), s.streams, ask{anew: true, patient: true})
+}
+
+// settles is what an answer leaves of the offer.
+func (s *share) settles(d *sdp.Session) *agreement {
+	live := s.alive(d)
+	kept := s.offer.Keep(func(i int) bool { return i < len(live) && live[i] })
+	now := &agreement{asked: s.asks(kept), streams: count(live), live: live}
+	if _, all := kept.Asked(); !all { // the offerer did not say; whoever answers may
+		told, _ := d.Asked()
+		now.asked = max(now.asked, told)
+	}
+	return now
 }
 
 // without leaves out the streams that the call does not have yet.
@@ -103,14 +162,8 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 	if s.agreed != nil && !took && (s.offer.Held() || d.Held()) && s.ports(d) <= s.streams {
 		return s.limit(d)
 	}
-	live := s.alive(d)
-	kept := s.offer.Keep(func(i int) bool { return i < len(live) && live[i] })
-	now := &agreement{asked: s.asks(kept), streams: count(live), live: live}
-	if _, all := kept.Asked(); !all { // the offerer did not say; whoever answers may
-		told, _ := d.Asked()
-		now.asked = max(now.asked, told)
-	}
-	if now.asked > s.way.Asked && s.take(now.asked, s.streams, true) != nil {
+	now := s.settles(d)
+	if now.asked > s.way.Asked && s.take(now.asked, s.streams, ask{anew: true}) != nil {
 		now.asked = s.way.Asked
 	}
 	s.agreed = now
@@ -125,7 +178,7 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 func (s *share) connect() {
 	if c := s.call; c.won != nil && c.won.fork.media.share == s {
 		c.connectPeers(s)
-		_ = s.take(s.way.Asked, s.streams, false) // it has that
+		_ = s.take(s.way.Asked, s.streams, ask{}) // it has that
 	}
 }
 
@@ -136,7 +189,7 @@ func (s *share) confirm() {
 	if a := s.agreed; a != nil {
 		asked, streams = a.asked, a.streams
 	}
-	_ = s.take(asked, streams, false) // no more than it has
+	_ = s.take(asked, streams, ask{}) // no more than it has
 	if s.shown != 0 && s.shown != s.kbps {
 		s.call.noteChange(s)
 	}
@@ -153,7 +206,7 @@ func (s *share) refused() {
 	if s.kbps > a.kbps {
 		asked, short = a.kbps, a.kbps < a.asked
 	}
-	_ = s.take(asked, a.streams, false) // it had that
+	_ = s.take(asked, a.streams, ask{}) // it had that
 	s.short = short
 }
 

@@ -1,0 +1,149 @@
+package b2bua
+
+import (
+	"errors"
+
+	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/dataplane/rtp"
+	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
+	"turnpike.dev/turnpike/signaling/sip/places"
+)
+
+// What a call asks for and this node has not may be idle at another peer of the cluster. Then what
+// asks for it is held, and tried again when the cluster has lent more or has said that there is none; only
+// then is it cut or refused (LI-06, BW-05). Held are the INVITE of a fork, an offer in a request within a dialog,
+// and a response whose description asks for more than the call has.
+
+// waits reports whether other peers of the cluster may have what was refused.
+func waits(err error) bool {
+	var r *resources.Refusal
+	return errors.As(err, &r) && r.Waits
+}
+
+// admit takes what the fork needs at its place, or holds it: then the place is tried again.
+func (f *fork) admit() (held bool, err error) {
+	c := f.call
+	err = c.admit(f, true)
+	if waits(err) {
+		if c.b.patience.Hold(&f.wait, c.shard, f.again) {
+			f.state = finding
+			return true, nil
+		}
+		err = c.admit(f, false)
+	}
+	c.b.patience.Over(&f.wait, outcome(f.media.share, err))
+	return false, err
+}
+
+// again tries the place of a fork that was held.
+func (f *fork) again() {
+	f.places = append([]places.Place{f.place}, f.places...)
+	f.attempt(unreachable)
+}
+
+// outcome is what came of something that was asked for.
+func outcome(s *share, err error) patience.Outcome {
+	switch {
+	case err != nil:
+		return patience.Refused
+	case s != nil && (s.short || s.fewer):
+		return patience.Less
+	}
+	return patience.Given
+}
+
+// after has then called when what the description of a response asks for is here, or is not to be had.
+// answer: it answers the offer of the INVITE. It reports whether the response is held.
+func (f *fork) after(p *pair, m *message.Message, final bool, then func()) (held bool) {
+	c := f.call
+	err := p.reach(m, legB, c.offer != nil, final)
+	if waits(err) && c.b.patience.Hold(&f.wait, c.shard, func() { f.after(p, m, final, then) }) {
+		return true
+	}
+	c.b.patience.Over(&f.wait, settled(err))
+	then()
+	return false
+}
+
+// settled is what came of a response: it cannot be refused, only be cut.
+func settled(err error) patience.Outcome {
+	if err != nil {
+		return patience.Less
+	}
+	return patience.Given
+}
+
+// reach asks for what the description of a response from an end asks for, before it is passed on.
+func (p *pair) reach(m *message.Message, from rtp.Leg, answer, final bool) error {
+	if p.fork.media.share == nil || len(m.Body()) == 0 {
+		return nil
+	}
+	d, err := describe(m)
+	if err != nil || d == nil {
+		return nil // whoever passes it on says so
+	}
+	p.read = &described{m, d}
+	switch {
+	case !answer:
+		return p.fork.media.share.reach(d.session)
+	case p.fork.media.counts(from, p, final):
+		return p.fork.media.share.reachAnswer(d.session)
+	}
+	return nil
+}
+
+// described is a message whose description was read.
+type described struct {
+	message *message.Message
+	as      *description
+}
+
+// describe reads the description of a message, unless it was just read.
+func (p *pair) describe(m *message.Message) (*description, error) {
+	read := p.read
+	if p.read = nil; read != nil && read.message == m {
+		return read.as, nil
+	}
+	return describe(m)
+}
+
+// ready has then called when what the offer of a request asks for is here, or no other peer lends it.
+func (x *exchange) ready(then func()) {
+	if x.done {
+		return
+	}
+	x.body, x.bad = describe(x.server.Request())
+	if x.body != nil && x.media().offerer() != nil {
+		x.outOfTurn()
+		x.finish()
+		return
+	}
+	x.try(then)
+}
+
+func (x *exchange) try(then func()) {
+	c, m := x.from.call, x.media()
+	if x.body == nil || m.share == nil {
+		then()
+		return
+	}
+	if m.held = nil; waits(m.share.reach(x.body.session)) && c.b.patience.Hold(&x.wait, c.shard, func() { x.try(then) }) {
+		m.held = x
+		return
+	}
+	then()
+}
+
+// after is fork.after for the response to a request within a dialog.
+func (x *exchange) after(m *message.Message, then func()) {
+	c := x.from.call
+	err := x.from.pair.reach(m, x.to.name, x.offered, true)
+	if waits(err) && c.b.patience.Hold(&x.wait, c.shard, func() { x.after(m, then) }) {
+		x.late = m
+		return
+	}
+	x.late = nil
+	c.b.patience.Over(&x.wait, settled(err))
+	then()
+}
