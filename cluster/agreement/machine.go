@@ -31,6 +31,8 @@ type entry struct {
 	Want        *want               `json:"want,omitempty"`
 	Free        bool                `json:"free,omitempty"`
 	All         bool                `json:"all,omitempty"`
+	Hold        time.Duration       `json:"hold,omitempty"`
+	Gone        bool                `json:"gone,omitempty"`
 }
 
 type total struct {
@@ -44,28 +46,29 @@ type want struct {
 	Number   uint64          `json:"number"`
 	Amount   uint32          `json:"amount"`
 	Held     bool            `json:"held,omitempty"`
+	Leased   bool            `json:"leased,omitempty"`
 }
 
 func fromEntry(e ledger.Entry) *entry {
-	out := &entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All}
+	out := &entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All, Hold: e.Hold, Gone: e.Gone}
 	if e.Total != nil {
 		t := fromTotal(*e.Total)
 		out.Total = &t
 	}
 	if e.Want != nil {
-		out.Want = &want{e.Want.Resource, e.Want.Number, e.Want.Amount, e.Want.Held}
+		out.Want = &want{e.Want.Resource, e.Want.Number, e.Want.Amount, e.Want.Held, e.Want.Leased}
 	}
 	return out
 }
 
 func (e *entry) entry() ledger.Entry {
-	out := ledger.Entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All}
+	out := ledger.Entry{Resource: e.Resource, Peer: e.Peer, Incarnation: e.Incarnation, Free: e.Free, All: e.All, Hold: e.Hold, Gone: e.Gone}
 	if e.Total != nil {
 		t := e.Total.total()
 		out.Total = &t
 	}
 	if e.Want != nil {
-		out.Want = &ledger.Want{Resource: e.Want.Resource, Number: e.Want.Number, Amount: e.Want.Amount, Held: e.Want.Held}
+		out.Want = &ledger.Want{Resource: e.Want.Resource, Number: e.Want.Number, Amount: e.Want.Amount, Held: e.Want.Held, Leased: e.Want.Leased}
 	}
 	return out
 }
@@ -166,6 +169,7 @@ type grantShown struct {
 	Number      uint64              `json:"number"`
 	Amount      uint32              `json:"amount"`
 	Freed       bool                `json:"freed,omitempty"`
+	Leased      bool                `json:"leased,omitempty"`
 }
 
 // maxPicture bounds a snapshot that is read.
@@ -184,7 +188,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	}
 	for id, of := range m.table.Grants {
 		for r, g := range of {
-			p.Grants[id] = append(p.Grants[id], grantShown{r, g.Incarnation, g.Number, g.Amount, g.Freed})
+			p.Grants[id] = append(p.Grants[id], grantShown{r, g.Incarnation, g.Number, g.Amount, g.Freed, g.Leased})
 		}
 	}
 	return p, nil
@@ -226,7 +230,7 @@ func (p picture) table() *ledger.Table {
 	for id, of := range p.Grants {
 		t.Grants[id] = map[ledger.Resource]ledger.Grant{}
 		for _, g := range of {
-			t.Grants[id][g.Resource] = ledger.Grant{Incarnation: g.Incarnation, Number: g.Number, Amount: g.Amount, Freed: g.Freed}
+			t.Grants[id][g.Resource] = ledger.Grant{Incarnation: g.Incarnation, Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased}
 		}
 	}
 	return t

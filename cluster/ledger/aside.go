@@ -51,7 +51,7 @@ func (c *Core) under() History {
 	return c.aside.under
 }
 
-// counts is what this node's beats say that it counts in.
+// counts is what a beat says that this node counts in.
 func (c *Core) counts() History {
 	if c.aside == nil || c.aside.lead == nil && !c.released() {
 		return History{} // it still has what it has not said
@@ -62,14 +62,6 @@ func (c *Core) counts() History {
 // Aside says whether this node counts in a provisional ledger, and in whose. What it may use is then as much as its
 // own side of the cluster shares out.
 func (c *Core) Aside() (History, bool) { return c.under(), c.aside != nil }
-
-// loose says that a resource is counted without a leader: it is of policy available, for the
-// agreement and for this node.
-func (c *Core) loose(r Resource) bool {
-	agreed, a := c.table.Totals[r]
-	own, o := c.totals[r]
-	return (a || o) && (!a || agreed.Policy == Available) && (!o || own.Policy == Available)
-}
 
 // part finds out whether this node counts by what is agreed, or in whose provisional ledger.
 func (c *Core) part(now time.Duration) {
@@ -84,7 +76,7 @@ func (c *Core) part(now time.Duration) {
 		if c.aside == nil || c.aside.lead == nil {
 			c.histories++
 			c.turn(History{c.cfg.Self, c.cfg.Incarnation, c.histories})
-			c.aside.lead = c.leader(now, NewTable())
+			c.aside.lead = c.leader(now, c.reserved())
 			c.aside.lead.under = c.aside.under
 		}
 	case call.Leader != first:
@@ -102,31 +94,60 @@ func (c *Core) turn(to History) {
 	c.releaseAll()
 }
 
+// reserved is the table with which a provisional ledger begins: with what members have by the agreement and what must be
+// theirs for some time although they are not there, or for ever. Who is there says instead what it has.
+func (c *Core) reserved() *Table {
+	t := NewTable()
+	for id, of := range c.table.Grants {
+		for r, g := range of {
+			kept := g.Leased && c.table.Totals[r].Hold > 0 && id != c.cfg.Self || !g.Leased
+			if g.Amount == 0 || !kept || !slices.Contains(c.members, id) {
+				continue
+			}
+			if t.Grants[id] == nil {
+				t.Grants[id] = map[Resource]Grant{}
+			}
+			t.Grants[id][r] = Grant{Incarnation: g.Incarnation, Amount: g.Amount, Leased: g.Leased}
+		}
+	}
+	return t
+}
+
 // comeBack counts by what is agreed again: there is a leader.
 func (c *Core) comeBack() {
-	if c.aside != nil {
-		c.releaseAll()
-		c.aside = nil
+	if c.aside == nil {
+		return
+	}
+	c.aside = nil
+	c.releaseAll()
+	for _, r := range names(c.hold) {
+		c.next(r, c.hold[r])
 	}
 }
 
+// releaseAll brings what this node uses leased from one table to another. What it uses by policy strict stays in the
+// agreed one, whatever the configuration says meanwhile.
 func (c *Core) releaseAll() {
 	for _, r := range names(c.hold) {
-		if c.loose(r) {
-			c.release(r, c.hold[r])
+		if h := c.hold[r]; h.leased {
+			c.release(r, h)
 		}
 	}
-	c.nextBeat = 0
+	c.soon = true
 }
 
-// released says that everything is lowered and ready to be told.
+// released says that everything is lowered, and told or told now as far as nothing keeps it for this node.
 func (c *Core) released() bool {
-	for r, h := range c.hold {
-		if h.held && c.loose(r) {
+	first := 0
+	for _, h := range c.hold {
+		if h.held && h.leased {
 			return false
 		}
+		if h.asked != nil && c.first(h) {
+			first++
+		}
 	}
-	return true
+	return first <= MaxWants
 }
 
 // followAside takes the answer of who leads the provisional ledger.
@@ -138,14 +159,14 @@ func (c *Core) followAside(m Lead) {
 	a.echo = m.Echo
 	owes := false
 	for _, r := range names(m.Grants) {
-		if c.loose(r) {
-			c.granted(r, c.holding(r), m.Grants[r])
+		if h := c.hold[r]; h == nil || h.leased {
+			c.granted(r, m.Grants[r])
 			owes = owes || m.Grants[r].Freed
 		}
 	}
 	c.give(m.Recall)
-	for r, h := range c.hold {
-		owes = owes || c.loose(r) && (h.held || h.asked != nil && h.asked.Held)
+	for _, h := range c.hold {
+		owes = owes || h.leased && h.owes()
 	}
 	if !owes {
 		c.do(Lease{c.sent[m.Echo%remembered] + LeaseTime})
@@ -161,7 +182,7 @@ func (c *Core) counted(now time.Duration, from cluster.ID, b Beat) bool {
 		return false
 	}
 	for _, w := range b.Wants {
-		if w.Held {
+		if w.Held && w.Leased {
 			a.lead.consider(now, from, b.Incarnation, w)
 		}
 	}

@@ -25,18 +25,26 @@ type Core struct {
 	cfg     Config
 	table   *Table
 	members []cluster.ID
-	totals  map[Resource]Total
+	totals  map[Resource]Total // nil: nobody has said yet
 	hold    map[Resource]*holding
+	asking  map[Resource]*holding // those of hold whose request is not answered
+	number  uint64                // of the last request
+	left    bool                  // what is idle is given back until something is wanted again
+	recalls uint64
 
-	seq      uint64
-	sent     [remembered]time.Duration
-	nextBeat time.Duration
-	term     uint64        // the latest whose leader was heard
-	echo     uint64        // the newest beat that it confirmed
-	led      time.Duration // when that beat was sent
-	begun    bool
+	seq       uint64
+	sent      [remembered]time.Duration
+	nextBeat  time.Duration
+	lastBeat  time.Duration
+	soon      bool          // there is something new to say
+	nextSweep time.Duration // of what has no total any more
+	term      uint64        // the latest whose leader was heard
+	echo      uint64        // the newest beat that it confirmed
+	led       time.Duration // when that beat was sent
+	begun     bool
 
-	lead *leading // nil: this node does not lead
+	lead   *leading // nil: this node does not lead
+	wanted map[cluster.ID]map[Resource]heard
 	// Where nobody leads.
 	here      []cluster.ID
 	calls     map[cluster.ID]History // the last that each peer said it counts in
@@ -51,11 +59,10 @@ type Core struct {
 
 // New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.
 func New(cfg Config, table *Table) *Core {
-	c := &Core{cfg: cfg, table: table, totals: map[Resource]Total{}, hold: map[Resource]*holding{}, freeing: map[cluster.ID]bool{}, calls: map[cluster.ID]History{}}
-	for _, r := range names(cfg.Recovered) {
-		c.holding(r)
+	return &Core{
+		cfg: cfg, table: table, hold: map[Resource]*holding{}, asking: map[Resource]*holding{},
+		freeing: map[cluster.ID]bool{}, calls: map[cluster.ID]History{}, wanted: map[cluster.ID]map[Resource]heard{},
 	}
-	return c
 }
 
 func names[V any](m map[Resource]V) []Resource { return slices.Sorted(maps.Keys(m)) }
@@ -64,31 +71,36 @@ func names[V any](m map[Resource]V) []Resource { return slices.Sorted(maps.Keys(
 func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.out = nil
 	if !c.begun {
-		c.begun, c.led = true, now
+		c.begin(now)
 	}
 	if l := c.lead; l != nil && now > l.until {
 		c.lead = nil // nobody has confirmed it for too long
 	}
+	c.take(now, e)
+	for _, l := range c.ruling() {
+		l.urge()
+	}
+	if now >= c.nextBeat || c.soon && now >= c.lastBeat+beatSoon {
+		c.beat(now)
+	}
+	return c.out
+}
+
+func (c *Core) take(now time.Duration, e Event) {
 	switch e := e.(type) {
 	case Applied:
-		c.table.Apply(e.Entry)
-		c.learn(e.Entry)
-		if e.Entry.Free {
-			delete(c.freeing, e.Entry.Peer)
-		}
-		if c.lead != nil {
-			c.lead.applied(now, e.Entry)
-		}
+		c.applied(now, e.Entry)
 	case Leads:
 		c.leads(now, e)
 	case Members:
 		c.members = slices.Sorted(slices.Values(e.Peers))
+		maps.DeleteFunc(c.wanted, func(id cluster.ID, _ map[Resource]heard) bool { return !slices.Contains(c.members, id) })
 	case Here:
 		c.hereAre(e.Peers)
 	case Totals:
 		c.totals = maps.Clone(e.Of)
-		for _, r := range names(e.Of) {
-			c.holding(r)
+		for _, l := range c.ruling() {
+			l.ruled = 0
 		}
 	case Anew:
 		c.anew(e)
@@ -99,21 +111,49 @@ func (c *Core) Step(now time.Duration, e Event) []Action {
 	case Forget:
 		c.forget(now, e.Peer)
 	case Leave:
-		for _, r := range names(c.hold) {
-			c.lower(r, c.hold[r], 0)
-		}
+		c.leave()
 	case Received:
 		c.receive(now, e)
 	case Tick:
-		c.part(now)
-		for _, l := range c.ruling() {
-			l.rule(now)
+		c.tick(now)
+	}
+}
+
+// begin says what a process before has left, and what this node has in the table that it does not know of.
+func (c *Core) begin(now time.Duration) {
+	c.begun, c.led, c.lastBeat = true, now, now-beatSoon
+	for _, r := range names(c.cfg.Recovered) {
+		if n := c.cfg.Recovered[r]; n > 0 {
+			h := &holding{ceiling: n, leased: true}
+			c.hold[r] = h
+			c.do(Leased{r, true})
+			c.ask(r, h, n, true)
 		}
 	}
-	if now >= c.nextBeat {
-		c.beat(now)
+	c.missing()
+}
+
+func (c *Core) tick(now time.Duration) {
+	c.part(now)
+	for _, l := range c.ruling() {
+		l.rule(now)
 	}
-	return c.out
+	if now >= c.nextSweep {
+		c.nextSweep = now + sweepEvery
+		c.sweep()
+		c.forgetWants(now)
+	}
+}
+
+func (c *Core) applied(now time.Duration, e Entry) {
+	c.table.Apply(e)
+	c.learn(e)
+	if e.Free {
+		delete(c.freeing, e.Peer)
+	}
+	if c.lead != nil {
+		c.lead.applied(now, e)
+	}
 }
 
 func (c *Core) do(a Action) { c.out = append(c.out, a) }
@@ -127,7 +167,9 @@ func (c *Core) receive(now time.Duration, e Received) {
 		if m.Cluster != c.cfg.Cluster {
 			return
 		}
+		m.Wants = m.Wants[:min(len(m.Wants), MaxWants)]
 		c.calls[e.From] = m.Under
+		c.note(now, e.From, m)
 		for _, l := range c.ruling() {
 			l.answer(now, e.From, m)
 		}
@@ -154,9 +196,11 @@ func (c *Core) anew(e Anew) {
 	c.term, c.echo, c.lead, c.aside = 0, c.seq, nil, nil
 	c.freeing, c.freeingIn = map[cluster.ID]bool{}, 0
 	clear(c.calls)
+	clear(c.wanted)
 	for _, r := range names(c.hold) {
 		c.release(r, c.hold[r])
 	}
+	c.missing()
 }
 
 // Table returns what is agreed, as far as this node knows. It must not be changed.
@@ -164,3 +208,6 @@ func (c *Core) Table() *Table { return c.table }
 
 // Leading says whether this node is the leader.
 func (c *Core) Leading(now time.Duration) bool { return c.lead != nil && now <= c.lead.until }
+
+// Recalls returns how often this node has come down to a ceiling because others waited.
+func (c *Core) Recalls() uint64 { return c.recalls }

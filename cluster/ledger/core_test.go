@@ -13,7 +13,13 @@ import (
 const pool = ledger.Resource("rms")
 
 func want(peer cluster.ID, i cluster.Incarnation, number uint64, amount uint32, held bool) ledger.Entry {
-	return ledger.Entry{Peer: peer, Incarnation: i, Want: &ledger.Want{Resource: pool, Number: number, Amount: amount, Held: held}}
+	return ledger.Entry{Peer: peer, Incarnation: i, Want: &ledger.Want{Resource: pool, Number: number, Amount: amount, Held: held, Leased: true}}
+}
+
+// always is a request of who uses what it has without a lease.
+func always(e ledger.Entry) ledger.Entry {
+	e.Want.Leased = false
+	return e
 }
 
 func total(n uint32, p ledger.Policy) ledger.Entry {
@@ -37,8 +43,17 @@ func TestTable(t *testing.T) {
 		"lost, by policy":               {[]ledger.Entry{want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true}, want("b", 1, 1, 10, false)}, 0, 10},
 		"lost and back":                 {[]ledger.Entry{want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true}, want("b", 1, 1, 10, false), want("a", 1, 2, 10, false), want("a", 1, 3, 4, true)}, 4, 10},
 		"a new process is not freed":    {[]ledger.Entry{want("a", 1, 1, 10, false), want("a", 2, 1, 3, true), {Peer: "a", Incarnation: 1, Free: true, All: true}}, 3, 0},
-		"strict is not freed by policy": {[]ledger.Entry{total(10, ledger.Strict), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true}}, 10, 0},
-		"but by the operator":           {[]ledger.Entry{total(10, ledger.Strict), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true, All: true}}, 0, 0},
+		"strict is not freed by policy": {[]ledger.Entry{total(10, ledger.Strict), always(want("a", 1, 1, 10, false)), {Peer: "a", Incarnation: 1, Free: true}}, 10, 0},
+		"but by the operator":           {[]ledger.Entry{total(10, ledger.Strict), always(want("a", 1, 1, 10, false)), {Peer: "a", Incarnation: 1, Free: true, All: true}}, 0, 0},
+		// LI-06: the rule by which its holder uses a ceiling counts, not what the total says meanwhile.
+		"strict until its holder says":  {[]ledger.Entry{total(10, ledger.Strict), always(want("a", 1, 1, 10, false)), total(10, ledger.Available), {Peer: "a", Incarnation: 1, Free: true}}, 10, 0},
+		"leased until it stands here":   {[]ledger.Entry{want("a", 1, 1, 10, false), total(10, ledger.Strict), {Peer: "a", Incarnation: 1, Free: true}}, 0, 0},
+		"its holder looks at the lease": {[]ledger.Entry{total(10, ledger.Strict), always(want("a", 1, 1, 10, false)), total(10, ledger.Available), want("a", 1, 2, 10, false), {Peer: "a", Incarnation: 1, Free: true}}, 0, 0},
+		"held for longer":               {[]ledger.Entry{held(10, time.Minute), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true, Hold: time.Second}}, 10, 0},
+		"held no longer":                {[]ledger.Entry{held(10, time.Minute), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true, Hold: time.Minute}}, 0, 0},
+		"no total":                      {[]ledger.Entry{{Resource: pool, Gone: true}, want("a", 1, 1, 3, true), want("b", 1, 1, 3, false)}, 0, 0},
+		"a total that goes and comes":   {[]ledger.Entry{want("a", 1, 1, 6, false), {Resource: pool, Gone: true}, want("a", 1, 2, 4, false), want("b", 1, 1, 3, true), total(10, ledger.Available), want("b", 1, 2, 9, false)}, 4, 6},
+		"used by nobody, forgotten":     {[]ledger.Entry{want("a", 1, 5, 6, false), {Resource: pool, Gone: true}, want("a", 1, 6, 0, false), total(10, ledger.Available), want("a", 1, 1, 2, true)}, 2, 0},
 		"the total is lowered":          {[]ledger.Entry{want("a", 1, 1, 10, false), total(5, ledger.Available), want("a", 1, 2, 12, false)}, 10, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,6 +68,10 @@ func TestTable(t *testing.T) {
 			}
 		})
 	}
+}
+
+func held(n uint32, hold time.Duration) ledger.Entry {
+	return ledger.Entry{Resource: pool, Total: &ledger.Total{Amount: n, Policy: ledger.Available, Hold: hold}}
 }
 
 // rig is two peers with perfect lines, of which a leads; what is proposed is agreed at once.

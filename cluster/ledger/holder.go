@@ -1,37 +1,52 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 )
 
-// holding is what this node has of a resource.
+// holding is what this node has of a resource that it wanted once.
 type holding struct {
 	ceiling  uint32
-	number   uint64 // of the last request
-	asked    *Want  // the request that is not answered; nil: none
-	lowering bool   // Lower was asked for
-	held     bool   // what is lowered to is to be told as held
-	desired  uint32 // the ceiling that would be enough; 0: it is
+	asked    *Want         // the request that is not answered; nil: none
+	said     bool          // a beat had it already,
+	saidAt   time.Duration // at this time
+	lowering bool          // Lower was asked for
+	held     bool          // what is lowered to is to be told as held
+	moved    bool          // so it is because it was counted elsewhere
+	leased   bool          // it may be used only while the lease runs
+	desired  uint32        // the ceiling that would be enough
 }
 
 // holding returns what there is of a resource. The first word on it is what is in use already.
 func (c *Core) holding(r Resource) *holding {
 	h := c.hold[r]
 	if h == nil {
-		h = &holding{ceiling: c.cfg.Recovered[r]}
+		h = &holding{leased: true}
 		c.hold[r] = h
-		c.ask(r, h, h.ceiling, true)
+		c.do(Leased{r, true})
+		c.release(r, h)
 	}
 	return h
 }
 
 func (c *Core) ask(r Resource, h *holding, amount uint32, held bool) {
-	h.number++
-	h.asked = &Want{r, h.number, amount, held}
-	c.nextBeat = 0
+	leased := c.leases(r, h)
+	if leased {
+		c.lease(r, h)
+	}
+	c.number++
+	h.asked, h.said = &Want{Resource: r, Number: c.number, Amount: amount, Held: held, Leased: leased}, false
+	c.asking[r], c.soon = h, true
+}
+
+func (c *Core) answered(r Resource, h *holding) {
+	h.asked = nil
+	delete(c.asking, r)
 }
 
 func (c *Core) short(s Short) {
+	c.left = false
 	h := c.holding(s.Resource)
 	h.desired = max(h.desired, satAdd(h.ceiling, s.N))
 	c.next(s.Resource, h)
@@ -39,33 +54,57 @@ func (c *Core) short(s Short) {
 
 // next sends the next request, when there is none under way.
 func (c *Core) next(r Resource, h *holding) {
-	if h.asked == nil && !h.lowering && h.desired > h.ceiling {
+	switch {
+	case h.asked != nil || h.lowering:
+	case h.desired > h.ceiling:
 		c.ask(r, h, h.desired, false)
+	case h.leased != c.leases(r, h):
+		c.ask(r, h, h.ceiling, false)
 	}
 }
 
-// lower lowers a ceiling here. The others hear of it when it is done.
-func (c *Core) lower(r Resource, h *holding, to uint32) {
-	if h.lowering || h.asked != nil || to >= h.ceiling {
-		return
+// lower lowers a ceiling here. The others hear of it when it is done. What is wanted besides does not
+// keep what is idle from others that wait too.
+func (c *Core) lower(r Resource, h *holding, to uint32) bool {
+	shrinks := h.asked != nil && (h.asked.Held || h.asked.Amount <= h.ceiling)
+	if h.lowering || shrinks || to >= h.ceiling {
+		return false
 	}
 	h.lowering = true
 	c.do(Lower{r, to})
+	return true
 }
 
 func (c *Core) lowered(e Lowered) {
-	h := c.hold[e.Resource]
+	r, h := e.Resource, c.hold[e.Resource]
 	if h == nil || !h.lowering {
 		return
 	}
-	if !h.held && e.To >= h.ceiling {
-		h.lowering = false // all of it is in use: there is nothing to give
-		c.next(e.Resource, h)
+	was := h.ceiling
+	h.lowering = false
+	if !h.held && e.To >= was {
+		c.next(r, h) // all of it is in use: there is nothing to give
+		if c.aside == nil || !h.leased {
+			c.agreed(r) // what was answered meanwhile
+		}
 		return
 	}
-	h.ceiling, h.lowering = e.To, false
-	c.ask(e.Resource, h, h.ceiling, h.held)
-	h.held, h.desired = false, 0
+	if h.desired <= was {
+		h.desired = 0
+	}
+	h.ceiling = e.To
+	c.ask(r, h, h.ceiling, h.held)
+	h.held = false
+}
+
+// leave gives back what is idle, now and as it becomes known, until something is wanted.
+func (c *Core) leave() {
+	c.left = true
+	for _, r := range names(c.hold) {
+		h := c.hold[r]
+		h.desired = 0
+		c.lower(r, h, 0)
+	}
 }
 
 // follow takes the leader's answer.
@@ -73,10 +112,13 @@ func (c *Core) follow(m Lead) {
 	if m.Incarnation != c.cfg.Incarnation || m.Term < c.term || m.Echo <= c.echo || m.Echo > c.seq || m.Echo+remembered <= c.seq {
 		return
 	}
+	if m.Term > c.term {
+		c.sayAll() // the leader is another
+	}
 	c.term, c.echo, c.led = m.Term, m.Echo, c.sent[m.Echo%remembered]
 	c.comeBack()
 	for _, r := range names(m.Grants) {
-		c.granted(r, c.holding(r), m.Grants[r])
+		c.granted(r, m.Grants[r])
 	}
 	c.give(m.Recall)
 	if !c.owing(m.Grants) {
@@ -84,18 +126,29 @@ func (c *Core) follow(m Lead) {
 	}
 }
 
+// sayAll says all requests again.
+func (c *Core) sayAll() {
+	for _, h := range c.asking {
+		h.said, c.soon = false, true
+	}
+}
+
 // give gives back what others wait for, as far as it is idle.
 func (c *Core) give(of map[Resource]uint32) {
 	for _, r := range names(of) {
-		if h := c.hold[r]; h != nil {
-			c.lower(r, h, of[r])
+		if h := c.hold[r]; h != nil && c.lower(r, h, of[r]) {
+			c.recalls++
 		}
 	}
 }
 
-// learn takes what is agreed on this node's requests at once, before the leader says it.
+// learn takes what is agreed on this node's requests at once, before the leader says it; and by which rule.
 func (c *Core) learn(e Entry) {
 	switch {
+	case e.Total != nil:
+		if h := c.hold[e.Resource]; h != nil {
+			c.next(e.Resource, h)
+		}
 	case e.Peer != c.cfg.Self:
 	case e.Want != nil:
 		c.agreed(e.Want.Resource)
@@ -108,8 +161,18 @@ func (c *Core) learn(e Entry) {
 
 // agreed takes what the table has for this node, unless it counts by another now.
 func (c *Core) agreed(r Resource) {
-	if c.aside == nil || !c.loose(r) {
-		c.granted(r, c.holding(r), c.table.Grants[c.cfg.Self][r])
+	if h := c.hold[r]; c.aside == nil || h != nil && !h.leased {
+		c.granted(r, c.table.Grants[c.cfg.Self][r])
+	}
+}
+
+// missing says what is in use of that which the table has for this node and it does not know of.
+func (c *Core) missing() {
+	of := c.table.Grants[c.cfg.Self]
+	for _, r := range names(of) {
+		if of[r].Amount > 0 {
+			c.holding(r)
+		}
 	}
 }
 
@@ -121,39 +184,63 @@ func (c *Core) owing(grants map[Resource]Grant) bool {
 			return true
 		}
 	}
-	for _, h := range c.hold {
-		if h.held || h.asked != nil && h.asked.Held {
+	for r, h := range c.hold {
+		_, agreed := c.table.Totals[r]
+		_, own := c.totals[r]
+		if h.owes() && (agreed || own && h.moved) {
 			return true
 		}
 	}
 	return false
 }
 
+// owes says that something is in use which is to be told as held.
+func (h *holding) owes() bool {
+	return h.ceiling > 0 && (h.held || h.asked != nil && h.asked.Held)
+}
+
 // release comes down to what is in use, and says so before anything else. The rest is others'.
 func (c *Core) release(r Resource, h *holding) {
-	h.asked, h.held = nil, true
+	c.answered(r, h)
+	c.lease(r, h)
+	h.held, h.moved = true, h.moved || h.ceiling > 0
 	if !h.lowering {
 		h.lowering = true
 		c.do(Lower{r, 0})
 	}
 }
 
-func (c *Core) granted(r Resource, h *holding, g Grant) {
+func (c *Core) granted(r Resource, g Grant) {
+	h := c.hold[r]
+	if h == nil {
+		if g.Amount > 0 || g.Freed {
+			c.holding(r) // of the process before, or forgotten: what is in use is said
+		}
+		return
+	}
 	if g.Incarnation != c.cfg.Incarnation {
-		return // of the process before: what this one holds is on its way
+		return // what this process holds is on its way
 	}
 	if g.Freed {
-		if h.lowering || h.asked != nil && h.asked.Held && h.asked.Number > g.Number {
+		if h.lowering && h.held || h.asked != nil && h.asked.Held && h.asked.Number > g.Number {
 			return // what is in use is on its way
 		}
 		c.release(r, h) // it was lost too long
 		return
 	}
+	if h.lowering {
+		return // it is looked at then
+	}
+	if h.asked == nil && g.Amount > h.ceiling && c.aside == nil {
+		c.ask(r, h, h.ceiling, false) // nobody here waits for that any more
+	}
 	if h.asked == nil || g.Number != h.asked.Number {
 		return
 	}
 	denied := g.Amount < h.asked.Amount
-	h.asked = nil
+	c.answered(r, h)
+	c.unlease(r, h, g)
+	h.moved = false
 	if g.Amount > h.ceiling {
 		h.ceiling = g.Amount
 		c.do(Raise{r, h.ceiling})
@@ -164,23 +251,97 @@ func (c *Core) granted(r Resource, h *holding, g Grant) {
 	if denied {
 		c.do(Denied{r})
 	}
+	if c.left {
+		c.lower(r, h, 0)
+	}
 	c.next(r, h)
+}
+
+// sweep comes down to what is in use of what has no total any more, and forgets what nobody here uses of it.
+func (c *Core) sweep() {
+	if c.aside != nil {
+		return
+	}
+	for _, r := range names(c.hold) {
+		h := c.hold[r]
+		_, agreed := c.table.Totals[r]
+		_, own := c.totals[r]
+		switch {
+		case agreed || own || h.lowering:
+		case h.ceiling > 0:
+			c.lower(r, h, 0)
+		default:
+			if h.desired > 0 {
+				c.do(Denied{r})
+			}
+			c.answered(r, h)
+			delete(c.hold, r)
+		}
+	}
 }
 
 // beat tells all peers, of which one leads, that this node is there, and what it wants.
 func (c *Core) beat(now time.Duration) {
-	c.nextBeat = now + beatInterval
+	c.nextBeat, c.lastBeat, c.soon = now+beatInterval, now, false
 	c.seq++
 	c.sent[c.seq%remembered] = now
-	b := Beat{Cluster: c.cfg.Cluster, Incarnation: c.cfg.Incarnation, Seq: c.seq, Under: c.counts()}
-	for _, r := range names(c.hold) {
-		if w := c.hold[r].asked; w != nil {
-			b.Wants = append(b.Wants, *w)
-		}
-	}
+	b := Beat{Cluster: c.cfg.Cluster, Incarnation: c.cfg.Incarnation, Seq: c.seq}
+	b.Wants = c.wants(now)
+	b.Under = c.counts()
 	for _, id := range c.members {
 		c.do(Send{id, b})
 	}
+}
+
+// wants returns the requests that a beat has: first those without which nobody may be confirmed, then what is new,
+// then what was said longest ago. More come with the next beat.
+func (c *Core) wants(now time.Duration) []Want {
+	var due []*holding
+	for _, h := range c.asking {
+		if !h.said || now-h.saidAt >= sayAgain || c.first(h) {
+			due = append(due, h)
+		}
+	}
+	slices.SortFunc(due, func(a, b *holding) int { return c.order(a, b) })
+	if len(due) > MaxWants {
+		due, c.soon = due[:MaxWants], true
+	}
+	var out []Want
+	for _, h := range due {
+		h.said, h.saidAt = true, now
+		out = append(out, *h.asked)
+	}
+	return out
+}
+
+// first says whether what is held must be said before a side without a leader can begin to count: nothing keeps it for
+// this node meanwhile (see aside.reserved).
+func (c *Core) first(h *holding) bool {
+	r := h.asked.Resource
+	t, ok := c.table.Totals[r]
+	if !ok {
+		t = c.totals[r]
+	}
+	return h.asked.Held && t.Hold == 0 && h.ceiling > 0
+}
+
+func (c *Core) order(a, b *holding) int {
+	rank := func(h *holding) int64 {
+		switch {
+		case c.first(h):
+			return -2
+		case !h.said:
+			return -1
+		}
+		return int64(h.saidAt)
+	}
+	if x, y := rank(a), rank(b); x != y {
+		return int(min(max(x-y, -1), 1))
+	}
+	if a.asked.Resource < b.asked.Resource {
+		return -1
+	}
+	return 1
 }
 
 // Ceiling returns what this node may use of a resource while its lease lasts.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +19,10 @@ type leading struct {
 	confirmed map[cluster.ID]time.Duration
 	proposed  map[request]time.Duration
 	waiting   map[request]waiting // requests for which others are asked
+	urgent    map[Resource]bool   // of which others are asked at the end of the step
+	over      map[Resource]bool   // of which more is granted than there is
 	totals    map[Resource]time.Duration
+	ruled     time.Duration // when totals are looked at next
 }
 
 type request struct {
@@ -33,9 +37,22 @@ type waiting struct {
 }
 
 func (c *Core) leader(now time.Duration, t *Table) *leading {
-	return &leading{
-		core: c, table: t, began: now, confirmed: map[cluster.ID]time.Duration{},
+	l := &leading{
+		core: c, table: t, began: now, confirmed: map[cluster.ID]time.Duration{}, urgent: map[Resource]bool{}, over: map[Resource]bool{},
 		proposed: map[request]time.Duration{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
+	}
+	for r := range t.Totals {
+		l.look(r)
+	}
+	return l
+}
+
+// look sees whether more of a resource is granted than there is.
+func (l *leading) look(r Resource) {
+	if _, shared := l.table.Totals[r]; shared && l.table.Over(r) > 0 {
+		l.over[r] = true
+	} else {
+		delete(l.over, r)
 	}
 }
 
@@ -85,26 +102,63 @@ func (l *leading) answer(now time.Duration, from cluster.ID, b Beat) {
 		return
 	}
 	for _, w := range b.Wants {
-		if _, shared := l.table.Totals[w.Resource]; w.Held || shared || l.under == (History{}) {
+		if l.knows(from, w) {
 			l.consider(now, from, b.Incarnation, w)
 		}
 	}
 	l.confirmed[from] = now
 	c.do(Send{from, Lead{
 		Cluster: c.cfg.Cluster, Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Under: l.under,
-		Grants: l.table.Of(from), Recall: l.recall(from),
+		Grants: l.learns(from, b), Recall: l.recall(from),
 	}})
+}
+
+// knows says whether there is such a thing to ask for here. In a provisional ledger that is what its peers use
+// while they have a lease.
+func (l *leading) knows(from cluster.ID, w Want) bool {
+	_, shared := l.table.Totals[w.Resource]
+	_, has := l.table.Grants[from][w.Resource]
+	if l.under != (History{}) {
+		return w.Leased && (shared || has || w.Held)
+	}
+	return shared || has
+}
+
+// learns are the grants that a peer must hear of: answers to what it asks, and those that it has not asked for, or
+// not in this life.
+func (l *leading) learns(from cluster.ID, b Beat) map[Resource]Grant {
+	out := map[Resource]Grant{}
+	of := l.table.Grants[from]
+	for _, w := range b.Wants {
+		if g, ok := of[w.Resource]; ok && g.Incarnation == b.Incarnation && g.Number >= w.Number {
+			out[w.Resource] = g
+		}
+	}
+	var news []Resource
+	for r, g := range of {
+		if g.Freed || g.Amount > 0 && (g.Incarnation != b.Incarnation || g.Number == 0) {
+			news = append(news, r)
+		}
+	}
+	slices.Sort(news)
+	for _, r := range news {
+		if len(out) < MaxWants {
+			out[r] = of[r]
+		}
+	}
+	return out
 }
 
 // consider proposes what a peer wants, or has the others asked for it first.
 func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarnation, w Want) {
 	q := request{from, w.Resource}
-	had := l.table.Grants[from][w.Resource]
-	if i < had.Incarnation || i == had.Incarnation && w.Number <= had.Number {
+	had, known := l.table.Grants[from][w.Resource]
+	if i < had.Incarnation || i == had.Incarnation && w.Number <= had.Number || !w.Held && (had.Freed || known && i > had.Incarnation) {
 		delete(l.waiting, q)
-		return
+		return // answered, or it has to say first what it holds
 	}
-	if at, ok := l.proposed[q]; ok && now-at < proposeAgain {
+	at, ok := l.proposed[q]
+	if ok && now-at < proposeAgain || !ok && len(l.proposed) >= maxProposed {
 		return
 	}
 	if left := l.table.Left(w.Resource); !w.Held && w.Amount > satAdd(had.Amount, left) {
@@ -114,9 +168,9 @@ func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarna
 			since = was.since
 		}
 		if now-since < recallTime {
-			l.waiting[q] = waiting{w, i, since}
-			if since == now {
-				l.recallFor(q)
+			if waits || len(l.waiting) < maxWaiting {
+				l.waiting[q] = waiting{w, i, since}
+				l.urgent[w.Resource] = l.urgent[w.Resource] || since == now
 			}
 			return
 		}
@@ -132,13 +186,20 @@ func (l *leading) lacks(q request, w waiting) uint32 {
 	return w.Amount - min(there, w.Amount)
 }
 
-// recallFor asks all others at once for what somebody waits for.
-func (l *leading) recallFor(q request) {
+// urge asks all others at once for what somebody waits for since this step.
+func (l *leading) urge() {
+	maps.DeleteFunc(l.urgent, func(_ Resource, urgent bool) bool { return !urgent })
+	if len(l.urgent) == 0 {
+		return
+	}
 	for _, id := range l.holders() {
-		if of := l.recall(id); id != q.peer && len(of) > 0 {
+		of := l.recall(id)
+		maps.DeleteFunc(of, func(r Resource, _ uint32) bool { return !l.urgent[r] })
+		if len(of) > 0 {
 			l.core.do(Send{id, Recall{Cluster: l.core.cfg.Cluster, Term: l.term, Of: of, Under: l.under}})
 		}
 	}
+	clear(l.urgent)
 }
 
 // retry looks again at who waits for a resource, now that some of it may have come back.
@@ -153,27 +214,20 @@ func (l *leading) retry(now time.Duration, r Resource) {
 // recall is to what a peer is asked to come down, if it can: others wait for the rest, or it is over
 // the total. It is a ceiling, not a difference, so that one that comes late or twice does no harm.
 func (l *leading) recall(from cluster.ID) map[Resource]uint32 {
-	var out map[Resource]uint32
-	add := func(r Resource, n uint32) {
-		g := l.table.Grants[from][r]
-		if n == 0 || g.Amount == 0 {
-			return
-		}
-		if out == nil {
-			out = map[Resource]uint32{}
-		}
-		if was, ok := out[r]; ok {
-			g.Amount = was
-		}
-		out[r] = g.Amount - min(n, g.Amount)
-	}
+	lacks := map[Resource]uint32{}
 	for q, w := range l.waiting {
 		if q.peer != from {
-			add(q.resource, l.lacks(q, w))
+			lacks[q.resource] = satAdd(lacks[q.resource], l.lacks(q, w))
 		}
 	}
-	for r := range l.table.Totals {
-		add(r, l.table.Over(r))
+	for r := range l.over {
+		lacks[r] = satAdd(lacks[r], l.table.Over(r))
+	}
+	out := map[Resource]uint32{}
+	for _, r := range names(lacks) {
+		if g := l.table.Grants[from][r]; lacks[r] > 0 && g.Amount > 0 && len(out) < MaxWants {
+			out[r] = g.Amount - min(lacks[r], g.Amount)
+		}
 	}
 	return out
 }
@@ -181,34 +235,62 @@ func (l *leading) recall(from cluster.ID) map[Resource]uint32 {
 // rule proposes what follows from time: totals that differ from the configuration's, and
 // ceilings of the lost.
 func (l *leading) rule(now time.Duration) {
-	c := l.core
-	wanted := l.wanted()
-	for _, r := range names(wanted) {
-		total := wanted[r]
-		at, ok := l.totals[r]
-		if l.table.Totals[r] != total && (!ok || now-at >= proposeAgain) {
-			l.totals[r] = now
-			l.propose(now, Entry{Resource: r, Total: &total})
-		}
+	if now >= l.ruled {
+		l.ruled = now + ruleEvery
+		l.total(now)
+		l.forgets(now)
 	}
 	for _, id := range l.holders() {
-		freeing := l.under == (History{}) && c.freeing[id]
-		if freeing || now-max(l.confirmed[id], l.began+Overlap) < FreeAfter {
+		freeing := l.under == (History{}) && l.core.freeing[id]
+		lost := now - max(l.confirmed[id], l.began+Overlap) - FreeAfter
+		if freeing || lost < 0 {
 			continue
 		}
-		if all := !slices.Contains(c.members, id); l.frees(id, all) {
-			l.free(now, id, all)
-		}
-	}
-	// Who waits and is not heard any more does not keep the others asked.
-	for q, w := range l.waiting {
-		if now-w.since > 2*recallTime {
-			delete(l.waiting, q)
+		all := !slices.Contains(l.core.members, id)
+		if hold, any := l.frees(id, all, lost); any {
+			l.free(id, all, hold, now)
 		}
 	}
 }
 
-func (l *leading) free(now time.Duration, id cluster.ID, all bool) {
+// total has the totals agreed that the configuration has.
+func (l *leading) total(now time.Duration) {
+	wanted := l.wanted()
+	for _, r := range names(wanted) {
+		if total := wanted[r]; l.table.Totals[r] != total {
+			l.proposeTotal(now, Entry{Resource: r, Total: &total})
+		}
+	}
+	if l.under != (History{}) || l.core.totals == nil || now-l.began < goneAfter {
+		return
+	}
+	for _, r := range names(l.table.Totals) {
+		if _, there := wanted[r]; !there {
+			l.proposeTotal(now, Entry{Resource: r, Gone: true})
+		}
+	}
+}
+
+func (l *leading) proposeTotal(now time.Duration, e Entry) {
+	at, ok := l.totals[e.Resource]
+	if ok && now-at < proposeAgain || !ok && len(l.totals) >= maxProposed {
+		l.ruled = now
+		return
+	}
+	l.totals[e.Resource] = now
+	l.propose(now, e)
+}
+
+// forgets is about who waits and is not heard any more: it does not keep the others asked; nor does what was proposed and
+// will not be said again keep its place.
+func (l *leading) forgets(now time.Duration) {
+	maps.DeleteFunc(l.waiting, func(_ request, w waiting) bool { return now-w.since > 2*recallTime })
+	old := func(at time.Duration) bool { return now-at > 4*proposeAgain }
+	maps.DeleteFunc(l.proposed, func(_ request, at time.Duration) bool { return old(at) })
+	maps.DeleteFunc(l.totals, func(_ Resource, at time.Duration) bool { return old(at) })
+}
+
+func (l *leading) free(id cluster.ID, all bool, hold, now time.Duration) {
 	var newest cluster.Incarnation
 	for _, g := range l.table.Grants[id] {
 		newest = max(newest, g.Incarnation)
@@ -216,17 +298,19 @@ func (l *leading) free(now time.Duration, id cluster.ID, all bool) {
 	if l.under == (History{}) {
 		l.core.freeing[id] = true
 	}
-	l.propose(now, Entry{Peer: id, Incarnation: newest, Free: true, All: all})
+	l.propose(now, Entry{Peer: id, Incarnation: newest, Free: true, All: all, Hold: hold})
 }
 
-// frees says whether there is anything of a lost peer's that policy frees, or anything at all.
-func (l *leading) frees(id cluster.ID, all bool) bool {
+// frees says whether there is anything of a lost peer's that policy frees, or anything at all; and up to which time
+// of being held.
+func (l *leading) frees(id cluster.ID, all bool, lost time.Duration) (hold time.Duration, any bool) {
 	for r, g := range l.table.Grants[id] {
-		if (all || l.table.Totals[r].Policy == Available) && !g.Freed && g.Amount > 0 {
-			return true
+		h := l.table.Totals[r].Hold
+		if !g.Freed && g.Amount > 0 && (all || g.Leased && h <= lost) {
+			hold, any = max(hold, h), true
 		}
 	}
-	return false
+	return hold, any
 }
 
 func (l *leading) holders() []cluster.ID {
@@ -241,7 +325,7 @@ func (l *leading) holders() []cluster.ID {
 // forget frees all of a peer, by the operator's word.
 func (c *Core) forget(now time.Duration, id cluster.ID) {
 	if c.Leading(now) && !c.freeing[id] {
-		c.lead.free(now, id, true)
+		c.lead.free(id, true, 0, now)
 	}
 }
 
@@ -249,11 +333,16 @@ func (c *Core) forget(now time.Duration, id cluster.ID) {
 func (l *leading) applied(now time.Duration, e Entry) {
 	switch {
 	case e.Free:
-		l.confirmed[e.Peer] = 0
+		for r := range l.table.Grants[e.Peer] {
+			l.look(r)
+		}
 	case e.Want != nil:
 		delete(l.proposed, request{e.Peer, e.Want.Resource})
+		l.look(e.Want.Resource)
 		l.retry(now, e.Want.Resource)
-	case e.Total != nil:
+	default:
 		delete(l.totals, e.Resource)
+		l.look(e.Resource)
+		l.retry(now, e.Resource)
 	}
 }

@@ -8,7 +8,12 @@
 //
 // A lost peer's ceilings are a matter of policy. Strict: nothing is freed without proof. Available: they are
 // freed once the peer cannot use them any more: its ceilings are leases, that end 4 s after it sent the last
-// heartbeat that the leader has confirmed.
+// heartbeat that the leader has confirmed; and some time later where what it had may go on without it (Total.Hold). What
+// counts is by which rule the holder uses a ceiling, and that is in the table too: so a change of policy is safe also
+// for a peer that does not hear of it (rule.go).
+//
+// Thousands of objects may be limited, and a peer uses few of them: it says nothing of one before it wants some of it,
+// and a leader answers only what its peer must learn.
 //
 // Where nobody leads the agreement, the peers that are there count for themselves what is of policy available: the
 // first of them in the list leads a provisional ledger (see History). It is dropped when there is a leader again; then
@@ -50,8 +55,26 @@ const (
 	recallTime = 1500 * time.Millisecond
 	// proposeAgain is how long a proposal may take.
 	proposeAgain = 2 * time.Second
-	// remembered is how many heartbeats can be confirmed.
-	remembered = 16
+	// remembered is how many heartbeats can be confirmed: those of six seconds at least.
+	remembered = 256
+	// beatSoon is how soon after another a heartbeat may follow that has something new to say.
+	beatSoon = 25 * time.Millisecond
+	// sayAgain is after how long without an answer a request is said again.
+	sayAgain = beatInterval - 50*time.Millisecond
+	// goneAfter is how long a leader leads until it takes away what its configuration does not have: it may be behind.
+	goneAfter = 10 * time.Second
+	// sweepEvery is how often what has no total any more is looked at.
+	sweepEvery = 2 * time.Second
+	// ruleEvery is how often totals are held against the configuration when nothing has changed.
+	ruleEvery = 500 * time.Millisecond
+)
+
+// Bounds of what peers say to each other, and of what a leader has under way.
+const (
+	// MaxWants is how many resources a Beat, a Lead or a Recall names at most.
+	MaxWants    = 256
+	maxProposed = 1024
+	maxWaiting  = 4096
 )
 
 // Total is how much there is of a resource.
@@ -69,6 +92,8 @@ type Grant struct {
 	Number      uint64 // of the peer's request that made it
 	Amount      uint32
 	Freed       bool // by policy or by the operator: the peer does not know it yet
+	// Leased: the peer uses it only while its lease runs. Only then can it be freed by policy.
+	Leased bool
 }
 
 // Want is a request for a ceiling, in all. Requests of an incarnation are numbered from 1.
@@ -79,19 +104,24 @@ type Want struct {
 	// Held: so much is in use, whatever the table says. An incarnation's first word on a resource
 	// is one, and frees the rest of what the one before had.
 	Held bool
+	// Leased: it is for use while the lease runs only. Who has a ceiling without that says so once it looks at the
+	// lease; who has one with it, until the table has it without.
+	Leased bool
 }
 
 // Entry is what is agreed on; it is applied in the same order on all peers.
 type Entry struct {
-	// A total that changes.
+	// A total that changes, or is no more.
 	Resource Resource
 	Total    *Total
+	Gone     bool
 	// Or a peer's request.
 	Peer        cluster.ID
 	Incarnation cluster.Incarnation
 	Want        *Want
-	// Or that the ceilings of a peer's Incarnation are freed: those of policy available, or all.
+	// Or that the ceilings of a peer's Incarnation are freed: the leased ones of what is held for so long at most, or all.
 	Free bool
+	Hold time.Duration
 	All  bool
 }
 
@@ -116,7 +146,8 @@ type Members struct{ Peers []cluster.ID }
 // is never told does not count for itself when nobody leads.
 type Here struct{ Peers []cluster.ID }
 
-// Totals are how much there is, by the configuration and the licences; the leader makes it agreed.
+// Totals are how much there is of everything that is shared, by the configuration and the licences; the leader makes it
+// agreed. What is not named any more is not shared out any more.
 type Totals struct{ Of map[Resource]Total }
 
 // Anew says that another history of the agreement counts here from now on (cluster/membership): the cluster has
@@ -245,7 +276,7 @@ type Lead struct {
 	Term        uint64
 	Incarnation cluster.Incarnation // of the peer
 	Echo        uint64              // the Beat that it confirms
-	Grants      map[Resource]Grant  // the peer's
+	Grants      map[Resource]Grant  // of the peer's those that it must learn: answers, and what is not its own word
 	Recall      map[Resource]uint32 // ceilings that it is asked to come down to, as far as it can
 	Under       History             // whose Term means nothing then
 }

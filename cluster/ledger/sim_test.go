@@ -133,7 +133,7 @@ func (s *shares) elect() {
 }
 
 func (s *shares) Start(m *sim.Machine) sim.Process {
-	p := &node{s: s, m: m, id: name(m.Index), use: map[ledger.Resource]uint32{}, ceiling: map[ledger.Resource]uint32{}}
+	p := &node{s: s, m: m, id: name(m.Index), use: map[ledger.Resource]uint32{}, ceiling: map[ledger.Resource]uint32{}, free: map[ledger.Resource]bool{}}
 	incarnation := cluster.Incarnation(m.Starts)
 	if s.broken == trustful {
 		incarnation = 1
@@ -398,6 +398,7 @@ type node struct {
 	use     map[ledger.Resource]uint32
 	ceiling map[ledger.Resource]uint32
 	lease   time.Duration
+	free    map[ledger.Resource]bool // used without a lease
 	// leasedIn is the table of which it has a lease.
 	leasedIn ledger.History
 	live     *liveness.Core
@@ -411,7 +412,7 @@ func (p *node) leased() bool { return p.s.broken == unleased || p.m.Now() < p.le
 
 // call admits a call, or says what was short.
 func (p *node) call(r ledger.Resource, n uint32) {
-	if r == loose && !p.leased() {
+	if !p.free[r] && !p.leased() {
 		p.s.w.Count("lease over")
 		return
 	}
@@ -514,6 +515,8 @@ func (p *node) act(now time.Duration, a ledger.Action) {
 		p.m.Send(index(a.To), a.Message)
 	case ledger.Propose:
 		p.propose(a.Entry)
+	case ledger.Leased:
+		p.free[a.Resource] = !a.Leased
 	case ledger.Raise:
 		w.Logf("%s may use %d of %s", p.id, a.To, a.Resource)
 		w.Count("granted")

@@ -23,6 +23,8 @@ func (t *Table) Apply(e Entry) {
 	switch {
 	case e.Total != nil:
 		t.Totals[e.Resource] = *e.Total
+	case e.Gone:
+		t.gone(e.Resource)
 	case e.Free:
 		t.free(e)
 	case e.Want != nil:
@@ -30,10 +32,27 @@ func (t *Table) Apply(e Entry) {
 	}
 }
 
+// gone forgets a total, and whoever has none of it. What somebody has stays his until he gives it back: there may be a
+// total again.
+func (t *Table) gone(r Resource) {
+	delete(t.Totals, r)
+	for id, of := range t.Grants {
+		if g, ok := of[r]; ok && g.Amount == 0 && !g.Freed {
+			t.forget(id, r)
+		}
+	}
+}
+
+func (t *Table) forget(peer cluster.ID, r Resource) {
+	if delete(t.Grants[peer], r); len(t.Grants[peer]) == 0 {
+		delete(t.Grants, peer)
+	}
+}
+
 // free frees what the peer's process of that time had. One that started since has said what it holds.
 func (t *Table) free(e Entry) {
 	for r, g := range t.Grants[e.Peer] {
-		if g.Incarnation <= e.Incarnation && (e.All || t.Totals[r].Policy == Available) {
+		if g.Incarnation <= e.Incarnation && (e.All || g.Leased && t.Totals[r].Hold <= e.Hold) {
 			g.Amount, g.Freed = 0, true
 			t.Grants[e.Peer][r] = g
 		}
@@ -42,7 +61,10 @@ func (t *Table) free(e Entry) {
 
 func (t *Table) want(peer cluster.ID, incarnation cluster.Incarnation, w Want) {
 	had, known := t.Grants[peer][w.Resource]
+	_, shared := t.Totals[w.Resource]
 	switch {
+	case !shared && !known:
+		return // there is no such thing
 	case incarnation < had.Incarnation || incarnation == had.Incarnation && w.Number <= had.Number:
 		return // answered already
 	case !w.Held && (had.Freed || known && incarnation > had.Incarnation):
@@ -52,10 +74,14 @@ func (t *Table) want(peer cluster.ID, incarnation cluster.Incarnation, w Want) {
 	if !w.Held && amount > had.Amount {
 		amount = max(had.Amount, min(amount, satAdd(had.Amount, t.Left(w.Resource))))
 	}
+	if !shared && amount == 0 {
+		t.forget(peer, w.Resource)
+		return
+	}
 	if t.Grants[peer] == nil {
 		t.Grants[peer] = map[Resource]Grant{}
 	}
-	t.Grants[peer][w.Resource] = Grant{incarnation, w.Number, amount, false}
+	t.Grants[peer][w.Resource] = Grant{Incarnation: incarnation, Number: w.Number, Amount: amount, Leased: w.Leased}
 }
 
 func satAdd(a, b uint32) uint32 { return a + min(b, ^uint32(0)-a) }

@@ -8,6 +8,9 @@ import (
 	"turnpike.dev/turnpike/cluster/pool"
 )
 
+// maxShown bounds how many waiting requests the picture has.
+const maxShown = 256
+
 // Ledger is how what the cluster shares out stands, at one moment.
 type Ledger struct {
 	// Aside: nobody leads the agreement, and the peers of this side count for themselves.
@@ -60,7 +63,10 @@ func (m *Member) showLedger() {
 	} else if s.aside == 0 {
 		s.aside = m.cfg.Boot()
 	}
-	out.AsideSince, out.Begun = s.aside, s.begun
+	out.AsideSince, out.Begun, out.Recalls = s.aside, s.begun, s.core.Recalls()
+	if out.Waiting = s.core.Waiting(m.cfg.Boot()); len(out.Waiting) > maxShown {
+		out.Waiting = out.Waiting[:maxShown]
+	}
 	if own := s.core.Provisional(); own != nil {
 		table = own
 	}

@@ -33,7 +33,7 @@ type Shares interface {
 	Denied(r ledger.Resource)
 }
 
-// counted is how often the ledger hears that time has passed.
+// counted is how often the ledger hears who is there.
 const counted = 100 * time.Millisecond
 
 // maxBrings bounds what a peer's hello says that it brings.
@@ -74,6 +74,7 @@ type sharing struct {
 	core   *ledger.Core // nil: this node belongs to no cluster yet, and is alone with what it has
 	pool   *pool.Core
 	own    Offer
+	known  bool   // own was told
 	id     string // of the history
 	index  uint64 // up to which its log is in the core's table
 	next   time.Duration
@@ -130,9 +131,9 @@ func (m *Member) count(now time.Duration) {
 		s.next = now + counted
 		m.pool(pool.Tick{})
 		m.ledger(ledger.Here{Peers: m.present()})
-		m.ledger(ledger.Tick{})
 		m.showLedger()
 	}
+	m.ledger(ledger.Tick{}) // what waits to be said goes at once
 }
 
 // begin counts in a history of the agreement: the first that this node belongs to, or another.
@@ -272,6 +273,9 @@ func (m *Member) listed() {
 
 // total tells the ledger how much there is: licences as all bring them together, the rest as it is configured.
 func (m *Member) total() {
+	if !m.sharing.known {
+		return // who leads with nothing takes everything away
+	}
 	of := map[ledger.Resource]ledger.Total{}
 	own := m.sharing.own
 	for r, n := range m.sharing.pool.Totals() {
@@ -288,7 +292,7 @@ func (m *Member) pooled(e pooled) {
 	if m.sharing == nil {
 		return
 	}
-	m.sharing.own = e.Offer
+	m.sharing.own, m.sharing.known = e.Offer, true
 	m.pool(pool.Brings{Peer: m.cfg.Self, Amounts: e.Brings, Trial: e.Trial})
 	m.total()
 	m.say()

@@ -51,6 +51,7 @@ type node struct {
 	use       map[ledger.Resource]uint32
 	ceiling   map[ledger.Resource]uint32
 	lease     time.Duration
+	free      map[ledger.Resource]bool // used without a lease
 	leasedIn  ledger.History
 	leasedBy  string // the id of the cluster then
 	index     int    // of the history's log

@@ -30,7 +30,7 @@ func (p *node) leased() bool { return p.m.Now() < p.lease }
 
 // call admits a call from this node's own counters, or says what was short.
 func (p *node) call(r ledger.Resource, n uint32) {
-	if r == loose && !p.leased() {
+	if !p.free[r] && !p.leased() {
 		p.n.w.Count("lease over")
 		return
 	}
@@ -76,6 +76,8 @@ func (p *node) share(now time.Duration, a ledger.Action) {
 		p.m.Send(index(a.To), a.Message)
 	case ledger.Propose:
 		p.suggest(a.Entry)
+	case ledger.Leased:
+		p.free[a.Resource] = !a.Leased
 	case ledger.Raise:
 		p.n.w.Count("granted")
 		if _, aside := p.ledger.Aside(); aside {

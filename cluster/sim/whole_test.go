@@ -186,7 +186,7 @@ func (n *nodes) Start(m *sim.Machine) sim.Process {
 	}
 	p := &node{
 		n: n, m: m, id: name(m.Index), incarnation: cluster.Incarnation(m.Starts), software: m.Read("software").(string), tls: m.Read("own").(own).tls,
-		contacts: map[cluster.ID]hello{}, inForce: stored.Tag.Digest, at: map[cluster.ID]rows.Copy{}, standing: map[alarm]time.Duration{},
+		contacts: map[cluster.ID]hello{}, inForce: stored.Tag.Digest, at: map[cluster.ID]rows.Copy{}, standing: map[alarm]time.Duration{}, free: map[ledger.Resource]bool{},
 		bindings: maps.Clone(m.Read("bindings").(map[rows.Key]rows.Row)), use: maps.Clone(m.Read("use").(map[ledger.Resource]uint32)),
 	}
 	p.ceiling = maps.Clone(p.use)

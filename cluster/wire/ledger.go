@@ -10,6 +10,7 @@ type wantBody struct {
 	Number   uint64 `cbor:"2,keyasint,omitempty"`
 	Amount   uint32 `cbor:"3,keyasint,omitempty"`
 	Held     bool   `cbor:"4,keyasint,omitempty"`
+	Leased   bool   `cbor:"5,keyasint,omitempty"`
 }
 
 // historyBody names a provisional ledger; nothing is sent of the agreed one.
@@ -32,6 +33,7 @@ type grantBody struct {
 	Number      uint64 `cbor:"2,keyasint,omitempty"`
 	Amount      uint32 `cbor:"3,keyasint,omitempty"`
 	Freed       bool   `cbor:"4,keyasint,omitempty"`
+	Leased      bool   `cbor:"5,keyasint,omitempty"`
 }
 
 type leadBody struct {
@@ -54,7 +56,7 @@ type recallBody struct {
 func wantsOf(m ledger.Beat) *wantsBody {
 	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under), Cluster: m.Cluster}
 	for _, w := range m.Wants {
-		b.Wants = append(b.Wants, wantBody{string(w.Resource), w.Number, w.Amount, w.Held})
+		b.Wants = append(b.Wants, wantBody{string(w.Resource), w.Number, w.Amount, w.Held, w.Leased})
 	}
 	return b
 }
@@ -65,7 +67,7 @@ func leadOf(m ledger.Lead) *leadBody {
 		b.Grants = make(map[string]grantBody, len(m.Grants))
 	}
 	for r, g := range m.Grants {
-		b.Grants[string(r)] = grantBody{uint64(g.Incarnation), g.Number, g.Amount, g.Freed}
+		b.Grants[string(r)] = grantBody{uint64(g.Incarnation), g.Number, g.Amount, g.Freed, g.Leased}
 	}
 	return b
 }
@@ -97,10 +99,10 @@ func amountsOf(m map[ledger.Resource]uint32) map[string]uint32 {
 
 func (b *wantsBody) message() (any, error) {
 	var c check
-	c.count("wants", len(b.Wants), maxPairs)
+	c.count("wants", len(b.Wants), ledger.MaxWants)
 	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
 	for _, w := range b.Wants {
-		m.Wants = append(m.Wants, ledger.Want{Resource: resource(&c, w.Resource), Number: w.Number, Amount: w.Amount, Held: w.Held})
+		m.Wants = append(m.Wants, ledger.Want{Resource: resource(&c, w.Resource), Number: w.Number, Amount: w.Amount, Held: w.Held, Leased: w.Leased})
 	}
 	return m, c.err
 }
@@ -108,11 +110,12 @@ func (b *wantsBody) message() (any, error) {
 func (b *leadBody) message() (any, error) {
 	var c check
 	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
+	c.count("grants", len(b.Grants), ledger.MaxWants)
 	if b.Grants != nil {
 		m.Grants = make(map[ledger.Resource]ledger.Grant, len(b.Grants))
 	}
 	for r, g := range b.Grants {
-		m.Grants[resource(&c, r)] = ledger.Grant{Incarnation: cluster.Incarnation(g.Incarnation), Number: g.Number, Amount: g.Amount, Freed: g.Freed}
+		m.Grants[resource(&c, r)] = ledger.Grant{Incarnation: cluster.Incarnation(g.Incarnation), Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased}
 	}
 	return m, c.err
 }
@@ -127,6 +130,7 @@ func amounts(c *check, all map[string]uint32) map[ledger.Resource]uint32 {
 	if all == nil {
 		return nil
 	}
+	c.count("amounts", len(all), ledger.MaxWants)
 	out := make(map[ledger.Resource]uint32, len(all))
 	for r, n := range all {
 		out[resource(c, r)] = n

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,4 +30,20 @@ func TestHistoriesTravel(t *testing.T) {
 			}
 		})
 	}
+}
+
+func grants(n int) map[ledger.Resource]ledger.Grant {
+	out := map[ledger.Resource]ledger.Grant{}
+	for i := range n {
+		out[ledger.Resource(fmt.Sprint("pipe ", i))] = ledger.Grant{}
+	}
+	return out
+}
+
+func recalled(n int) map[ledger.Resource]uint32 {
+	out := map[ledger.Resource]uint32{}
+	for r := range grants(n) {
+		out[r] = 0
+	}
+	return out
 }
