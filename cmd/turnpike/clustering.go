@@ -90,7 +90,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	n.board.Lower(alarmDatabase, "")
 	n.shared.connect(p.member)
 	n.answers(p.member)
-	n.pool(p.member, len(c.Cluster.Peers))
+	n.pool(p.member, p.agreed)
 	p.answerPeers()
 	n.peering, n.cluster = p, p.member
 	p.settle()
@@ -168,7 +168,7 @@ func (p *peering) run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 5)
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search, p.share, p.node.pooling.run} {
+	for _, part := range []func(context.Context) error{p.mesh.Run, p.member.Run, p.search, p.share, p.node.pooling.Run} {
 		parts.Go(func() { ended <- part(inner) })
 	}
 	var err error

@@ -64,7 +64,7 @@ func (n *node) licenceUse(in licensing.Installed) []api.LicenceUse {
 	out := []api.LicenceUse{}
 	for _, l := range n.levels() {
 		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refused: refused[l.Name]}
-		u.Policy, u.Here, u.Cluster = n.pooling.shares(l)
+		u.Policy, u.Here, u.Cluster = n.shares(l)
 		switch l.Name {
 		case resources.LevelRMS:
 			u.Used, u.Limit, u.Licensed = u.Used/2, u.Limit/2, in.Keyed

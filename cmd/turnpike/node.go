@@ -20,6 +20,7 @@ import (
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/licences"
+	"turnpike.dev/turnpike/control/pooling"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/control/routing"
@@ -56,11 +57,11 @@ type node struct {
 	router  *routing.Router
 	calls   *calls.Book
 	bound   *registrations.Table
-	shared  *shared        // with the cluster; nil: the node stands alone
-	cluster *member.Member // nil: the node is alone
-	peering *peering       // what runs it
-	pooling *pooling       // its licences with those of its peers
-	damaged error          // why a node with peers runs without its part in the cluster; nil: it does not
+	shared  *shared          // with the cluster; nil: the node stands alone
+	cluster *member.Member   // nil: the node is alone
+	peering *peering         // what runs it
+	pooling *pooling.Pooling // its licences with those of its peers
+	damaged error            // why a node with peers runs without its part in the cluster; nil: it does not
 
 	purgeFile string
 

@@ -13,7 +13,7 @@ import (
 // given are the paths of what the node's resources depend on.
 var given = []string{
 	"pipes", "links", "bandwidth", "subzones", "default_subzone", "traversal_subzone", "zones",
-	"calls", "registrations", "turn", "option_keys", "licensing",
+	"calls", "registrations", "turn", "option_keys", "licensing", "cluster", "cluster_redundancy",
 }
 
 // provide gives the node what it has to give to calls, registrations and relays, and what

@@ -111,6 +111,17 @@ func (c *Counter) Shrink(to uint32) (ceiling uint32) {
 	}
 }
 
+// Close sets the ceiling to what is in use, and returns that: nothing more is taken.
+func (c *Counter) Close() (ceiling uint32) {
+	for {
+		w := c.word.Load()
+		_, used := unpack(w)
+		if c.word.CompareAndSwap(w, pack(used, used)) {
+			return used
+		}
+	}
+}
+
 // Grow raises the ceiling by n.
 func (c *Counter) Grow(n uint32) {
 	for {

@@ -35,6 +35,12 @@ func (l *Lease) Runs() bool { return int64(l.now()) <= l.until.Load() }
 // Lend lets the ceiling be used only while a lease runs; nil: always. What is in use stays.
 func (c *Counter) Lend(l *Lease) { c.lease.Store(l) }
 
+// Usable returns how much may still be taken, and whether anything may be now: the lease may be over.
+func (c *Counter) Usable() (left uint32, now bool) {
+	l := c.lease.Load()
+	return c.Left(), l == nil || l.Runs()
+}
+
 // over returns the first counter of a demand that must not be taken from now.
 func over(demand []Amount) *Counter {
 	var runs *Lease

@@ -25,6 +25,8 @@ type Bandwidth struct {
 	DefaultKbps      int    `yaml:"default_kbps"`
 	DownspeedPerCall Switch `yaml:"downspeed_per_call"`
 	DownspeedTotal   Switch `yaml:"downspeed_total"`
+	// Policy is that of pipes and subzones, which the peers of a cluster share.
+	Policy SharingPolicy `yaml:"policy"`
 	// PolicingMargin is the percent of its grant that a call may send beyond it (BW-06).
 	PolicingMargin int       `yaml:"policing_margin"`
 	OverGrant      OverGrant `yaml:"over_grant"`
@@ -58,6 +60,7 @@ func bandwidthItems() []Item {
 		Item{Path: "bandwidth.default_kbps", X: "Bandwidth Default", Kind: integer(64, 65535), Default: "384", Text: "Bandwidth of calls that ask for none, in kbit/s."},
 		Item{Path: "bandwidth.downspeed_per_call", X: "Bandwidth Downspeed PerCall Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than one call may have gets what it may have, instead of being refused."},
 		Item{Path: "bandwidth.downspeed_total", X: "Bandwidth Downspeed Total Mode", Kind: onOff(), Default: "on", Text: "A call that asks for more than is left gets what is left, instead of being refused."},
+		Item{Path: "bandwidth.policy", X: "Bandwidth Sharing Policy", Kind: words("available=Available", "strict=Strict"), Default: "available", Text: "Bandwidth of pipes and subzones that a lost peer of the cluster has: `available`: the others take it over, and each side of a partition counts for itself; `strict`: it stays the lost peer's."},
 		Item{Path: "bandwidth.policing_margin", X: "Bandwidth Policing Margin", Kind: integer(5, 100), Default: "10", Text: "What a policed call may send beyond its grant, in percent: room for RTCP and for packets sent again."},
 		Item{Path: "bandwidth.over_grant", X: "Bandwidth OverGrant Action", Kind: words("log", "disconnect"), Default: "log", Text: "What becomes of a policed call that goes on sending more than it was granted: an event only, or its end."},
 	)...)

@@ -16,6 +16,9 @@ func (c checker) cluster() {
 	if len(cl.Peers) > 0 && cl.Primary > len(cl.Peers) {
 		c.wrong("cluster.primary", fmt.Sprintf("cluster.primary is %d of %d peers", cl.Primary, len(cl.Peers)), "name a place in the list of peers")
 	}
+	if most := c.n.Redundancy.Peers(); len(cl.Peers) > most { // CA-02
+		c.wrong("cluster_redundancy", fmt.Sprintf("cluster_redundancy %s is for %d peers, and there are %d", c.n.Redundancy, most, len(cl.Peers)), "choose classic or 5+1")
+	}
 	for i := range cl.Peers {
 		c.clusterPeer(i)
 	}

@@ -38,6 +38,48 @@ const (
 	TLSEnforce    ClusterTLS = "enforce"
 )
 
+// SharingPolicy says what becomes of what a lost peer has of that which a cluster shares out (LI-06, BW-05).
+type SharingPolicy string
+
+// Policies.
+const (
+	// SharingAvailable lends it anew once the peer cannot use it any more: each side of a partition counts for itself.
+	SharingAvailable SharingPolicy = "available"
+	// SharingStrict keeps it for the peer: nothing is ever lent twice.
+	SharingStrict SharingPolicy = "strict"
+)
+
+// Redundancy is as how many peers a cluster counts (CA-02).
+type Redundancy string
+
+// Models of redundancy.
+const (
+	RedundancyClassic     Redundancy = "classic"
+	RedundancyFourPlusOne Redundancy = "4+1"
+	RedundancyFivePlusOne Redundancy = "5+1"
+)
+
+// Counts returns as how many of its peers a cluster of a platform counts (CA-02): capacity and licences are so many
+// times the node's.
+func (r Redundancy) Counts(p PlatformName, peers int) int {
+	most := 4
+	switch {
+	case p == PlatformSmall: // never gains
+		most = 1
+	case r == RedundancyFivePlusOne:
+		most = 5
+	}
+	return min(max(peers, 1), most)
+}
+
+// Peers returns how many peers a model is for.
+func (r Redundancy) Peers() int {
+	if r == RedundancyFourPlusOne {
+		return 5
+	}
+	return maxPeers
+}
+
 // Mapping answers for peer names before DNS does (CL-07).
 type Mapping struct {
 	Mode    Switch       `yaml:"mode"`
@@ -64,6 +106,7 @@ func clusterItems() []Item {
 	)
 	shared := []Item{
 		{Path: "cluster_tls", X: "Alternates TLS Verify Mode", Kind: words("permissive", "enforce=Enforcing"), Default: "permissive", Text: "`enforce`: a peer's certificate must chain to a trusted CA and carry its FQDN. `permissive`: encrypted, certificates not checked."},
+		{Path: "cluster_redundancy", X: "Alternates Redundancy Model", Kind: words("classic=Classic", "4+1", "5+1"), Default: "classic", Restart: RestartNone, Text: "As how many peers the cluster counts: `classic` and `4+1` (up to 5 peers) at most 4, `5+1` at most 5. Of platform small always 1."},
 		{Path: "cluster_mapping.mode", X: "Alternates AddressMapping Mode", Kind: onOff(), Default: "off", Restart: RestartNone, Text: "Look peer names up in the table below before DNS."},
 		{Path: "cluster_mapping.entries", X: "Alternates AddressMapping Entry", Kind: entries("mapping", maxPeers), Restart: RestartNone, Text: "The table: one pair for each peer."},
 		{Path: "cluster_mapping.entries[].name", X: "Alternates AddressMapping Entry [] Fqdn", Kind: text(1, 128).shown("FQDN"), Required: true, Restart: RestartNone, Text: "Name of the peer."},

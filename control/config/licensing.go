@@ -13,6 +13,8 @@ type Licensing struct {
 	Issuers []Issuer `yaml:"issuers"`
 	// DesktopDevices are parts of the User-Agent of devices that take a desktop licence.
 	DesktopDevices []string `yaml:"desktop_devices"`
+	// Policy is that of licences and of the capacity that a cluster shares out.
+	Policy SharingPolicy `yaml:"policy"`
 	// WarnAt is how full, in percent, a limit is when an alarm warns; 0: never.
 	WarnAt int `yaml:"warn_at"`
 }
@@ -63,6 +65,7 @@ func licensingItems() []Item {
 		Item{Path: "licensing.issuers[].name", X: "Licensing Issuer [] Name", Kind: text(1, 50), Required: true, Kept: true, Text: "Who it is."},
 		Item{Path: "licensing.issuers[].public_key", X: "Licensing Issuer [] PublicKey", Kind: text(43, 43).shown("43 characters of base64url"), Required: true, Kept: true, Text: "Ed25519 key that checks what the issuer signed."},
 		Item{Path: "licensing.desktop_devices", X: "Licensing DesktopDevice [] UserAgent", Kind: text(1, 60).many(50), Unset: "EX60, EX90, DX70, DX80, Jabber, Movi", Text: "SIP devices with this in their User-Agent, in any case, take a desktop licence; others a room licence."},
+		Item{Path: "licensing.policy", X: "Licensing Sharing Policy", Kind: words("available=Available", "strict=Strict"), Default: "available", Text: "Licences and capacity that a lost peer of the cluster has: `available`: the others take them over, and each side of a partition counts for itself; `strict`: they stay the lost peer's."},
 		Item{Path: "licensing.warn_at", X: "ResourceUsage Warning Activation Level", Kind: integer(0, 100), Default: "90", Text: "How full, in percent, a limit is when an alarm warns; 0: never."},
 	)
 	return append(keys, shared...)

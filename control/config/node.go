@@ -16,12 +16,14 @@ import "net/netip"
 // who holds one has a snapshot. Zero values are what a file that does not name
 // the key means, except where the schema has a default.
 type Node struct {
-	System       System       `yaml:"system"`
-	Interfaces   Interfaces   `yaml:"interfaces"`
-	DNS          DNS          `yaml:"dns"`
-	NTP          NTP          `yaml:"ntp"`
-	Cluster      Cluster      `yaml:"cluster"`
-	ClusterTLS   ClusterTLS   `yaml:"cluster_tls"`
+	System     System     `yaml:"system"`
+	Interfaces Interfaces `yaml:"interfaces"`
+	DNS        DNS        `yaml:"dns"`
+	NTP        NTP        `yaml:"ntp"`
+	Cluster    Cluster    `yaml:"cluster"`
+	ClusterTLS ClusterTLS `yaml:"cluster_tls"`
+	// Redundancy is as how many peers the cluster counts.
+	Redundancy   Redundancy   `yaml:"cluster_redundancy"`
 	Mapping      Mapping      `yaml:"cluster_mapping"`
 	OptionKeys   []OptionKey  `yaml:"option_keys"`
 	Licensing    Licensing    `yaml:"licensing"`

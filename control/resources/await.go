@@ -56,7 +56,7 @@ func (r *Resources) Waited() Waited {
 // False: it has waited long enough, or nobody lends any here: it decides finally, with Patient false.
 func (r *Resources) Await(since time.Time, again func()) bool {
 	r.changing.RLock()
-	lent := r.pool.lent != nil
+	lent := r.lending.lease != nil
 	r.changing.RUnlock()
 	return r.awaiting.add(lent, &awaited{since: since, from: time.Now(), again: again})
 }
@@ -121,9 +121,8 @@ func (w *awaiting) called(a *awaited, now time.Time) {
 	w.tried[a.since.UnixNano()] = now
 }
 
-// Wake has all those try again who wait, in the order in which they came: what the cluster lends has changed.
-func (r *Resources) Wake() {
-	w := &r.awaiting
+// wake calls all, in the order in which they came.
+func (w *awaiting) wake() {
 	now := time.Now()
 	w.mu.Lock()
 	all := slices.SortedFunc(maps.Keys(w.list), func(a, b *awaited) int { return cmp.Compare(a.number, b.number) })
@@ -137,8 +136,9 @@ func (r *Resources) Wake() {
 	}
 }
 
-// begin notes that the cluster lends: who waits from now on waits for as long as usual.
-func (w *awaiting) begin() {
+// Begin says that the cluster has lent something for the first time: who waits from now on waits for as long as usual.
+func (r *Resources) Begin() {
+	w := &r.awaiting
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.first.IsZero() {

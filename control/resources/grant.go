@@ -109,6 +109,9 @@ func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) 
 	for range tries {
 		g.r.changing.RLock()
 		h, refused := g.r.decide(w, g.has)
+		if refused == nil && w.Patient && g.r.lending.lease != nil {
+			refused = g.r.patient(h, g.has)
+		}
 		if refused == nil {
 			if short = from(h.amounts); short == nil {
 				g.has = h
@@ -117,14 +120,37 @@ func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) 
 		g.r.changing.RUnlock()
 		switch {
 		case refused != nil:
-			return refused
+			return g.r.count(refused)
 		case short == nil:
 			return nil
-		case short == g.r.limits.calls:
-			return &Refusal{Why: OverCapacity}
-		case short == g.r.limits.rms:
-			return &Refusal{Why: NoLicence, Waits: w.Patient && g.r.lent()}
+		case short == g.r.limits.calls || !w.Patient && g.r.whole(short):
+			return g.r.count(g.r.refused(short))
 		}
 	}
-	return &Refusal{Why: OverTotal, At: short.Name()}
+	return g.r.count(g.r.refused(short))
+}
+
+// whole says that there is no getting along with less of something: it is of no use to decide again.
+func (r *Resources) whole(short *admission.Counter) bool {
+	return short == r.limits.whole.calls || short == r.limits.rms
+}
+
+// count counts a refusal that stands.
+func (r *Resources) count(refused *Refusal) *Refusal {
+	if refused.Waits {
+		return refused
+	}
+	name := refused.At
+	switch refused.Why {
+	case NoLicence:
+		name = LevelRMS
+	case OverCapacity:
+		name = WholeCalls
+	}
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	if p := r.lending.parts[name]; p != nil && p.shared {
+		p.refused.Add(1)
+	}
+	return refused
 }

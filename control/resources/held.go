@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/bandwidth"
@@ -25,7 +26,7 @@ type held struct {
 	// Room for most calls, so that deciding about one allocates once.
 	oneLane  [1]lane
 	fewTolls [8]toll
-	few      [8]admission.Amount
+	few      [9]admission.Amount
 }
 
 // lane is a way that a call has.
@@ -75,7 +76,7 @@ func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
 	h := &held{connected: w.Connected, streams: w.Streams}
 	h.lanes, h.tolls, h.amounts = h.oneLane[:0], h.fewTolls[:0], h.few[:0]
 	for _, way := range w.Ways {
-		l, refused := r.rules.lane(way, w.Anew, had)
+		l, refused := r.rules.lane(way, w.Anew, had, r.use(w, had))
 		if refused != nil {
 			return nil, refused
 		}
@@ -91,7 +92,7 @@ func (r *Resources) decide(w *Want, had *held) (*held, *Refusal) {
 // lane finds the way and says how much of what it asks for it may have. What asks for no
 // more than it has never fails and never has less than it asks for because of a limit:
 // links and limits may have changed since.
-func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
+func (r *rules) lane(w Way, anew bool, had *held, use bandwidth.Use) (lane, *Refusal) {
 	asked := r.asked(w)
 	before := had.lane(w)
 	if before == nil {
@@ -113,7 +114,7 @@ func (r *rules) lane(w Way, anew bool, had *held) (lane, *Refusal) {
 		}
 		return lane{}, &Refusal{Why: NoWay, At: err.Error()}
 	}
-	kbps, refused := r.grant(p, asked, had)
+	kbps, refused := r.grant(p, asked, use)
 	switch {
 	case before != nil && kbps < min(asked, before.kbps) && (modest || refused == nil):
 		return before.keep(w, asked), nil
@@ -155,11 +156,19 @@ func (r *rules) became(l lane, w Way) lane {
 	return next
 }
 
-func (r *rules) grant(p *bandwidth.Plan, asked int, had *held) (int, *Refusal) {
-	var use bandwidth.Use = r
+// use is what is left for a call.
+func (r *Resources) use(w *Want, had *held) bandwidth.Use {
+	var use bandwidth.Use = r.rules
 	if had != nil {
-		use = spare{r, had}
+		use = spare{r.rules, had}
 	}
+	if w.Patient && r.lending.lease != nil {
+		return most{use, r, time.Now()}
+	}
+	return use
+}
+
+func (r *rules) grant(p *bandwidth.Plan, asked int, use bandwidth.Use) (int, *Refusal) {
 	kbps, why, at := p.Grant(asked, r.downspeed, use)
 	switch why {
 	case bandwidth.OverPerCall:
@@ -215,7 +224,7 @@ func (h *held) charge() {
 
 // demand lists the amounts of what is limited.
 func (h *held) demand(l *limits) {
-	h.amounts = append(h.amounts, admission.Amount{Of: l.calls, N: h.units})
+	h.amounts = append(h.amounts, admission.Amount{Of: l.calls, N: h.units}, admission.Amount{Of: l.whole.calls, N: h.units})
 	if h.halves > 0 {
 		h.amounts = append(h.amounts, admission.Amount{Of: l.rms, N: uint32(h.halves)})
 	}

@@ -184,7 +184,7 @@ func (r *Resources) Levels() []Level {
 		levelOf(l.calls), {LevelTraversal, traversal, capacity}, {LevelNonTraversal, others, capacity},
 	}
 	return append(
-		out, r.levelOfLicences(l.rms), levelOf(l.registrations), r.levelOfLicences(l.room), r.levelOfLicences(l.desktop),
+		out, r.levelShared(l.rms), levelOf(l.registrations), r.levelShared(l.room), r.levelShared(l.desktop),
 		levelOf(l.proxied), levelOf(l.relays),
 	)
 }

@@ -10,30 +10,36 @@ import (
 	"turnpike.dev/turnpike/licensing"
 )
 
-type brought map[string]uint32
+// pool notes what is offered.
+type pool struct{ last Offer }
 
-func (b *brought) Brings(n map[string]uint32) { *b = n }
+func (p *pool) Offer(o Offer) { p.last = o }
 
 // LI-01, LI-06: licences that are lent are the cluster's: what configuration and keys say goes to the pool, what may
 // be used here is what the ledger gives, for as long as its lease runs, and levels are the cluster's.
 func TestLicencesAreLent(t *testing.T) {
 	n := nodeOf(t, custom)
 	r := newResources(t, n, Deps{})
-	var b brought
+	var b pool
 	r.Share(&b)
-	if b[LevelRMS] == 0 || b[LevelRoom] == 0 {
-		t.Fatalf("it brings %v", b)
+	brings := func() map[string]uint32 { return b.last.Brings }
+	if brings()[LevelRMS] == 0 || brings()[LevelRoom] == 0 {
+		t.Fatalf("it brings %v", brings())
 	}
 	registrations := r.Registrations()
 	registrations.Keep(licensing.Desktop, 2, false)
 	var now atomic.Int64
 	lease := admission.NewLease(func() time.Duration { return time.Duration(now.Load()) })
-	r.Raise(LevelDesktop, 1)
 	if place, ok := registrations.Take(licensing.Desktop, 1, false); !place || !ok {
 		t.Error("no licence of the node's own while none is lent")
 	}
 	registrations.Give(licensing.Desktop, 1, false)
-	r.Lend(lease, map[string]uint32{LevelDesktop: 2})
+	if used := r.Lend(lease); used[LevelDesktop] != 2 {
+		t.Errorf("%v is in use", used)
+	}
+	if has := desktops(r); has != (Shared{2, 2}) {
+		t.Errorf("it lends %v before it was given anything", has)
+	}
 	r.Raise(LevelDesktop, 5)
 	if _, ok := registrations.Take(licensing.Desktop, 1, false); ok {
 		t.Error("a licence before the lease runs")
@@ -45,8 +51,8 @@ func TestLicencesAreLent(t *testing.T) {
 	if err := r.Change(n, licensing.Installed{Keyed: true, Pool: licensing.Pool{Desktop: 7}}); err != nil {
 		t.Fatal(err)
 	}
-	if b[LevelDesktop] != 7 || r.Licences()[LevelDesktop] != (Shared{5, 3}) {
-		t.Errorf("after a change it brings %v and has %v", b, r.Licences())
+	if brings()[LevelDesktop] != 7 || desktops(r) != (Shared{5, 3}) {
+		t.Errorf("after a change it brings %v and has %v", brings(), desktops(r))
 	}
 	now.Store(int64(2 * time.Second))
 	if _, ok := registrations.Take(licensing.Desktop, 1, false); ok {
@@ -63,6 +69,11 @@ func TestLicencesAreLent(t *testing.T) {
 	}
 }
 
+func desktops(r *Resources) Shared {
+	p, _ := r.Part(LevelDesktop)
+	return p.Shared
+}
+
 // LI-06: who is refused what a ledger lends is called when there may be more, once, or when its time is over; it
 // is not held where nobody lends, or too many are.
 func TestAwait(t *testing.T) {
@@ -74,7 +85,8 @@ func TestAwait(t *testing.T) {
 		if r.Await(soon(), again) {
 			t.Error("held where the licences are the node's own")
 		}
-		r.Lend(admission.NewLease(func() time.Duration { return 0 }), nil)
+		r.Lend(admission.NewLease(func() time.Duration { return 0 }))
+		r.Begin()
 		if r.Await(time.Now().Add(-firstWait), again) {
 			t.Error("held though its time is over")
 		}

@@ -41,7 +41,7 @@ type Deps struct {
 
 // Resources gives what the node has. Any number of goroutines may use it.
 //
-// Locks, in this order: a grant's, then changing (to read), then mu or the journal's.
+// Locks, in this order: telling, a grant's, then changing (to read), then mu or the journal's.
 type Resources struct {
 	deps      Deps
 	admission *admission.Admission
@@ -50,13 +50,16 @@ type Resources struct {
 	// changing guards what follows. Who decides holds it to read: no limit moves and no
 	// object is forgotten between a look at what is left and the taking.
 	changing sync.RWMutex
+	telling  sync.Mutex // so that the pool is told in the order of changes; it is locked before changing
 	rules    *rules
 	objects  map[key]*object // also those that configuration has no more, while calls do
 	order    int             // of the newest
 	policed  []*object       // that have buckets
 
 	limits limits
-	pool   pool // changing guards it
+	// lending is how what a cluster shares is lent, offer what was said of how much there is. changing guards both.
+	lending lending
+	offer   Offer
 
 	mu     sync.Mutex // guards grants
 	grants map[uint64]*Grant
@@ -72,8 +75,9 @@ func New(n *config.Node, in licensing.Installed, d Deps) (*Resources, error) {
 	}
 	r := &Resources{
 		deps: d, admission: admission.New(d.Ledger), platform: n.System.Platform,
-		objects: map[key]*object{}, limits: newLimits(), grants: map[uint64]*Grant{},
+		objects: map[key]*object{}, lending: newLending(), grants: map[uint64]*Grant{},
 	}
+	r.limits = newLimits(&r.lending)
 	return r, r.Change(n, in)
 }
 
@@ -87,17 +91,40 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 	if err != nil {
 		return err
 	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if to := r.put(n, in, next); to != nil {
+		to.Offer(r.offer)
+	}
+	return nil
+}
+
+// put puts other limits and another map in force, and returns whom to tell.
+func (r *Resources) put(n *config.Node, in licensing.Installed, next *rules) Pool {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	capacity, licences := r.limits.set(r.platform, n, in, r.pool.lent != nil)
+	capacity := r.limits.set(r.platform, n)
 	next.video, next.audio, next.most = capacity.Video, capacity.Audio, mostOf(capacity)
 	r.rules = next
+	r.supply(n, in)
 	r.settle(next)
 	r.police()
 	r.forget()
-	r.pool.brings = licences
-	r.share()
-	return nil
+	r.offer = r.offered(n, in)
+	return r.lending.to
+}
+
+// supply gives licences and the cluster's capacity their totals.
+func (r *Resources) supply(n *config.Node, in licensing.Installed) {
+	for c, total := range r.limits.licences(r.platform, n, in) {
+		r.lending.set(r.lending.of[c], true, total)
+	}
+	whole := ClusterCapacityOf(r.platform, n).totals(&r.limits.whole)
+	for _, p := range r.lending.list {
+		if total, shared := whole[p.counter]; p.kind == CapacityPart {
+			r.lending.set(p, shared, total)
+		}
+	}
 }
 
 // settle gives each object of a map its counter, the one that it had by its name or a new
@@ -105,7 +132,7 @@ func (r *Resources) Change(n *config.Node, in licensing.Installed) error {
 func (r *Resources) settle(next *rules) {
 	for id, o := range next.plan.Objects() {
 		have := r.object(key{o.Kind, o.Name})
-		have.limit(o.Total)
+		r.limit(have, o.Total)
 		next.objects[id] = have
 	}
 }
@@ -121,9 +148,19 @@ func (r *Resources) forget() {
 		if configured[o] {
 			continue
 		}
-		if o.limit(bandwidth.Unlimited); !o.inUse(idle) {
+		if r.limit(o, bandwidth.Unlimited); !o.inUse(idle) {
 			delete(r.objects, k)
+			if o.part != nil {
+				r.lending.remove(o.part)
+			}
 		}
+	}
+}
+
+// limit moves what all calls together may use of an object.
+func (r *Resources) limit(o *object, l bandwidth.Limit) {
+	if o.part != nil {
+		r.lending.set(o.part, l.Limited, uint32(min(max(l.Kbps, 0), bandwidth.MaxKbps)))
 	}
 }
 
@@ -134,6 +171,9 @@ func (r *Resources) object(k key) *object {
 		r.order++
 		o = newObject(k, r.order)
 		r.objects[k] = o
+		if o.counter != nil {
+			o.part = r.lending.add(&part{name: o.String(), kind: partKinds[k.kind], counter: o.counter})
+		}
 	}
 	return o
 }

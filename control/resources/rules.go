@@ -19,6 +19,7 @@ type object struct {
 	key
 	order    int                // of taking, the same for all
 	counter  *admission.Counter // nil: a zone or a link, which have no limit
+	part     *part              // nil too
 	policing *policing          // of a pipe; nil: none. Resources.changing guards it
 }
 
@@ -33,16 +34,8 @@ func newObject(k key, order int) *object {
 // String names the object for operators.
 func (o *object) String() string { return o.kind.String() + " " + o.name }
 
-// limit moves what all calls together may use.
-func (o *object) limit(l bandwidth.Limit) {
-	switch {
-	case o.counter == nil:
-	case !l.Limited:
-		o.counter.Set(admission.Unlimited)
-	default:
-		o.counter.Set(uint32(min(max(l.Kbps, 0), bandwidth.MaxKbps)))
-	}
-}
+// partKinds are those of objects that have a counter.
+var partKinds = map[bandwidth.Kind]PartKind{bandwidth.AtSubzone: SubzonePart, bandwidth.AtPipe: PipePart}
 
 // inUse reports whether calls may have some of it. Of zones and links nobody counts what:
 // they are when there are calls.

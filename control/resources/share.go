@@ -12,26 +12,33 @@ var _ registrations.Capacity = (*RegistrationShare)(nil)
 type Share struct {
 	admission *admission.Admission
 	counter   *admission.Counter
+	whole     *admission.Counter // of the cluster
 }
 
 // Relays is what TURN takes relayed addresses from (CA-01).
-func (r *Resources) Relays() *Share { return &Share{r.admission, r.limits.relays} }
+func (r *Resources) Relays() *Share {
+	return &Share{r.admission, r.limits.relays, r.limits.whole.relays}
+}
 
 // Take takes n places, or none.
 func (s *Share) Take(n int) bool {
-	return s.admission.Take(admission.Amount{Of: s.counter, N: uint32(n)}) == nil
+	return s.admission.Take(s.amounts(n)...) == nil
 }
 
 // Keep takes n places also beyond the limit: what an earlier process left goes on.
 func (s *Share) Keep(n int) bool {
-	return s.admission.Keep(admission.Amount{Of: s.counter, N: uint32(n)}) == nil
+	return s.admission.Keep(s.amounts(n)...) == nil
 }
 
 // Read returns how many places there are, and how many are taken.
 func (s *Share) Read() (limit, used uint32) { return s.counter.Read() }
 
 // Give gives n places back.
-func (s *Share) Give(n int) { s.admission.Give(admission.Amount{Of: s.counter, N: uint32(n)}) }
+func (s *Share) Give(n int) { s.admission.Give(s.amounts(n)...) }
+
+func (s *Share) amounts(n int) []admission.Amount {
+	return []admission.Amount{{Of: s.counter, N: uint32(n)}, {Of: s.whole, N: uint32(n)}}
+}
 
 // RegistrationShare is what registrations take places from: one of the platform for each
 // binding, and a licence for each of its aliases (CA-01, facts A3). One that another
@@ -49,30 +56,33 @@ func (r *Resources) Registrations() *RegistrationShare {
 
 func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied bool) []admission.Amount {
 	if proxied {
-		return []admission.Amount{{Of: s.limits.proxied, N: 1}}
+		return []admission.Amount{{Of: s.limits.proxied, N: 1}, {Of: s.limits.whole.proxied, N: 1}}
 	}
 	kind := s.limits.room
 	if d == licensing.Desktop {
 		kind = s.limits.desktop
 	}
-	return []admission.Amount{{Of: s.limits.registrations, N: 1}, {Of: kind, N: uint32(aliases)}}
+	return []admission.Amount{{Of: s.limits.registrations, N: 1}, {Of: s.limits.whole.registrations, N: 1}, {Of: kind, N: uint32(aliases)}}
 }
 
-// Take takes the places of a binding, if the platform has one and there are licences.
+// Take takes the places of a binding, if the platform has one and there are licences. What a whole cluster
+// carries counts as licences do.
 func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
-	switch s.admission.Take(s.amounts(d, aliases, proxied)...) {
+	short := s.admission.Take(s.amounts(d, aliases, proxied)...)
+	switch short {
 	case nil:
 		return true, true
-	case s.limits.room, s.limits.desktop:
-		return true, false
+	case s.limits.registrations, s.limits.proxied:
+		return false, true
 	}
-	return false, true
+	s.resources.countShort(short)
+	return true, false
 }
 
 // Waits says, of a registration that was refused its places or licences, whether other peers of the cluster may have more:
 // then it may be tried again when Resources.Await says.
 func (s *RegistrationShare) Waits(d licensing.Device, aliases int, proxied bool) bool {
-	return !proxied && s.resources.lent()
+	return s.resources.hopes(s.amounts(d, aliases, proxied))
 }
 
 // Keep takes the places of a binding that is there, also beyond the limits.

@@ -1,4 +1,4 @@
-package main
+package pooling
 
 import (
 	"fmt"
@@ -20,15 +20,9 @@ const (
 	alarmAwayRemoved = 30016
 )
 
-// board is where alarms are raised and lowered.
-type board interface {
-	Raise(number int, key, detail string)
-	Lower(number int, key string)
-}
-
 // awayLicences raises and lowers the alarms about licences of peers that are away.
 type awayLicences struct {
-	board  board
+	board  Board
 	raised map[awayAlarm]string
 }
 
@@ -38,7 +32,7 @@ type awayAlarm struct {
 }
 
 // newAwayLicences goes on from the alarms that stand.
-func newAwayLicences(b board, standing []alarms.Alarm) *awayLicences {
+func newAwayLicences(b Board, standing []alarms.Alarm) *awayLicences {
 	a := &awayLicences{board: b, raised: map[awayAlarm]string{}}
 	for _, s := range standing {
 		if s.Stands() && s.Number >= alarmAwayHours && s.Number <= alarmAwayRemoved+1 {

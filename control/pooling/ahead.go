@@ -1,0 +1,170 @@
+package pooling
+
+import (
+	"time"
+
+	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/control/resources"
+)
+
+// How much is asked for before it is wanted: a sixteenth of all, for a few calls or for so many registrations as may
+// come while peers answer. No more than an even share.
+const (
+	aheadShare  = 16
+	aheadCalls  = 4
+	aheadPlaces = 32
+)
+
+const (
+	// scanEvery is how often it is looked what is to be asked for ahead.
+	scanEvery = 100 * time.Millisecond
+	// deniedRest is how long nothing is asked for ahead of what was just denied.
+	deniedRest = 2 * time.Second
+	// maxFirst is how much that was never used here is asked for in one look, maxAsked how much of it in all while
+	// nothing is answered: a node that starts with thousands of pipes is not in the way of those that have calls.
+	maxFirst = 16
+	maxAsked = 64
+	// maxWants bounds what is told in one look, maxWait how long an answer is waited for.
+	maxWants = 128
+	maxWait  = 5 * time.Second
+)
+
+// Wants implements member.Shares: what requests wait for at once, and some times within a second what is asked for ahead.
+func (p *Pooling) Wants() map[ledger.Resource]uint32 {
+	now := time.Now()
+	p.mu.Lock()
+	news, scan := p.news, p.lent && now.Sub(p.scanned) >= scanEvery
+	p.news = false
+	if scan {
+		p.scanned = now
+	}
+	pending := make(map[string]uint32, len(p.pending))
+	for name, n := range p.pending {
+		pending[name] = n
+	}
+	p.mu.Unlock()
+	if !scan && !news {
+		return nil
+	}
+	shared, _ := p.deps.Member.Ledger()
+	wants := map[ledger.Resource]uint32{}
+	for name, n := range pending {
+		if part, ok := p.deps.Resources.Part(name); ok {
+			p.want(wants, part, p.needed(part, n, shared.Resources[ledger.Resource(name)]))
+		}
+	}
+	if scan && len(shared.Resources) > 0 { // it is agreed what there is
+		p.scan(wants, shared.Resources, now)
+	}
+	return wants
+}
+
+func (p *Pooling) want(wants map[ledger.Resource]uint32, part resources.Part, n uint32) {
+	if n > 0 {
+		wants[ledger.Resource(part.Name)] = n
+	}
+}
+
+// needed is what requests are short of that want n together. With it comes some of what others have idle: the next
+// request is not far.
+func (p *Pooling) needed(part resources.Part, n uint32, of member.Holding) uint32 {
+	all := uint64(part.Used) + uint64(n)
+	if all <= uint64(part.Ceiling) {
+		return 0
+	}
+	lacks := all - uint64(part.Ceiling)
+	idle := uint64(p.idle(part.Name, of))
+	if idle > lacks {
+		lacks += (idle - lacks) / uint64(2*p.peers())
+	}
+	return uint32(min(lacks, uint64(max(part.Total, of.Total))))
+}
+
+// scan asks ahead.
+func (p *Pooling) scan(wants map[ledger.Resource]uint32, of map[ledger.Resource]member.Holding, now time.Time) {
+	parts := p.deps.Resources.Parts()
+	if len(parts) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, at := range p.asked {
+		if now.Sub(at) > maxWait {
+			delete(p.asked, name)
+		}
+	}
+	start, first := p.from%len(parts), 0
+	for i := range parts {
+		at := (start + i) % len(parts)
+		part := parts[at]
+		if len(wants) >= maxWants {
+			p.from = at
+			return
+		}
+		r := ledger.Resource(part.Name)
+		if wants[r] > 0 || now.Sub(p.denied[part.Name]) <= deniedRest {
+			continue
+		}
+		n := p.early(part, of[r])
+		if n == 0 {
+			continue
+		}
+		if !part.Told {
+			if _, asked := p.asked[part.Name]; asked || first >= maxFirst || len(p.asked) >= maxAsked {
+				continue
+			}
+			first++
+			p.asked[part.Name] = now
+		}
+		wants[r] = n
+	}
+}
+
+// early is how much of something is asked for before it is wanted, and to have what was taken before the ledger gave it.
+// mu is held.
+func (p *Pooling) early(part resources.Part, of member.Holding) uint32 {
+	if part.Used > part.Given {
+		return part.Used - part.Given
+	}
+	left, ahead := part.Ceiling-min(part.Used, part.Ceiling), p.ahead(part, of.Total)
+	if left >= (ahead+1)/2 {
+		return 0
+	}
+	if free := uint64(of.Total) - min(uint64(of.Total), of.Granted); free > 0 {
+		return uint32(min(uint64(ahead-left), free))
+	}
+	return p.even(part, left, of)
+}
+
+// even is how much of what others have idle is asked for ahead, when here is far less than an even share of all that is
+// idle. It stays under that share: two peers would take it from each other for ever.
+func (p *Pooling) even(part resources.Part, left uint32, of member.Holding) uint32 {
+	even := (p.idleOf(part.Name, of) + left) / uint32(p.offerPeers())
+	if left >= even/4 {
+		return 0
+	}
+	return even/2 - left
+}
+
+// ahead is how much should be left here.
+func (p *Pooling) ahead(part resources.Part, total uint32) uint32 {
+	least := uint32(aheadPlaces)
+	switch {
+	case part.Name == resources.LevelRMS:
+		least = 2 * aheadCalls // halves
+	case part.Name == resources.WholeCalls:
+		least = aheadCalls * p.offer.CallUnits
+	case part.Kind == resources.PipePart || part.Kind == resources.SubzonePart:
+		least = aheadCalls * p.offer.CallKbps
+	}
+	return min(max(total/aheadShare, least), total/uint32(p.offerPeers()))
+}
+
+func (p *Pooling) peers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.offerPeers()
+}
+
+func (p *Pooling) offerPeers() int { return max(p.offer.Peers, 1) }
