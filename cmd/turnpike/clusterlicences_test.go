@@ -31,7 +31,7 @@ func (p *pair) register(at string, n *pairNode, user string, expires int) (statu
 		if err != nil {
 			return err
 		}
-		if err := c.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(8 * time.Second)); err != nil { // a node that has just started has its first share in 6 s
 			return err
 		}
 		answer := make([]byte, 4096)
