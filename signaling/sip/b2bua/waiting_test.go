@@ -10,11 +10,16 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
 
-// lends puts the licences into the cluster's hands: so many halves are here.
+// lends puts what is shared into the cluster's hands: so many halves are here, and all of the rest.
 func (r *rig) lends(halves uint32) {
 	lease := admission.NewLease(func() time.Duration { return 0 })
 	lease.Extend(time.Second)
-	r.has.Lend(lease, map[string]uint32{resources.LevelRMS: halves})
+	r.has.Lend(lease)
+	r.has.Begin()
+	for _, p := range r.has.Parts() {
+		r.has.Raise(p.Name, p.Total)
+	}
+	r.has.Lower(resources.LevelRMS, halves)
 }
 
 // gets more halves from another peer.
