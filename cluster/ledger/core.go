@@ -124,7 +124,7 @@ func (c *Core) begin(now time.Duration) {
 	c.begun, c.led, c.lastBeat = true, now, now-beatSoon
 	for _, r := range names(c.cfg.Recovered) {
 		if n := c.cfg.Recovered[r]; n > 0 {
-			h := &holding{ceiling: n, leased: true}
+			h := &holding{ceiling: n, leased: true, moved: true}
 			c.hold[r] = h
 			c.do(Leased{r, true})
 			c.ask(r, h, n, true)

@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 		"its holder looks at the lease": {[]ledger.Entry{total(10, ledger.Strict), always(want("a", 1, 1, 10, false)), total(10, ledger.Available), want("a", 1, 2, 10, false), {Peer: "a", Incarnation: 1, Free: true}}, 0, 0},
 		"held for longer":               {[]ledger.Entry{held(10, time.Minute), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true, Hold: time.Second}}, 10, 0},
 		"held no longer":                {[]ledger.Entry{held(10, time.Minute), want("a", 1, 1, 10, false), {Peer: "a", Incarnation: 1, Free: true, Hold: time.Minute}}, 0, 0},
-		"no total":                      {[]ledger.Entry{{Resource: pool, Gone: true}, want("a", 1, 1, 3, true), want("b", 1, 1, 3, false)}, 0, 0},
+		"no total":                      {[]ledger.Entry{{Resource: pool, Gone: true}, want("a", 1, 1, 3, true), want("b", 1, 1, 3, false)}, 3, 0},
 		"a total that goes and comes":   {[]ledger.Entry{want("a", 1, 1, 6, false), {Resource: pool, Gone: true}, want("a", 1, 2, 4, false), want("b", 1, 1, 3, true), total(10, ledger.Available), want("b", 1, 2, 9, false)}, 4, 6},
 		"used by nobody, forgotten":     {[]ledger.Entry{want("a", 1, 5, 6, false), {Resource: pool, Gone: true}, want("a", 1, 6, 0, false), total(10, ledger.Available), want("a", 1, 1, 2, true)}, 2, 0},
 		"the total is lowered":          {[]ledger.Entry{want("a", 1, 1, 10, false), total(5, ledger.Available), want("a", 1, 2, 12, false)}, 10, 0},

@@ -63,7 +63,7 @@ func (t *Table) want(peer cluster.ID, incarnation cluster.Incarnation, w Want) {
 	had, known := t.Grants[peer][w.Resource]
 	_, shared := t.Totals[w.Resource]
 	switch {
-	case !shared && !known:
+	case !shared && !known && !w.Held:
 		return // there is no such thing
 	case incarnation < had.Incarnation || incarnation == had.Incarnation && w.Number <= had.Number:
 		return // answered already
