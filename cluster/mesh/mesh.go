@@ -41,6 +41,9 @@ type Config struct {
 	RecoveryPort uint16
 	// SourcePorts are the first and the last port that connections are dialled from (CL-08); zero: any.
 	SourcePorts [2]uint16
+	// UDPPort is one that peers use besides, by other means than these (CL-08): Probe says whether it can be
+	// reached. Zero: none.
+	UDPPort uint16
 
 	Certificate func() *tls.Certificate
 	// Verify says whether a chain leads to a trusted authority, is valid now and not revoked. Names

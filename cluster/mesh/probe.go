@@ -32,6 +32,9 @@ type Probe struct {
 	Fault   string // of its certificate, as Enforce sees it
 	// There says which of its ports cannot be reached from here, Here which of this node's from there, and why (20021).
 	There, Here map[uint16]string
+	// ThereUDP and HereUDP say the same of the UDP port that peers use besides; of one that somebody has
+	// for good, or that the other end has not, nothing is said.
+	ThereUDP, HereUDP map[uint16]string
 	// NAT is the address that it sees this node at, where that is another than this node's.
 	NAT string
 }
@@ -57,16 +60,21 @@ func (m *Mesh) Probe(ctx context.Context, address string) (Probe, error) {
 	}
 	defer l.shut(errEnding)
 	out.RTT = time.Since(start) / 3 // TCP, TLS and the welcome are a round trip each
-	err = l.within(ctx, func() error { return m.question(l, &out) })
+	err = l.within(ctx, func() error { return m.question(ctx, l, &out) })
 	if err != nil {
 		return out, l.ended(err)
 	}
 	return out, nil
 }
 
-func (m *Mesh) question(l *line, out *Probe) error {
-	ports := []uint16{m.cfg.RecoveryPort, m.cfg.Port}
-	if err := l.write(wire.Question{Protocol: wire.Protocol, Ports: ports}); err != nil {
+func (m *Mesh) question(ctx context.Context, l *line, out *Probe) error {
+	q := wire.Question{Protocol: wire.Protocol, Ports: []uint16{m.cfg.RecoveryPort, m.cfg.Port}, Token: newToken()}
+	shut, open := m.bell.open(q.Token)
+	defer shut()
+	if open {
+		q.UDP = []uint16{m.cfg.UDPPort}
+	}
+	if err := l.write(q); err != nil {
 		return err
 	}
 	message, err := l.read(wire.MaxFrame, probeTime)
@@ -80,7 +88,8 @@ func (m *Mesh) question(l *line, out *Probe) error {
 	chain := l.ConnectionState().PeerCertificates
 	out.Probe, out.Key, out.Fault = p, keyOf(chain[0]), m.fault(out.Address, chain)
 	out.Pinned, _ = m.pins.has(out.Address, out.Key)
-	out.Here = closed(p.Ports)
+	out.Here, out.HereUDP = closed(p.Ports), closed(p.UDP)
+	out.ThereUDP = closed(m.ringPorts(ctx, out.Addr, p.Bells, q.Token))
 	if seen, err := netip.ParseAddr(p.Seen); err == nil && m.cfg.Local.IsValid() && !m.cfg.Local.IsUnspecified() && seen != m.cfg.Local {
 		out.NAT = p.Seen
 	}
@@ -165,7 +174,15 @@ func (m *Mesh) recover(ctx context.Context, l *line) {
 	from := l.peer.Addr.Addr()
 	p.Hello, p.Seen = m.cfg.Hello(), from.String()
 	// Only ports of the cluster, and only of who asks: nobody can have others tried.
-	p.Ports = m.tryPorts(ctx, from, slices.DeleteFunc(q.Ports, func(port uint16) bool { return port < 1024 }))
+	low := func(port uint16) bool { return port < 1024 }
+	var work sync.WaitGroup
+	work.Go(func() { p.UDP = m.ringPorts(ctx, from, slices.DeleteFunc(q.UDP, low), q.Token) })
+	p.Ports = m.tryPorts(ctx, from, slices.DeleteFunc(q.Ports, low))
+	work.Wait()
+	if shut, open := m.bell.open(q.Token); open {
+		defer shut()
+		p.Bells = []uint16{m.cfg.UDPPort}
+	}
 	if err := l.write(p); err != nil {
 		m.cfg.Log.Warn("Cluster Question Not Answered", "Peer", l.entry.address, "Detail", strings.TrimSpace(err.Error()))
 		return

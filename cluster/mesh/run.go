@@ -28,6 +28,7 @@ type Mesh struct {
 	// strangers is what was told of those who are of no entry.
 	strangers told
 	waiting   gate
+	bell      doorbell
 	hellos    atomic.Uint64 // how often the hello has changed
 
 	saying sync.Mutex // guards said; what a node says of itself is asked in it, so that a higher number is never older
@@ -55,7 +56,9 @@ func New(cfg Config) (*Mesh, error) {
 		cfg.RecoveryPort = DefaultRecoveryPort
 	}
 	cfg.Local = plain(cfg.Local)
-	return &Mesh{cfg: cfg, pins: p}, nil
+	m := &Mesh{cfg: cfg, pins: p}
+	m.bell.at = netip.AddrPortFrom(cfg.Local, cfg.UDPPort)
+	return m, nil
 }
 
 // Run listens and keeps the connections until ctx ends.

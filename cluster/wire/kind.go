@@ -125,7 +125,7 @@ func bodyOf(m any) (kind, body) {
 	case Answer:
 		return kindAnswer, &answerBody{Body: m.Body, Failed: line(m.Failed, maxWhy)}
 	case Question:
-		return kindQuestion, &questionBody{Ports: m.Ports, Protocol: m.Protocol}
+		return kindQuestion, questionOf(m)
 	case Probe:
 		return kindProbe, probeOf(m)
 	}

@@ -60,7 +60,9 @@ func samples() []sample {
 		{"request", wire.Request{Name: "join", Body: []byte{1, 2}}},
 		{"answer", wire.Answer{Body: []byte{3}, Failed: "no"}},
 		{"question", wire.Question{Protocol: 1, Ports: []uint16{4371, 4372}}},
+		{"question of UDP", wire.Question{Protocol: 1, Ports: []uint16{4371}, UDP: []uint16{1719}, Token: wire.Token{1, 15: 9}}},
 		{"probe", wire.Probe{Hello: hello, Tag: tag, Digest: "d", Seen: "10.0.0.9", Ports: map[uint16]string{4371: "", 4372: "refused"}, Facts: map[string]string{"ntp": "no"}}},
+		{"probe of UDP", wire.Probe{Hello: hello, Tag: tag, UDP: map[uint16]string{1719: "silent"}, Bells: []uint16{1719}}},
 	}
 }
 
@@ -161,6 +163,8 @@ func TestOutOfBounds(t *testing.T) {
 		{"long resource", ledger.Recall{Of: map[ledger.Resource]uint32{ledger.Resource(long): 1}}},
 		{"long request", wire.Request{Name: long}},
 		{"many ports", wire.Question{Ports: make([]uint16, 9)}},
+		{"many UDP ports", wire.Question{UDP: make([]uint16, 9)}},
+		{"many bells", wire.Probe{Bells: make([]uint16, 9)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			frame, err := wire.Append(nil, c.message)

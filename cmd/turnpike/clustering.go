@@ -149,7 +149,7 @@ func (p *peering) openAgreement(dir string, log *eventlog.Log) (*agreement.Agree
 func (p *peering) newMesh(c *config.Node, local netip.Addr, dir string, log *eventlog.Log) (*mesh.Mesh, error) {
 	return mesh.New(mesh.Config{
 		Self: cluster.ID(p.node.id), Local: local, Port: uint16(c.Cluster.Port), RecoveryPort: uint16(c.Cluster.RecoveryPort),
-		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End},
+		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End}, UDPPort: rasPort(c),
 		Certificate: p.node.certificates.Server, Verify: p.node.trusts, Enforce: c.ClusterTLS == config.TLSEnforce,
 		Files: stateFiles{}, Dir: dir, Resolve: p.names.resolve,
 		Hello: p.member.Hello, Probe: p.node.probe, Handler: p.member.Handler(), Log: log.Module("cluster.mesh"),

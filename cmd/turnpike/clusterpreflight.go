@@ -83,7 +83,7 @@ func (n *node) visitor(c *config.Node, own names) (*mesh.Mesh, error) {
 	hello := wire.Hello{ID: cluster.ID(n.id), Incarnation: 1, Name: c.System.Name, Settings: n.settings(c)}
 	m, err := mesh.New(mesh.Config{
 		Self: cluster.ID(n.id), Local: own.local(c), Port: uint16(c.Cluster.Port), RecoveryPort: uint16(c.Cluster.RecoveryPort),
-		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End},
+		SourcePorts: [2]uint16{c.Cluster.SourcePorts.Start, c.Cluster.SourcePorts.End}, UDPPort: rasPort(c),
 		Certificate: n.certificates.Server, Verify: n.trusts,
 		Files: noFiles{}, Resolve: own.resolve,
 		Hello: func() wire.Hello { return hello }, Handler: deaf{}, Log: n.log,
@@ -94,9 +94,18 @@ func (n *node) visitor(c *config.Node, own names) (*mesh.Mesh, error) {
 	return m, err
 }
 
+// rasPort is the UDP port between peers (CL-08), which those have that speak H.323. Until a gatekeeper has it, each end opens it
+// while it is asked about; once one has, nothing is said of it here.
+func rasPort(c *config.Node) uint16 {
+	if !c.H323.Mode {
+		return 0
+	}
+	return uint16(c.H323.RASPort)
+}
+
 // probed is what was found of a peer.
 func probed(c *config.Node, from netip.Addr, address string, p mesh.Probe, err error) preflight.Peer {
-	out := preflight.Peer{Address: address, Unreached: p.There, Blocked: p.Here, From: from.String(), Seen: p.NAT}
+	out := preflight.Peer{Address: address, Unreached: p.There, Blocked: p.Here, UnreachedUDP: p.ThereUDP, BlockedUDP: p.HereUDP, From: from.String(), Seen: p.NAT}
 	if err != nil {
 		if len(out.Unreached) == 0 {
 			out.Unreached = map[uint16]string{uint16(c.Cluster.RecoveryPort): err.Error()}

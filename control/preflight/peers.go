@@ -26,6 +26,8 @@ type Peer struct {
 	// Unreached says of each port of the peer why it could not be reached from here, Blocked of each
 	// port of this node why it could not be reached from there.
 	Unreached, Blocked map[uint16]string
+	// UnreachedUDP and BlockedUDP say the same of the UDP port of H.323.
+	UnreachedUDP, BlockedUDP map[uint16]string
 	// From is the address of this node that was dialled from, Seen what the peer saw.
 	From, Seen string
 
@@ -43,7 +45,7 @@ type Peer struct {
 func Peers(own Self, peers []Peer) []Finding {
 	var missing []Finding
 	for _, p := range peers {
-		for _, look := range []func(Self, Peer) []Finding{ports, equal, nameOnce, natBetween, keys, belongs, theirOwn} {
+		for _, look := range []func(Self, Peer) []Finding{ports, datagrams, equal, nameOnce, natBetween, keys, belongs, theirOwn} {
 			missing = append(missing, look(own, p)...)
 		}
 	}
@@ -62,6 +64,25 @@ func ports(_ Self, p Peer) (out []Finding) {
 		out = append(out, Finding{
 			Check: "ports", Blocks: true, Why: why, What: fmt.Sprintf("port %d of this node cannot be reached from %s: %s", port, p.Address, p.Blocked[port]),
 			Do: fmt.Sprintf("open TCP %d to this node in the firewalls between", port),
+		})
+	}
+	return out
+}
+
+// datagrams: UDP 1719 (CL-08). What peers tell each other of bandwidth goes over TLS here, so it does not keep a node
+// from joining; endpoints and neighbours of H.323 need it.
+func datagrams(_ Self, p Peer) (out []Finding) {
+	const why = "peers locate endpoints of H.323 over it (RAS); the cluster itself does without"
+	for _, port := range slices.Sorted(maps.Keys(p.UnreachedUDP)) {
+		out = append(out, Finding{
+			Check: "ports", Why: why, What: fmt.Sprintf("UDP port %d of %s cannot be reached from here: %s", port, p.Address, p.UnreachedUDP[port]),
+			Do: fmt.Sprintf("open UDP %d to %s in the firewalls between", port, p.Address),
+		})
+	}
+	for _, port := range slices.Sorted(maps.Keys(p.BlockedUDP)) {
+		out = append(out, Finding{
+			Check: "ports", Why: why, What: fmt.Sprintf("UDP port %d of this node cannot be reached from %s: %s", port, p.Address, p.BlockedUDP[port]),
+			Do: fmt.Sprintf("open UDP %d to this node in the firewalls between", port),
 		})
 	}
 	return out

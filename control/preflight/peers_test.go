@@ -21,6 +21,8 @@ func TestEachLackBetweenPeersIsFound(t *testing.T) {
 		{"equal", func(*Peer) {}, "", false},
 		{"a port there", func(p *Peer) { p.Unreached = map[uint16]string{4372: "connection refused"} }, "ports", true},
 		{"a port here", func(p *Peer) { p.Blocked = map[uint16]string{4371: "timeout"} }, "ports", true},
+		{"UDP there", func(p *Peer) { p.UnreachedUDP = map[uint16]string{1719: "silent"} }, "ports", false},
+		{"UDP here", func(p *Peer) { p.BlockedUDP = map[uint16]string{1719: "silent"} }, "ports", false},
 		{"another list", func(p *Peer) { p.Settings.Peers = []string{"b", "a"} }, "settings", true},
 		{"another name of the cluster", func(p *Peer) { p.Settings.Name = "c2.example.test" }, "settings", true},
 		{"another primary", func(p *Peer) { p.Settings.Primary = 2 }, "settings", true},

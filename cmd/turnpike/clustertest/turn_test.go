@@ -48,6 +48,31 @@ func TestFullNodeSendsRelaysElsewhere(t *testing.T) {
 		r.run(1, "maintenance", "off")
 		h.sends(t, 0, 1)
 	})
+	r.part("BlockedUDP", blockedUDP) // on the same two: they are there
+}
+
+// CL-19: the check names UDP 1719 where it is blocked, on either side, and nothing of it where it is open.
+func blockedUDP(t *testing.T, r *rig) {
+	says := func(want ...string) {
+		t.Helper()
+		out, err := r.Nodes[0].Run("cluster", "check") // something is missing in a lab: no NTP
+		if got := strings.Count(out, "UDP port 1719"); got != len(want) {
+			t.Errorf("UDP is named %d times, want %d: %v\n%s", got, len(want), err, out)
+		}
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("it does not say %q\n%s", w, out)
+			}
+		}
+	}
+	says()
+	must(t, r.Nodes[1].Filter("input udp dport 1719 drop"))
+	says("UDP port 1719 of " + r.Addresses(1)[0] + " cannot be reached from here")
+	must(t, r.Nodes[1].Filter())
+	must(t, r.Nodes[0].Filter("input udp dport 1719 reject"))
+	says("UDP port 1719 of this node cannot be reached from " + r.Addresses(1)[0])
+	must(t, r.Nodes[0].Filter())
+	says()
 }
 
 // household is TURN clients on the extra host.

@@ -1,0 +1,16 @@
+package mesh
+
+import (
+	"net/netip"
+
+	"turnpike.dev/turnpike/cluster/wire"
+)
+
+// Doorbell is a doorbell for tests.
+type Doorbell struct{ doorbell }
+
+// NewDoorbell returns one that is shut.
+func NewDoorbell(at netip.AddrPort) *Doorbell { return &Doorbell{doorbell{at: at}} }
+
+// Open is open.
+func (d *Doorbell) Open(token wire.Token) (shut func(), open bool) { return d.open(token) }
