@@ -104,9 +104,9 @@ func (r *Resources) Lend(lease *admission.Lease) map[string]uint32 {
 			continue
 		}
 		p.lend(lease)
-		if n := p.counter.Close(); n > 0 || p.kind == LicencePart || p.kind == CapacityPart {
+		n := p.counter.Close()
+		if p.told, p.given = n > 0, n; n > 0 { // of what is not in use the ledger hears when it is wanted
 			used[p.name] = n
-			p.told, p.given = true, n
 		}
 	}
 	return used
@@ -129,7 +129,11 @@ func (r *Resources) Leased(name string, leased bool) {
 func (r *Resources) Raise(name string, to uint32) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	r.lending.part(name).raise(to)
+	p := r.lending.part(name)
+	p.raise(to)
+	if p.object != nil && p.object.policing != nil {
+		r.setBucket(p.object) // before a call may have some of it
+	}
 }
 
 // Lower lowers a ceiling that the ledger has as far as nothing is in use, and returns what it is then. It never is less

@@ -14,6 +14,7 @@ type part struct {
 	name    string // in the ledger
 	kind    PartKind
 	counter *admission.Counter
+	object  *object // nil: it is none
 	// shared: there is a total. Without one nothing limits, and what is in use is counted.
 	shared bool
 	total  uint32 // by the configuration; of licences what this node brings

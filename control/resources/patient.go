@@ -40,8 +40,12 @@ func (r *Resources) patient(h, had *held) *Refusal {
 		if left, usable := a.Of.Usable(); usable && left >= n {
 			continue
 		}
-		if !p.hopeful(now) {
-			return nil // it is refused: the others are of no use
+		if !p.hopeful(now) { // what others have is of no use
+			if a.Of != r.limits.calls && !r.whole(a.Of) {
+				return nil // it is decided again, with less
+			}
+			r.tell(a.Of, n)
+			return r.refused(a.Of)
 		}
 		if first == nil {
 			first = p

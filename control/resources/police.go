@@ -66,14 +66,18 @@ func (r *Resources) openBuckets(o *object) *policing {
 // setBuckets sets those to what their pipes have that are set to something else.
 func (r *Resources) setBuckets() {
 	for _, o := range r.policed {
-		if o.policing.kbps == o.rate() {
-			continue
-		}
-		o.policing.kbps = o.rate()
-		for _, g := range o.policing.groups {
-			if err := r.deps.Policer.SetGroup(g, o.policing.kbps, relay.PipeDepth); err != nil {
-				r.event("Pipe Not Policed", "Pipe", o.name, "Detail", err.Error())
-			}
+		r.setBucket(o)
+	}
+}
+
+func (r *Resources) setBucket(o *object) {
+	if o.policing.kbps == o.rate() {
+		return
+	}
+	o.policing.kbps = o.rate()
+	for _, g := range o.policing.groups {
+		if err := r.deps.Policer.SetGroup(g, o.policing.kbps, relay.PipeDepth); err != nil {
+			r.event("Pipe Not Policed", "Pipe", o.name, "Detail", err.Error())
 		}
 	}
 }
@@ -87,14 +91,14 @@ func (r *Resources) follow() {
 	}
 }
 
-// rate is what a pipe's calls may send in one direction: what there is, or what they were
-// granted when there was more. 0 does not limit.
+// rate is what a pipe's calls may send in one direction: what there is, of a pipe that a cluster shares what this node
+// has of it, or what they were granted when there was more. 0 does not limit.
 func (o *object) rate() uint32 {
 	ceiling, used := o.counter.Read()
 	if ceiling == admission.Unlimited {
 		return 0
 	}
-	return max(ceiling, used)
+	return max(ceiling, used, 1)
 }
 
 // police says what the data plane holds a call to. changing is held.

@@ -172,7 +172,7 @@ func (r *Resources) object(k key) *object {
 		o = newObject(k, r.order)
 		r.objects[k] = o
 		if o.counter != nil {
-			o.part = r.lending.add(&part{name: o.String(), kind: partKinds[k.kind], counter: o.counter})
+			o.part = r.lending.add(&part{name: o.String(), kind: partKinds[k.kind], counter: o.counter, object: o})
 		}
 	}
 	return o
