@@ -5,6 +5,7 @@ import (
 	"turnpike.dev/turnpike/control/metrics"
 	"turnpike.dev/turnpike/signaling/loop"
 	"turnpike.dev/turnpike/signaling/sip"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/transport"
 )
 
@@ -17,9 +18,13 @@ func (n *node) addSIP(s *metrics.Snapshot) {
 	}
 	if n.phones == nil {
 		s.SIP = sipMetrics(sip.Stats{}, transport.Idle())
+		idle := metrics.Waited((*patience.Patience)(nil).Stats())
+		s.SIP.CallsWaited, s.SIP.RegistrationsWaited = idle, idle
 		return
 	}
 	s.SIP = sipMetrics(n.phones.stack.Stats(), n.phones.stack.Transport().Stats())
+	s.SIP.CallsWaited = metrics.Waited(n.phones.calls.Waited())
+	s.SIP.RegistrationsWaited = metrics.Waited(n.phones.registrar.Waited())
 	s.SIP.Dialogs = 2 * s.Calls.Running[calls.Connected]
 	s.Media = n.phones.media.Counts()
 }

@@ -88,7 +88,7 @@ func Labels() map[string]int {
 		"version": 1, "go": 1, "transport": 3, "method": 16, "code": 64, "path": 2, "direction": 2, "way": 2,
 		"reason": 64, "cause": 8, "verdict": 3, "interface": 4, "mode": 3, "map": 16, "level": 4, "why": 4,
 		"severity": 8, "state": 4, "over": 2, "queue": maxQueues,
-		"class": 8, "kind": 16, "le": 16, "object": maxObjects, "resource": 16,
+		"class": 8, "kind": 16, "outcome": 8, "le": 16, "object": maxObjects, "resource": 16,
 		"peer": 5, "stream": 5,
 	}
 }

@@ -38,6 +38,8 @@ func full() snapshot {
 		SIP: SIP{
 			Requests: map[string]uint64{"INVITE": 21}, Answers: map[string]uint64{"2xx": 22}, Messages: map[string]uint64{"tls": 23},
 			Transactions: map[string]int{"server": 24}, Refused: map[string]uint64{"rate": 25}, Dialogs: 26,
+			CallsWaited:         Waited{Ended: map[string]uint64{"given": 49}, Time: calls.Histogram{Buckets: map[float64]uint64{0.1: 50}, Count: 51, Sum: 52}},
+			RegistrationsWaited: Waited{Ended: map[string]uint64{"refused": 53}, Time: calls.Histogram{Buckets: map[float64]uint64{6: 54}, Count: 55, Sum: 56}},
 		},
 		Calls: calls.Stats{
 			Running: map[calls.State]int{calls.Connected: 27}, Ended: map[calls.Kind]uint64{calls.Completed: 28},

@@ -21,6 +21,14 @@ type SIP struct {
 	Timeouts     uint64            // transactions
 	Repeated     uint64            // requests that came again
 	Resent       uint64
+	// What waited for what other peers of the cluster had.
+	CallsWaited, RegistrationsWaited Waited
+}
+
+// Waited is what became of requests that waited for what other peers of the cluster had.
+type Waited struct {
+	Ended map[string]uint64 // by outcome
+	Time  calls.Histogram   // that they waited
 }
 
 func describeSIP() []metric {
@@ -65,19 +73,30 @@ func describeCalls() []metric {
 					e(float64(s.Calls.Ended[k]), string(k))
 				}
 			}, "kind"),
-		setup(),
+		histogram("sip_call_setup_seconds", "Time from a call's request to its answer, how long it rang included.",
+			func(s Snapshot) calls.Histogram { return s.Calls.Setup }),
+		family(prometheus.CounterValue, "sip_waits_total",
+			"Requests of calls and registrations that waited for licences or bandwidth of other peers of the cluster, by what became of them: they got all (given) or a part (less), were refused or given up.",
+			func(s Snapshot, e emit) {
+				each(s.SIP.CallsWaited.Ended, func(v float64, labels ...string) { e(v, append([]string{"call"}, labels...)...) })
+				each(s.SIP.RegistrationsWaited.Ended, func(v float64, labels ...string) { e(v, append([]string{"registration"}, labels...)...) })
+			}, "kind", "outcome"),
+		histogram("sip_call_wait_seconds", "Time that requests of calls waited for what other peers of the cluster had, of those that waited.",
+			func(s Snapshot) calls.Histogram { return s.SIP.CallsWaited.Time }),
+		histogram("sip_registration_wait_seconds", "Time that registrations waited for what other peers of the cluster had, of those that waited.",
+			func(s Snapshot) calls.Histogram { return s.SIP.RegistrationsWaited.Time }),
 		gauge("sip_ladder_bytes", "Memory of the messages that are kept for `turnpike call trace`.", func(s Snapshot) float64 { return float64(s.Calls.Ladders) }),
 		counter("sip_call_records_lost_total", "Call records that could not be written: the disk is full or too slow.",
 			func(s Snapshot) uint64 { return s.Calls.RecordsLost }),
 	}
 }
 
-// setup is the histogram of call set-up.
-func setup() metric {
-	m := family(prometheus.GaugeValue, "sip_call_setup_seconds", "Time from a call's request to its answer, how long it rang included.", nil)
+// histogram is a family that is one.
+func histogram(name, help string, of func(Snapshot) calls.Histogram) metric {
+	m := family(prometheus.GaugeValue, name, help, nil)
 	m.family.Kind = "histogram"
 	m.collect = func(s Snapshot) prometheus.Metric {
-		h := s.Calls.Setup
+		h := of(s)
 		return prometheus.MustNewConstHistogram(m.desc, h.Count, h.Sum, h.Buckets)
 	}
 	return m

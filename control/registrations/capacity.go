@@ -37,6 +37,9 @@ func (c *counted) Room(proxied bool) bool {
 	return limit == 0 || *c.of(proxied) < limit
 }
 
+// Waits implements Capacity: there are no peers.
+func (c *counted) Waits(licensing.Device, int, bool) bool { return false }
+
 func (c *counted) of(proxied bool) *int {
 	if proxied {
 		return &c.proxied
@@ -55,8 +58,8 @@ func seatOf(b *Binding) seat {
 	return seat{licensing.RegistrationOf(b.Protocol == dialplan.SIP, b.Desktop), 1 + len(b.Also), b.Proxied}
 }
 
-// seatAll takes the places of new bindings, all or none.
-func (t *Table) seatAll(list []Binding) error {
+// seatAll takes the places of new bindings, all or none. Who is patient is told where peers may have some.
+func (t *Table) seatAll(list []Binding, patient bool) error {
 	taken := make([]seat, 0, len(list))
 	for i := range list {
 		if t.byID[list[i].ID] != nil {
@@ -70,6 +73,9 @@ func (t *Table) seatAll(list []Binding) error {
 		}
 		for _, s := range taken {
 			t.cfg.Capacity.Give(s.device, s.aliases, s.proxied)
+		}
+		if patient && t.cfg.Capacity.Waits(s.device, s.aliases, s.proxied) {
+			return ErrWaits
 		}
 		t.counts.Refused++
 		if !place {

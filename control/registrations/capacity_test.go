@@ -13,7 +13,10 @@ import (
 )
 
 // seats is a capacity with a licence for each alias: what is left of it.
-type seats struct{ Place, Rooms, Desktops int }
+type seats struct {
+	Place, Rooms, Desktops int
+	Peers                  bool // may have more
+}
 
 func (s *seats) of(d licensing.Device) *int {
 	if d == licensing.Desktop {
@@ -41,6 +44,8 @@ func (s *seats) Give(d licensing.Device, aliases int, _ bool) {
 }
 
 func (s *seats) Room(bool) bool { return s.Place > 0 }
+
+func (s *seats) Waits(licensing.Device, int, bool) bool { return s.Peers }
 
 func put(table *Table, list ...Binding) error {
 	_, err := table.Update(list[0].AOR, func(now time.Time, _ []*Binding) (Changes, error) {

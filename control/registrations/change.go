@@ -12,6 +12,8 @@ type Changes struct {
 	// Remove are the IDs of those that go, because of Why.
 	Remove []uint64
 	Why    Reason
+	// Patient: rather have ErrWaits than be refused what other peers of the cluster may have.
+	Patient bool
 }
 
 // Update changes the bindings of one name: everything that change returns, or nothing
@@ -50,7 +52,7 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 	if added > 0 && len(t.byName[name])-len(c.Remove)+added > MaxContacts {
 		return nil, ErrMany
 	}
-	if err := t.seatAll(c.Put); err != nil {
+	if err := t.seatAll(c.Put, c.Patient); err != nil {
 		return nil, err
 	}
 	var events []Event

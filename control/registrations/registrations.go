@@ -30,6 +30,7 @@ const alarmFull = 30030
 var (
 	ErrFull    = errors.New("as many endpoints are registered as the platform carries: wait until some leave, or add a node")
 	ErrLicence = errors.New("no licence is left for one more registration: wait until some leave, or add an option key")
+	ErrWaits   = errors.New("other peers of the cluster may have room for one more registration: it is asked again when they have said so")
 	ErrMany    = errors.New("the name has as many contacts as it may have")
 	ErrTaken   = errors.New("another endpoint has registered the alias")
 	ErrUnknown = errors.New("no such registration: see `turnpike registration list`")
@@ -73,6 +74,8 @@ type Capacity interface {
 	Give(d licensing.Device, aliases int, proxied bool)
 	// Room says whether the platform has a place left.
 	Room(proxied bool) bool
+	// Waits says, of what was just not taken, whether other peers of the cluster may have it.
+	Waits(d licensing.Device, aliases int, proxied bool) bool
 }
 
 // Counts is how many bindings there are, those that expired a moment ago included.

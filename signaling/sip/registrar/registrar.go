@@ -26,6 +26,7 @@ import (
 	"turnpike.dev/turnpike/signaling/shard"
 	"turnpike.dev/turnpike/signaling/sip/access"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/places"
 	"turnpike.dev/turnpike/signaling/sip/transaction"
 	"turnpike.dev/turnpike/signaling/sip/transport"
@@ -78,8 +79,8 @@ type Deps struct {
 	Sender Sender
 	Local  func(transport.Hop) (netip.AddrPort, error)
 	Log    Log
-	// Await has a registration tried again for which licences may be on their way from other peers; nil: none are
-	// (resources.Resources).
+	// Await has a registration tried again for which other peers of the cluster may have places or licences
+	// (resources.Resources); nil: there are none.
 	Await func(since time.Time, again func()) bool
 }
 
@@ -94,11 +95,16 @@ type settings struct {
 type Registrar struct {
 	Deps
 	settings atomic.Pointer[settings]
+	patience *patience.Patience // nil: nothing is waited for
+	waiting  waiting
 }
 
 // New returns a registrar for a configuration.
 func New(n *config.Node, d Deps) *Registrar {
 	r := &Registrar{Deps: d}
+	if d.Await != nil {
+		r.patience = patience.New(d.Await)
+	}
 	r.Change(n)
 	return r
 }
@@ -154,33 +160,7 @@ func (r *Registrar) register(t server) {
 		r.confirm(t, &q, r.Table.Of(q.aor))
 		return
 	}
-	r.carryOut(t, &q, admission, time.Time{})
-}
-
-// carryOut answers a request that changes something. since is when it was held first; zero: it was not yet.
-func (r *Registrar) carryOut(t server, q *request, admission zones.Admission, since time.Time) {
-	have, err := r.update(q, admission)
-	switch {
-	case err == nil:
-		r.confirm(t, q, have)
-	case errors.Is(err, registrations.ErrLicence) && r.hold(t, *q, admission, since):
-	default:
-		r.refuse(t, err)
-	}
-}
-
-// hold has a request carried out again when there are more licences, of which other peers may have some; the shard
-// goes on meanwhile (LI-06). False: there will be none.
-func (r *Registrar) hold(t server, q request, admission zones.Admission, since time.Time) bool {
-	if r.Await == nil {
-		return false
-	}
-	if since.IsZero() {
-		since = time.Now()
-	}
-	return r.Await(since, func() {
-		t.Shard().Post(func() { r.carryOut(t, &q, admission, since) })
-	})
+	r.carryOut(&held{server: t, request: q, admission: admission})
 }
 
 // forUs says whether a Request-URI is a domain of ours: it has no user.

@@ -14,13 +14,15 @@ import (
 
 // update carries out what a request asks for, as a whole (RFC 3261 section 10.3 steps 6
 // and 7).
-func (r *Registrar) update(q *request, admission zones.Admission) ([]*registrations.Binding, error) {
+func (r *Registrar) update(q *request, admission zones.Admission, patient bool) ([]*registrations.Binding, error) {
 	var flow uint64
 	if q.src.Conn != nil && q.keeps() {
 		flow = r.Flows.take(q.src.Conn)
 	}
 	have, err := r.Table.Update(q.aor, func(now time.Time, have []*registrations.Binding) (registrations.Changes, error) {
-		return q.changes(now, have, flow, admission)
+		c, err := q.changes(now, have, flow, admission)
+		c.Patient = patient
+		return c, err
 	})
 	if flow != 0 && q.src.Conn.Why() != nil { // it went meanwhile: nobody else would tell
 		r.Closed(q.src.Conn)
