@@ -126,6 +126,8 @@ func (m *Member) handle(e any) {
 		m.belong(e)
 	case pooled:
 		m.pooled(e)
+	case wanted:
+		m.count(m.cfg.Boot())
 	case agreement.Applied:
 		m.agreed(e)
 	case agreement.Leading:
@@ -155,7 +157,7 @@ func (m *Member) handle(e any) {
 		m.revise(e)
 	}
 	switch e.(type) {
-	case received, agreement.Applied, agreement.Leading:
+	case received, wanted, agreement.Applied, agreement.Leading:
 	case rows.Event, failed, liveness.Certificate: // hundreds within a second, perhaps: the next look sees them
 	default:
 		m.dirty = true

@@ -94,6 +94,12 @@ func (m *Member) Share(s Shares) {
 // Pool tells how much there is to share out, whenever that changes.
 func (m *Member) Pool(o Offer) { m.inbox.post(pooled{o.clone()}) }
 
+// wanted is an event: Shares.Wants has something new.
+type wanted struct{}
+
+// Wanted has Shares.Wants asked at once: somebody waits.
+func (m *Member) Wanted() { m.inbox.post(wanted{}) }
+
 // Applied takes what is agreed.
 func (m *Member) Applied(a agreement.Applied) { m.inbox.post(a) }
 

@@ -27,6 +27,8 @@ type Member interface {
 	Ledger() (member.Ledger, bool)
 	Put(rows.Key, rows.Row)
 	Delete(rows.Key)
+	// Wanted has Wants asked at once.
+	Wanted()
 }
 
 // Keeper is told of what a call or a registration was refused for (control/licences).
@@ -139,13 +141,18 @@ func (p *Pooling) Short(c *admission.Counter, n uint32) bool {
 	}
 	name := c.Name()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.lent || !p.shared(name) {
+		p.mu.Unlock()
 		return false
 	}
-	p.pending[name] = p.pending[name] + min(n, admission.Unlimited-p.pending[name])
+	p.pending[name] += min(n, admission.Unlimited-p.pending[name])
 	p.unmet[name] = c
+	known := p.news
 	p.news = true
+	p.mu.Unlock()
+	if !known {
+		p.deps.Member.Wanted()
+	}
 	return true
 }
 
