@@ -82,6 +82,10 @@ func (s *Shell) set(words []word, first int, caller Caller) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	list, insist, err := insists(list)
+	if err != nil {
+		return Answer{}, err
+	}
 	var ops []config.Operation
 	for _, a := range list {
 		path, item, ok := config.FromX(a.path)
@@ -90,7 +94,7 @@ func (s *Shell) set(words []word, first int, caller Caller) (Answer, error) {
 		}
 		ops = append(ops, config.Operation{Verb: config.Set, Path: path, Text: item.TextOf(a.value)})
 	}
-	result, err := s.store.Propose(store.Proposal{Author: caller, Operations: ops})
+	result, err := s.store.Propose(store.Proposal{Author: caller, Operations: ops, Insist: insist})
 	if errors.Is(err, config.ErrNoEntry) {
 		return Answer{}, fmt.Errorf("%w: entries are added by xCommand, for example ZoneAdd", err)
 	}
@@ -98,6 +102,22 @@ func (s *Shell) set(words []word, first int, caller Caller) (Answer, error) {
 		return Answer{}, err
 	}
 	return s.changed(result), nil
+}
+
+// insists takes "Insist: On" from the end, which no item is called: the change is made although the node
+// warns of it, as of a TLS mode that shuts peers out (CL-05).
+func insists(list []assignment) (rest []assignment, insist bool, err error) {
+	last := list[len(list)-1]
+	if len(list) < 2 || !strings.EqualFold(last.path[len(last.path)-1], "Insist") {
+		return list, false, nil
+	}
+	switch {
+	case strings.EqualFold(last.value, "On"):
+		insist = true
+	case !strings.EqualFold(last.value, "Off"):
+		return nil, false, fmt.Errorf("%w: Insist: %s: write On or Off", ErrUsage, last.value)
+	}
+	return list[:len(list)-1], insist, nil
 }
 
 type assignment struct {

@@ -167,7 +167,7 @@ func MayEnforce(st Status) error {
 	if len(out) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: the certificate of %s: cluster_tls enforce would shut that out. Mend it first, or insist: `turnpike cluster tls enforce --insist`", ErrStep, strings.Join(out, ", of "))
+	return fmt.Errorf("%w: the certificate of %s: cluster_tls enforce would shut that out. Mend it first, or insist: `turnpike cluster tls enforce --insist`, in xConfiguration `Insist: On` behind it", ErrStep, strings.Join(out, ", of "))
 }
 
 // Guard refuses a change of a running cluster's configuration that would shut peers out, wherever it was typed.
