@@ -103,6 +103,8 @@ func Open(cfg Config) (*Agreement, error) {
 }
 
 func (a *Agreement) open() error {
+	a.steps.Lock() // what runs may fail at once
+	defer a.steps.Unlock()
 	stored, err := readStored(a.files)
 	if err != nil {
 		return err
@@ -115,6 +117,8 @@ func (a *Agreement) open() error {
 		return nil
 	}
 	r, err := a.start(stored.Cluster)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.run = r
 	return err
 }

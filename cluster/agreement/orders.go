@@ -43,7 +43,7 @@ func (a *Agreement) Propose(e ledger.Entry) error {
 // Add makes a peer a voter, or corrects the entry of the list that it stands at. What came of it, State tells.
 func (a *Agreement) Add(id cluster.ID, address string) error {
 	return a.give(order{do: func(r *run) error {
-		return r.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, orderTime).Error()
+		return r.await(r.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, orderTime))
 	}})
 }
 
@@ -57,14 +57,14 @@ func (a *Agreement) Remove(id cluster.ID) error {
 		if err := r.apply(data); err != nil {
 			return err
 		}
-		return r.raft.RemoveServer(raft.ServerID(id), 0, orderTime).Error()
+		return r.await(r.raft.RemoveServer(raft.ServerID(id), 0, orderTime))
 	}})
 }
 
 // Drop takes a voter away that has lost what was agreed.
 func (a *Agreement) Drop(id cluster.ID) error {
 	return a.give(order{do: func(r *run) error {
-		return r.raft.RemoveServer(raft.ServerID(id), 0, orderTime).Error()
+		return r.await(r.raft.RemoveServer(raft.ServerID(id), 0, orderTime))
 	}})
 }
 
@@ -144,7 +144,7 @@ func (r *run) settle() {
 		case <-r.end:
 			return
 		case p := <-r.pending:
-			if p.done.Error() != nil {
+			if r.await(p.done) != nil {
 				r.forfeit(p.term)
 			}
 		}
@@ -153,5 +153,5 @@ func (r *run) settle() {
 
 // apply has a line agreed on.
 func (r *run) apply(data []byte) error {
-	return r.raft.Apply(data, orderTime).Error()
+	return r.await(r.raft.Apply(data, orderTime))
 }

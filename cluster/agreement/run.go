@@ -36,7 +36,6 @@ const (
 // store is the disk of one history.
 type store struct {
 	bolt  *raftboltdb.BoltStore
-	logs  raft.LogStore
 	snaps raft.SnapshotStore
 }
 
@@ -53,7 +52,7 @@ func openStore(dir string, logger hclog.Logger) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the snapshots of the agreement: %w", err), bolt.Close())
 	}
-	return &store{bolt, bolt, snaps}, nil
+	return &store{bolt, snaps}, nil
 }
 
 // used says whether anything was ever written.
@@ -111,8 +110,9 @@ func (a *Agreement) start(id string) (_ *run, err error) {
 		ServerAddressProvider: provider{}, Logger: logger, Stream: r.streams, MaxPool: 2, Timeout: rpcTimeout,
 		MsgpackUseNewTimeFormat: true,
 	})
+	w := &written{BoltStore: s.bolt, end: r.end, failed: func(err error) { go a.fail(r, err) }}
 	begin := func() (err error) {
-		r.raft, err = raft.NewRaft(raftConfig(a.cfg.Self, logger), r.machine, s.logs, s.bolt, s.snaps, r.carrier)
+		r.raft, err = raft.NewRaft(raftConfig(a.cfg.Self, logger), r.machine, w, w, s.snaps, r.carrier)
 		return err
 	}
 	if err := guarded(begin); err != nil {

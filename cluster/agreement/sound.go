@@ -45,17 +45,17 @@ func guarded(do func() error) (err error) {
 
 // readAll reads every line of the log, and the vote.
 func (s *store) readAll() error {
-	first, err := s.logs.FirstIndex()
+	first, err := s.bolt.FirstIndex()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	last, err := s.logs.LastIndex()
+	last, err := s.bolt.LastIndex()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	var l raft.Log
 	for i := max(first, 1); i <= last; i++ {
-		if err := s.logs.GetLog(i, &l); err != nil {
+		if err := s.bolt.GetLog(i, &l); err != nil {
 			return fmt.Errorf("%w: line %d: %w", ErrDamaged, i, err)
 		}
 		if l.Index != i {
