@@ -26,6 +26,8 @@ type files interface {
 	Sync(id string) error
 	Remove(id string) error
 	List() ([]string, error)
+	// Room says why there is no room to go on for a while.
+	Room() error
 }
 
 const (
@@ -157,6 +159,25 @@ func syncFolder(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// roomFile takes room for a moment, enough for some thousand lines.
+const (
+	roomFile = "room"
+	roomSize = 1 << 20
+)
+
+func (d disk) Room() error {
+	file := filepath.Join(d.dir, roomFile)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, roomSize))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close(), os.Remove(file))
 }
 
 func (d disk) Remove(id string) error { return os.RemoveAll(d.Path(id)) }

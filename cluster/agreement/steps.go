@@ -77,6 +77,15 @@ func (a *Agreement) resume(id string) error {
 	return err
 }
 
+// broke notes why nothing runs, and has it tried again. a.steps is held.
+func (a *Agreement) broke(why error) {
+	a.mu.Lock()
+	a.broken = why
+	a.mu.Unlock()
+	a.later = time.AfterFunc(beginAgain, a.retry)
+	a.notify()
+}
+
 // beginAgain is how long a history that could not be run is left alone.
 const beginAgain = 2 * time.Second
 
@@ -87,6 +96,10 @@ func (a *Agreement) begin() error {
 	}
 	if a.later != nil {
 		a.later.Stop()
+	}
+	if err := a.files.Room(); err != nil { // else it would come and go, and keep the others from their work
+		a.broke(unwritten(err))
+		return err
 	}
 	return a.resume(a.Stored().Cluster)
 }

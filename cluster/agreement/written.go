@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -84,12 +83,11 @@ func (a *Agreement) fail(r *run, why error) {
 	if a.closed || a.running() != r {
 		return
 	}
-	why = fmt.Errorf("the log of the agreement cannot be written: %w", why)
+	why = unwritten(why)
 	a.warn("Cluster Agreement", why)
-	err := errors.Join(why, a.stop())
-	a.mu.Lock()
-	a.broken = err
-	a.mu.Unlock()
-	a.later = time.AfterFunc(beginAgain, a.retry)
-	a.notify()
+	a.broke(errors.Join(why, a.stop()))
+}
+
+func unwritten(why error) error {
+	return fmt.Errorf("the log of the agreement cannot be written, it is tried again: %w", why)
 }

@@ -75,6 +75,7 @@ type peer struct {
 type change struct {
 	action Action
 	until  time.Duration
+	again  int // how often it was tried before
 }
 
 // New returns the core of a node.

@@ -3,6 +3,7 @@ package membership
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"turnpike.dev/turnpike/cluster"
 )
@@ -23,11 +24,24 @@ func (c *Core) lead() {
 		c.change = change{}
 		return
 	}
-	if next == c.change.action && c.now < c.change.until {
-		return
+	again := 0
+	if next == c.change.action {
+		if c.now < c.change.until {
+			return
+		}
+		again = c.change.again + 1
 	}
-	c.change = change{next, c.now + changeTime}
+	c.change = change{next, c.now + patienceWith(next, again), again}
 	c.do(next)
+}
+
+// patienceWith is how long a change may take until it is tried again. While the leadership is handed over nothing is agreed, so that a
+// peer that cannot take it, because its disk is full, is asked less and less.
+func patienceWith(a Action, again int) time.Duration {
+	if _, ok := a.(Transfer); ok {
+		return changeTime << min(again, 2)
+	}
+	return changeTime
 }
 
 // next is the next change; nil: there is none.

@@ -24,7 +24,7 @@ func clusterKinds() []Kind {
 		{Number: 20021, Severity: Warning, Title: "Cluster communication failure", Text: "Ports of a peer cannot be reached; the detail names them.", Remedy: "Open them in the firewalls between the peers, both ways: TCP 4371 and 4372, UDP 1719.", DependsOn: []int{20004}, After: 5 * time.Second, Proof: "cluster/member TestAlarms"},
 		{Number: 20024, Severity: Warning, Title: "Cluster inconsistent", Text: "Peers do not agree on who belongs to the cluster.", Remedy: "Disband the cluster and form it again, one peer at a time.", After: 10 * time.Second, Proof: "cluster/member TestOnlyTheResetJoin"},
 		{Number: 20025, Severity: Critical, Title: "Database synchronisation failed", Text: "A peer's database could not be brought up to date.", Remedy: "Restart that peer. If it stays, let it leave and join again.", DependsOn: []int{20004}, Proof: "cluster/member TestAlarms"},
-		{Number: 20026, Severity: Critical, Title: "Cluster database log server frozen", Text: "The agreed log does not advance although a majority of peers is there.", Remedy: "Make a support bundle on each peer, then restart the primary.", Proof: "cluster/member TestAlarms"},
+		{Number: 20026, Severity: Critical, Title: "Cluster database log server frozen", Text: "The agreed log does not advance although a majority of peers is there.", Remedy: "Mend what the detail names, as a disk that is full: it goes on by itself then. Else make a support bundle on each peer and restart the primary.", Proof: "cluster/member TestAlarms"},
 	}
 	kinds = append(kinds, countingKinds()...)
 	for i := range kinds {

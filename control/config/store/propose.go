@@ -189,7 +189,7 @@ func (s *Store) write(cur *Snapshot, p Proposal, next *config.Node, changes []co
 	name := revisionName(info.Number)
 	if err := replace(s.Files, name, data); err != nil {
 		// If it got its name before that failed, it must not come into force later.
-		return nil, errors.Join(fmt.Errorf("the configuration is unchanged: %w", err), s.discard(name))
+		return nil, errors.Join(fmt.Errorf("%w: %w", errUnchanged, err), s.discard(name))
 	}
 	s.newest = info.Number
 	s.prune()

@@ -153,12 +153,15 @@ func (s *Store) onPrimary(ask func(context.Context, Cluster) (Origin, error)) er
 	}
 }
 
+// errUnchanged begins what is said of a change that was not made.
+var errUnchanged = errors.New("the configuration is unchanged")
+
 // spread hands a change to the cluster. s.mu is held, and let go of while the cluster writes it here.
 func (s *Store) spread(p Proposal, next *config.Node, changes []config.Change, ring *seal.Ring) (Result, error) {
 	info := Info{Author: p.Author, Note: p.Note, Time: s.Now()}
 	text, digest, err := documentOf(next.System.Name, info, next, ring)
 	if err != nil {
-		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
+		return Result{}, fmt.Errorf("%w: %w", errUnchanged, err)
 	}
 	s.pending = &pending{s.Current().Number, text, ring, p, next}
 	c := s.cluster
@@ -171,8 +174,11 @@ func (s *Store) spread(p Proposal, next *config.Node, changes []config.Change, r
 		return Result{}, fmt.Errorf("the change is not in force after %s, and may come into force still: see `turnpike config history`", patience)
 	}
 	s.pending = nil
-	if err != nil {
-		return Result{}, fmt.Errorf("the configuration is unchanged: %w", err)
+	switch {
+	case errors.Is(err, errUnchanged): // its disk says so itself
+		return Result{}, err
+	case err != nil:
+		return Result{}, fmt.Errorf("%w: %w", errUnchanged, err)
 	}
 	return Result{Revision: s.Current().Number, Changes: changes}, nil
 }

@@ -31,6 +31,7 @@ type Node struct {
 	cmd     *exec.Cmd
 	gone    chan struct{}
 	output  *os.File
+	disk    *Disk // nil: the machine's
 }
 
 func newNode(c *Cluster, i int, program, dir string) (*Node, error) {
@@ -100,12 +101,20 @@ func (n *Node) End(s unix.Signal) error {
 	if err := n.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	if err := n.Ended(endTime); err != nil {
+		return fmt.Errorf("after %s: %w", s, err)
+	}
+	return nil
+}
+
+// Ended waits until the process has ended.
+func (n *Node) Ended(within time.Duration) error {
 	select {
 	case <-n.gone:
 		n.cmd = nil
 		return nil
-	case <-time.After(endTime):
-		return fmt.Errorf("%s goes on after %s\n%s", n.Name, s, n.Tail())
+	case <-time.After(within):
+		return fmt.Errorf("%s goes on\n%s", n.Name, n.Tail())
 	}
 }
 
@@ -200,5 +209,8 @@ func (n *Node) close() error {
 		errs = append(errs, n.End(unix.SIGKILL))
 	}
 	_, _ = n.Run("cleanup") // it may never have run
+	if n.disk != nil {
+		errs = append(errs, n.disk.close())
+	}
 	return errors.Join(append(errs, n.output.Close())...)
 }
