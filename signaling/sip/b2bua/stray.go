@@ -24,9 +24,9 @@ func (f *fork) discard(cl *transaction.Client, m *message.Message) {
 	l.bye(f.call.because)
 }
 
-// end2xx ends a fork that waited for its final response when a 2xx was it.
+// end2xx ends a fork whose final response was a 2xx that nobody wants: it waited for one, or another fork's waits.
 func (f *fork) end2xx(cl *transaction.Client) {
-	if cl == f.client && f.state == cancelling {
+	if cl == f.client && (f.state == cancelling || f.state < accepting && f.call.taking != nil) {
 		f.finish()
 	}
 }

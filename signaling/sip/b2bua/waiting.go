@@ -61,17 +61,29 @@ func (f *fork) after(p *pair, m *message.Message, final bool, then func()) (held
 	if waits(err) && c.b.patience.Hold(&f.wait, c.shard, func() { f.after(p, m, final, then) }) {
 		return true
 	}
-	c.b.patience.Over(&f.wait, settled(err))
+	c.b.patience.Over(&f.wait, settled(f.media.share, err))
 	then()
 	return false
 }
 
+// holds reports whether the 2xx of a leg's dialog waits.
+func (f *fork) holds(l *leg) bool { return f.answer != nil && f.answer.To().Tag() == l.d.Remote }
+
+// leftWaiting: the callee hangs up whose 2xx waits. It gets its ACK, and the caller hears that there is nobody.
+func (f *fork) leftWaiting() {
+	l := f.call.strayLeg(f, f.client.Request(), f.client.Hop(), f.answer)
+	f.strays = append(f.strays, &discarded{l, f.client})
+	seq, _ := f.client.Request().CSeq()
+	l.ack(seq, nil)
+	f.failed(unreachable)
+}
+
 // settled is what came of a response: it cannot be refused, only be cut.
-func settled(err error) patience.Outcome {
+func settled(s *share, err error) patience.Outcome {
 	if err != nil {
 		return patience.Less
 	}
-	return patience.Given
+	return outcome(s, nil)
 }
 
 // reach asks for what the description of a response from an end asks for, before it is passed on.
@@ -144,6 +156,6 @@ func (x *exchange) after(m *message.Message, then func()) {
 		return
 	}
 	x.late = nil
-	c.b.patience.Over(&x.wait, settled(err))
+	c.b.patience.Over(&x.wait, settled(x.media().share, err))
 	then()
 }

@@ -100,6 +100,8 @@ func (w *wild) step() {
 			w.otherwise()
 		case 8, 9:
 			w.neighbour()
+		case 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21:
+			w.lender()
 		}
 	}
 	synctest.Wait()
@@ -118,6 +120,25 @@ func (w *wild) otherwise() {
 			n.Links, n.Pipes = n.Links[:3], nil
 		}
 	})
+}
+
+// lender is the cluster: it lends some, takes back what is idle, or says that there is no more.
+func (w *wild) lender() {
+	pick, parts := w.next(), w.has.Parts()
+	if len(parts) == 0 {
+		return // the node is alone
+	}
+	part := parts[pick%len(parts)]
+	to := []uint32{0, 1, 2, 64, 400, 800, part.Total}[w.next()%7]
+	switch pick % 3 {
+	case 0:
+		w.has.Denied(part.Name)
+	case 1:
+		w.has.Lower(part.Name, min(to, part.Ceiling))
+	default:
+		w.has.Raise(part.Name, max(to, part.Ceiling))
+	}
+	w.has.Wake()
 }
 
 // neighbour is another call that begins, or all others that end.
@@ -310,7 +331,7 @@ func (w *wild) check() {
 }
 
 // play plays a script, and returns what went wrong.
-func play(t *testing.T, script []byte, seed, percent uint64, callees, far int) (failures []string) {
+func play(t *testing.T, script []byte, seed, percent uint64, callees, far int, lent bool) (failures []string) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := &recorder{TB: t}
 		r := newRig(rec)
@@ -324,13 +345,23 @@ func play(t *testing.T, script []byte, seed, percent uint64, callees, far int) (
 			w.phones = append(w.phones, &wildPhone{phone: r.phone(at)})
 		}
 		w.watch(seed)
+		if lent {
+			r.limited(2000)
+			r.lends(1000)
+		}
 		func() {
 			defer func() {
 				if p := recover(); p != nil && p != any(rec) {
 					panic(p)
 				}
 			}()
-			w.prelude(far)
+			w.prelude(min(far, 4))
+			for _, p := range r.has.Parts() {
+				r.has.Lower(p.Name, 0) // what more is wanted others have
+			}
+			if far > 4 { // video is asked for
+				w.phones[far%2].send(message.Invite, withSDP(offerOf(w.phones[far%2].at, sound64, pictures)))
+			}
 			w.loses(percent)
 			for len(w.script) > 0 {
 				w.step()
@@ -358,7 +389,7 @@ func TestAnythingGoes(t *testing.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		percent := rapid.SampledFrom([]uint64{0, 0, 10, 30}).Draw(rt, "percent")
 		callees := rapid.IntRange(1, 3).Draw(rt, "callees")
-		if failures := play(t, script, seed, percent, callees, rapid.IntRange(0, 4).Draw(rt, "prelude")); len(failures) > 0 {
+		if failures := play(t, script, seed, percent, callees, rapid.IntRange(0, 6).Draw(rt, "prelude"), rapid.Bool().Draw(rt, "lent")); len(failures) > 0 {
 			rt.Fatal(strings.Join(failures, "\n"))
 		}
 	})

@@ -59,10 +59,15 @@ func (l *leg) reply(t *transaction.Server, status int, change ...func(*message.M
 
 // byeCame: the leg's end hangs up (RFC 3261 section 15.1.2).
 func (l *leg) byeCame(t *transaction.Server) {
-	if l.d.State == dialog.Early && l.name == legB { // section 15: not before its 2xx
+	held := l.name == legB && l.pair.fork.holds(l)
+	if l.d.State == dialog.Early && l.name == legB && !held { // section 15: not before its 2xx
 		l.reply(t, 481)
 		return
 	}
 	l.reply(t, 200)
+	if held {
+		l.pair.fork.leftWaiting()
+		return
+	}
 	l.call.hungUp(l, t.Request())
 }
