@@ -29,6 +29,7 @@ type Core struct {
 	hold    map[Resource]*holding
 	asking  map[Resource]*holding // those of hold whose request is not answered
 	number  uint64                // of the last request
+	probed  map[Resource]bool     // Lower was asked for to learn what is in use already
 	left    bool                  // what is idle is given back until something is wanted again
 	recalls uint64
 
@@ -60,7 +61,7 @@ type Core struct {
 // New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.
 func New(cfg Config, table *Table) *Core {
 	return &Core{
-		cfg: cfg, table: table, hold: map[Resource]*holding{}, asking: map[Resource]*holding{},
+		cfg: cfg, table: table, hold: map[Resource]*holding{}, asking: map[Resource]*holding{}, probed: map[Resource]bool{},
 		freeing: map[cluster.ID]bool{}, calls: map[cluster.ID]History{}, wanted: map[cluster.ID]map[Resource]heard{},
 	}
 }
@@ -98,10 +99,7 @@ func (c *Core) take(now time.Duration, e Event) {
 	case Here:
 		c.hereAre(e.Peers)
 	case Totals:
-		c.totals = maps.Clone(e.Of)
-		for _, l := range c.ruling() {
-			l.ruled = 0
-		}
+		c.limited(e.Of)
 	case Anew:
 		c.anew(e)
 	case Short:

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +17,37 @@ type holding struct {
 	moved    bool          // so it is because it was counted elsewhere
 	leased   bool          // it may be used only while the lease runs
 	desired  uint32        // the ceiling that would be enough
+}
+
+// limited takes what there is by the configuration. What is in use already of something that was not limited before is
+// told; nothing is said of what nobody uses here.
+func (c *Core) limited(of map[Resource]Total) {
+	was := c.totals
+	c.totals = maps.Clone(of)
+	for _, r := range names(of) {
+		_, known := was[r]
+		switch h := c.hold[r]; {
+		case known || c.probed[r] || h != nil && was == nil:
+		case h != nil:
+			c.release(r, h)
+		default:
+			c.probed[r] = true
+			c.do(Lower{r, 0})
+		}
+	}
+	for _, l := range c.ruling() {
+		l.ruled = 0
+	}
+}
+
+// found makes a holding of what is in use.
+func (c *Core) found(e Lowered) {
+	if delete(c.probed, e.Resource); e.To > 0 {
+		h := &holding{ceiling: e.To, leased: true}
+		c.hold[e.Resource] = h
+		c.do(Leased{e.Resource, true})
+		c.ask(e.Resource, h, h.ceiling, true)
+	}
 }
 
 // holding returns what there is of a resource. The first word on it is what is in use already.
@@ -77,12 +109,18 @@ func (c *Core) lower(r Resource, h *holding, to uint32) bool {
 
 func (c *Core) lowered(e Lowered) {
 	r, h := e.Resource, c.hold[e.Resource]
+	if h == nil && c.probed[r] {
+		c.found(e)
+		return
+	}
+	delete(c.probed, r)
 	if h == nil || !h.lowering {
 		return
 	}
 	was := h.ceiling
 	h.lowering = false
-	if !h.held && e.To >= was {
+	h.held = h.held || e.To > was // it was not limited meanwhile
+	if !h.held && e.To == was {
 		c.next(r, h) // all of it is in use: there is nothing to give
 		if c.aside == nil || !h.leased {
 			c.agreed(r) // what was answered meanwhile
@@ -206,7 +244,9 @@ func (c *Core) release(r Resource, h *holding) {
 	h.held, h.moved = true, h.moved || h.ceiling > 0
 	if !h.lowering {
 		h.lowering = true
-		c.do(Lower{r, 0})
+		if !c.probed[r] {
+			c.do(Lower{r, 0})
+		}
 	}
 }
 
@@ -266,9 +306,10 @@ func (c *Core) sweep() {
 		h := c.hold[r]
 		_, agreed := c.table.Totals[r]
 		_, own := c.totals[r]
+		_, has := c.table.Grants[c.cfg.Self][r]
 		switch {
 		case agreed || own || h.lowering:
-		case h.ceiling > 0:
+		case has && h.ceiling > 0:
 			c.lower(r, h, 0)
 		default:
 			if h.desired > 0 {
@@ -276,6 +317,7 @@ func (c *Core) sweep() {
 			}
 			c.answered(r, h)
 			delete(c.hold, r)
+			c.do(Lower{r, 0}) // it begins anew when there is a total again
 		}
 	}
 }

@@ -17,7 +17,7 @@ type leading struct {
 	began     time.Duration
 	until     time.Duration // it confirms nothing after that
 	confirmed map[cluster.ID]time.Duration
-	proposed  map[request]time.Duration
+	proposed  map[request]proposed
 	waiting   map[request]waiting // requests for which others are asked
 	urgent    map[Resource]bool   // of which others are asked at the end of the step
 	over      map[Resource]bool   // of which more is granted than there is
@@ -30,6 +30,12 @@ type request struct {
 	resource Resource
 }
 
+// proposed is a request that is to be agreed on: so much will not be left then.
+type proposed struct {
+	at    time.Duration
+	grows uint32
+}
+
 type waiting struct {
 	Want
 	incarnation cluster.Incarnation
@@ -39,7 +45,7 @@ type waiting struct {
 func (c *Core) leader(now time.Duration, t *Table) *leading {
 	l := &leading{
 		core: c, table: t, began: now, confirmed: map[cluster.ID]time.Duration{}, urgent: map[Resource]bool{}, over: map[Resource]bool{},
-		proposed: map[request]time.Duration{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
+		proposed: map[request]proposed{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
 	}
 	for r := range t.Totals {
 		l.look(r)
@@ -157,11 +163,11 @@ func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarna
 		delete(l.waiting, q)
 		return // answered, or it has to say first what it holds
 	}
-	at, ok := l.proposed[q]
-	if ok && now-at < proposeAgain || !ok && len(l.proposed) >= maxProposed {
+	under, ok := l.proposed[q]
+	if ok && now-under.at < proposeAgain || !ok && len(l.proposed) >= maxProposed {
 		return
 	}
-	if left := l.table.Left(w.Resource); !w.Held && w.Amount > satAdd(had.Amount, left) {
+	if !w.Held && l.lacks(q, w) > 0 {
 		since := now
 		was, waits := l.waiting[q]
 		if waits && was.Number == w.Number {
@@ -176,13 +182,19 @@ func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarna
 		}
 	}
 	delete(l.waiting, q)
-	l.proposed[q] = now
+	l.proposed[q] = proposed{now, w.Amount - min(had.Amount, w.Amount)}
 	l.propose(now, Entry{Peer: from, Incarnation: i, Want: &w})
 }
 
-// lacks is how much is not there that somebody waits for.
-func (l *leading) lacks(q request, w waiting) uint32 {
-	there := satAdd(l.table.Grants[q.peer][q.resource].Amount, l.table.Left(q.resource))
+// lacks is how much is not there of what somebody wants, when all has been agreed that is under way.
+func (l *leading) lacks(q request, w Want) uint32 {
+	left := l.table.Left(q.resource)
+	for _, id := range l.core.members {
+		if p, ok := l.proposed[request{id, q.resource}]; ok && id != q.peer {
+			left -= min(left, p.grows)
+		}
+	}
+	there := satAdd(l.table.Grants[q.peer][q.resource].Amount, left)
 	return w.Amount - min(there, w.Amount)
 }
 
@@ -217,7 +229,7 @@ func (l *leading) recall(from cluster.ID) map[Resource]uint32 {
 	lacks := map[Resource]uint32{}
 	for q, w := range l.waiting {
 		if q.peer != from {
-			lacks[q.resource] = satAdd(lacks[q.resource], l.lacks(q, w))
+			lacks[q.resource] = satAdd(lacks[q.resource], l.lacks(q, w.Want))
 		}
 	}
 	for r := range l.over {
@@ -286,7 +298,7 @@ func (l *leading) proposeTotal(now time.Duration, e Entry) {
 func (l *leading) forgets(now time.Duration) {
 	maps.DeleteFunc(l.waiting, func(_ request, w waiting) bool { return now-w.since > 2*recallTime })
 	old := func(at time.Duration) bool { return now-at > 4*proposeAgain }
-	maps.DeleteFunc(l.proposed, func(_ request, at time.Duration) bool { return old(at) })
+	maps.DeleteFunc(l.proposed, func(_ request, p proposed) bool { return old(p.at) })
 	maps.DeleteFunc(l.totals, func(_ Resource, at time.Duration) bool { return old(at) })
 }
 

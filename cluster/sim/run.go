@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,11 +19,13 @@ type Trial struct {
 	// Sizes are of the clusters; Seeds, Steps: how many runs of each, and how long they are.
 	Sizes        []int
 	Seeds, Steps int
+	// First is the first seed; 0: 1.
+	First uint64
 	// Settle is how long a healed cluster may take to converge.
 	Settle time.Duration
 	New    func(*World) Program
-	// Must are the rare things that have to happen in the runs together.
-	Must []string
+	// Must are the rare things that have to happen in the runs together, Alone those of them that happen to a cluster of one too.
+	Must, Alone []string
 }
 
 // Variables of the environment that make runs longer: how many seeds of each size, the first, how many steps, and of one
@@ -44,7 +47,7 @@ func (tr Trial) Run(t *testing.T) {
 	for _, k := range tr.kept(t) {
 		tr.one(t, k.size, k.seed, counts)
 	}
-	seeds, first := tr.Seeds, uint64(1)
+	seeds, first := tr.Seeds, max(tr.First, 1)
 	if n, err := strconv.Atoi(os.Getenv(seedsVariable)); err == nil {
 		seeds = n
 	}
@@ -65,7 +68,11 @@ func (tr Trial) Run(t *testing.T) {
 			}
 		}
 	}
-	for _, what := range tr.Must {
+	must := tr.Alone
+	if slices.Max(tr.Sizes) > 1 {
+		must = append(slices.Clone(tr.Must), tr.Alone...)
+	}
+	for _, what := range must {
 		if counts[what] == 0 {
 			t.Errorf("%q never happened in %d runs of each size: the runs are too tame", what, seeds)
 		}
@@ -97,10 +104,10 @@ func (tr Trial) run(size int, seed uint64) (*World, error) {
 // Catch runs a broken variant until something does not hold, and fails if everything does.
 func (tr Trial) Catch(t *testing.T) {
 	t.Helper()
-	for seed := range uint64(catchSeeds) {
+	for seed := max(tr.First, 1); seed < max(tr.First, 1)+catchSeeds; seed++ {
 		for _, size := range tr.Sizes {
-			if _, err := tr.run(size, seed+1); err != nil {
-				t.Logf("caught with size %d, seed %d: %v", size, seed+1, err)
+			if _, err := tr.run(size, seed); err != nil {
+				t.Logf("caught with size %d, seed %d: %v", size, seed, err)
 				return
 			}
 		}
