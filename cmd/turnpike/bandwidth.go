@@ -19,19 +19,19 @@ func bandwidthCommand(a *app) *cobra.Command {
 All figures are kbit/s of media without headers, in one direction: a call of 1000 may
 send 1000 and receive 1000. docs/bandwidth.md says what counts where.`,
 		Example: `  turnpike bandwidth show
+  turnpike bandwidth status --peers
   turnpike bandwidth check lisbon porto 2000
   turnpike bandwidth links`,
 	}
-	cmd.AddCommand(bandwidthShow(a), bandwidthCheck(a), bandwidthLinks(a))
+	cmd.AddCommand(bandwidthShow(a), bandwidthStatus(a), bandwidthCheck(a), bandwidthLinks(a))
 	return cmd
 }
 
 func bandwidthShow(a *app) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "show [NAME...]",
-		Aliases: []string{"status"},
-		Short:   "Show what calls use of subzones, zones, links and pipes",
+		Use:   "show [NAME...]",
+		Short: "Show what calls use of subzones, zones, links and pipes",
 		Long: `Show what calls use of subzones, zones, links and pipes: what they were granted, what
 they send as far as their media passes the node, and the limits. Without names and
 --all, what has neither limits nor calls is left out; JSON has everything. Exit code

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turnpike.dev/turnpike/control/api"
+	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/doctor"
 )
@@ -132,7 +133,14 @@ func askRunning(ctx context.Context, c *api.Client) (*doctor.Running, error) {
 	if r.Reasons, err = c.Reasons(ctx); err != nil {
 		return nil, err
 	}
-	r.Cluster, err = c.Cluster(ctx)
+	if r.Cluster, err = c.Cluster(ctx); err != nil || r.Cluster.Mode != clustering.Clustered {
+		return &r, err
+	}
+	if r.Licences, err = c.Licences(ctx); err != nil {
+		return nil, err
+	}
+	b, err := c.Bandwidth(ctx, "")
+	r.Bandwidth = b.Objects
 	return &r, err
 }
 

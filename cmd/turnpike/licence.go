@@ -24,9 +24,10 @@ gives licences is in evaluation: the limits of its platform count, and an alarm 
 so. docs/licences.md says what a call costs, and what else there is to know.`,
 		Example: `  turnpike licence list
   turnpike licence add TPK1.rms.100...
-  turnpike licence usage`,
+  turnpike licence usage
+  turnpike licence status --peers`,
 	}
-	cmd.AddCommand(licenceList(a), licenceAdd(a), licenceRemove(a), licenceUsage(a), licenceKeygen(a), licenceSign(a))
+	cmd.AddCommand(licenceList(a), licenceAdd(a), licenceRemove(a), licenceUsage(a), licenceStatus(a), licenceKeygen(a), licenceSign(a))
 	return cmd
 }
 
@@ -169,9 +170,8 @@ that are there go on.`,
 
 func licenceUsage(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "usage",
-		Aliases: []string{"status"},
-		Short:   "Show how much of the limits is used",
+		Use:   "usage",
+		Short: "Show how much of the limits is used",
 		Long: `Show how much is used of what option keys and the platform give. Calls count in units
 of the platform, of which a video call takes most; a rich media session is one video
 call or two of audio. Exit code 3 says that a limit is reached.`,

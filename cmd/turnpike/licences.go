@@ -33,8 +33,11 @@ func (n *node) levels() []resources.Level { return n.resources.Levels() }
 
 // Licences says what the node may do, because of which keys (api.Licensed).
 func (n *node) Licences() api.Licences {
-	c, in := n.running(), n.licences.Installed()
-	out := api.Licences{Node: n.id, Evaluation: !in.Keyed, Features: []string{}, Keys: []api.OptionKey{}, Use: n.licenceUse(in), Issuers: []string{}}
+	c, in, shared := n.running(), n.licences.Installed(), n.shares()
+	out := api.Licences{
+		Node: n.id, Evaluation: !in.Keyed, Features: []string{}, Keys: []api.OptionKey{}, Use: n.licenceUse(in, shared), Issuers: []string{},
+		Sharing: shared.status(),
+	}
 	for _, f := range in.Features {
 		out.Features = append(out.Features, string(f))
 	}
@@ -59,27 +62,22 @@ func optionKey(number int, o licensing.Option) api.OptionKey {
 }
 
 // licenceUse is how full the limits are, in the units that people count in.
-func (n *node) licenceUse(in licensing.Installed) []api.LicenceUse {
+func (n *node) licenceUse(in licensing.Installed, shared shares) []api.LicenceUse {
 	refused := n.licences.Refused()
 	out := []api.LicenceUse{}
 	for _, l := range n.levels() {
 		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refused: refused[l.Name]}
-		u.Policy, u.Here, u.Cluster = n.shares(l)
+		u.Share = shared.ofLevel(l)
 		switch l.Name {
 		case resources.LevelRMS:
 			u.Used, u.Limit, u.Licensed = u.Used/2, u.Limit/2, in.Keyed
-			u.Here, u.Cluster = halved(u.Here), halved(u.Cluster)
+			u.Share = u.Share.In(2)
 		case resources.LevelRoom, resources.LevelDesktop:
 			u.Licensed = in.Keyed
 		}
 		out = append(out, u)
 	}
 	return out
-}
-
-// halved is a share in whole licences.
-func halved(s api.LicenceShare) api.LicenceShare {
-	return api.LicenceShare{Total: s.Total / 2, Granted: s.Granted / 2, Used: s.Used / 2}
 }
 
 // InstallKey installs a key that counts on this node (api.Licensed).
@@ -108,10 +106,10 @@ func (n *node) RemoveKey(author store.Author, name string) error {
 }
 
 // addLicences tells metrics what option keys give, and what is used of limits.
-func (n *node) addLicences(s *metrics.Snapshot) {
+func (n *node) addLicences(s *metrics.Snapshot, shared shares) {
 	in := n.licences.Installed()
-	for _, u := range n.licenceUse(in) {
-		s.Resources = append(s.Resources, metrics.Resource{Name: u.Name, Used: u.Used, Limit: u.Limit, Refused: u.Refused})
+	for _, u := range n.licenceUse(in, shared) {
+		s.Resources = append(s.Resources, metrics.Resource{Name: u.Name, Used: u.Used, Limit: u.Limit, Refused: u.Refused, Share: u.Share})
 	}
 	s.Licences = metrics.Licences{Evaluation: !in.Keyed, Keys: map[string]int{"counts": 0, "ended": 0, "other": 0}, Ends: n.licences.Ends()}
 	for _, o := range n.licences.Options() {

@@ -35,8 +35,11 @@ func (n *node) Snapshot() metrics.Snapshot {
 	n.addPeers(&s)
 	if n.resources != nil {
 		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
+		shared := n.shares()
+		shared.objects(s.Bandwidth)
+		s.Sharing, s.Recalls = shared.status(), shared.ledger.Recalls
 		s.GrantsUnjournaled = n.resources.Unjournaled()
-		n.addLicences(&s)
+		n.addLicences(&s, shared)
 	}
 	addCarried(&s, n.totals.sum())
 	for _, r := range n.Reasons() {

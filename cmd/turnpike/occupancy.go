@@ -15,7 +15,11 @@ var _ api.Bandwidth = (*node)(nil)
 
 // Bandwidth says what calls use of subzones, zones, links and pipes (api.Bandwidth).
 func (n *node) Bandwidth() occupancy.Report {
-	return occupancy.Of(n.resources, n.running(), n.meter())
+	r, s := occupancy.Of(n.resources, n.running(), n.meter()), n.shares()
+	s.objects(r.Objects)
+	status := s.status()
+	r.Sharing = &status
+	return r
 }
 
 // CheckBandwidth says what a call would get (api.Bandwidth).

@@ -58,6 +58,10 @@ func xUsed(o occupancy.Object) cli.Element {
 			e.Elements = append(e.Elements, value(l.name, *l.limit))
 		}
 	}
+	if o.Share != nil && o.Shared() {
+		e.Elements = append(e.Elements, value("ClusterUsage", o.Cluster.Used), value("Refused", o.Refused))
+		e.Elements = append(e.Elements, xShare(*o.Share)...)
+	}
 	return e
 }
 

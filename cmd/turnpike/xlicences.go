@@ -44,7 +44,7 @@ func xLicense(l api.Licences) []cli.Element {
 	if l.Evaluation {
 		mode = "Evaluation"
 	}
-	out := []cli.Element{value("Mode", mode), value("Node", l.Node)}
+	out := []cli.Element{value("Mode", mode), value("Node", l.Node), branch("Sharing", xSharing(l.Sharing)...)}
 	for _, u := range l.Use {
 		switch u.Name {
 		case "rms":
@@ -74,7 +74,11 @@ func xResourceUsage(l api.Licences) []cli.Element {
 }
 
 func xUsage(name string, u api.LicenceUse) cli.Element {
-	return branch(name, value("Current", u.Used), value("Maximum", u.Limit), value("Refused", u.Refused))
+	e := branch(name, value("Current", u.Used), value("Maximum", u.Limit), value("Refused", u.Refused))
+	if u.Shared() {
+		e.Elements = append(e.Elements, xShare(u.Share)...)
+	}
+	return e
 }
 
 func (n *node) xOptionKeyAdd() cli.Command {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"turnpike.dev/turnpike/control/config/store"
+	"turnpike.dev/turnpike/control/sharing"
 )
 
 // ErrOptionKey means that a text cannot be installed as an option key, or that none is
@@ -30,7 +31,8 @@ type Licences struct {
 	Keys       []OptionKey  `json:"keys"`
 	Use        []LicenceUse `json:"use"`
 	// Issuers are those whose keys count.
-	Issuers []string `json:"issuers"`
+	Issuers []string       `json:"issuers"`
+	Sharing sharing.Status `json:"sharing" doc:"How this node shares limits with its peers."`
 }
 
 // OptionKey is an installed key and what is to be thought of it.
@@ -56,19 +58,12 @@ type LicenceUse struct {
 	// Licensed: option keys give it; otherwise the platform does.
 	Licensed bool   `json:"licensed"`
 	Refused  uint64 `json:"refused"` // requests since the node's start
-	// Policy is how peers share it: available, or alone where this node shares it with nobody. Used and
-	// Limit are of all peers together where it is shared.
-	Policy  string       `json:"policy" enum:"available,alone"`
-	Here    LicenceShare `json:"here"`
-	Cluster LicenceShare `json:"cluster"`
+	// Share is how peers share it, in the units of Used. Used and Limit are of all peers together where they do.
+	sharing.Share
 }
 
-// LicenceShare is a part of what there is of something: what a node brings and may use, or all peers together.
-type LicenceShare struct {
-	Total   float64 `json:"total" doc:"What it brings; of the cluster, what all bring."`
-	Granted float64 `json:"granted" doc:"What may be used there now. More is given when it is wanted, if there is more."`
-	Used    float64 `json:"used"`
-}
+// LicenceShare is a part of what there is of something.
+type LicenceShare = sharing.Part
 
 // NewKey is a key to install.
 type NewKey struct {

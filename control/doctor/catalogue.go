@@ -210,6 +210,10 @@ func nodeChecks() []Check {
 			"what a peer does not have it cannot give to endpoints that come to it when theirs is gone", "", clusterWhole,
 		},
 		{
+			"shares", "peers share licences and bandwidth by one table, and there are some left",
+			"two sides that count apart may together use more than there is; of what is used up nobody gets more", "", sharedOut,
+		},
+		{
 			"not-looked-at", "everything could be looked at",
 			"what was not looked at may be wrong", "", notLookedAt,
 		},

@@ -10,6 +10,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/sharing"
 )
 
 // ailment is one thing that is wrong with a machine and what is said of it.
@@ -156,6 +157,11 @@ var nodeAilments = []ailment{
 	{"peer lost", func(s *Snapshot) { clustered(s).Peers[1].State = clustering.Failed }, "cluster", Warning, "tp2.example.test is Failed", "cluster check", false},
 	{"no primary", func(s *Snapshot) { clustered(s).Acting = 0 }, "cluster", Warning, "no peer acts as the primary", "cluster check", false},
 	{"no majority", func(s *Snapshot) { clustered(s).Database = "no leader" }, "cluster", Warning, "does not work: no leader", "cluster status", false},
+	{"counts apart", func(s *Snapshot) { sharesOf(s, sharing.StateApart) }, "shares", Warning, "this side counts for itself; not reached: tp2", "cluster check", false},
+	{"no share yet", func(s *Snapshot) { sharesOf(s, sharing.StateWaits) }, "shares", Warning, "waits for its first share", "cluster status", false},
+	{"over its total", func(s *Snapshot) { sharesOf(s, sharing.StateShared).Use[0].State = sharing.StateOver }, "shares", Note, "than there is of rms: nothing", "licence status", false},
+	{"used up", func(s *Snapshot) { sharesOf(s, sharing.StateShared).Use[0].Cluster.Used = 30 }, "shares", Note, "uses all of rms", "licence status", false},
+	{"strict of two", func(s *Snapshot) { sharesOf(s, sharing.StateShared).Use[0].Policy = sharing.PolicyStrict }, "shares", Note, "policy strict for rms in a cluster of two", "docs/cluster.md", false},
 	{"far peer", func(s *Snapshot) { clustered(s).Peers[1].RTT = 130 }, "cluster", Warning, "130 ms away", "", false},
 	{"self-made certificate", func(s *Snapshot) { clustered(s).Peers[1].Certificate = "Invalid (self-signed)" }, "cluster", Note, "Invalid (self-signed)", "Enforce TLS", false},
 	{"not looked at", func(s *Snapshot) { s.Missed = []Missed{{"nftables", "operation not permitted"}} }, "not-looked-at", Note, "not permitted", "root", false},
@@ -169,6 +175,7 @@ func TestHealthy(t *testing.T) {
 		{"running", func(*Snapshot) {}},
 		{"before the start", beforeStart},
 		{"a whole cluster", func(s *Snapshot) { clustered(s) }},
+		{"licences shared", func(s *Snapshot) { sharesOf(s, sharing.StateShared) }},
 		{"veth", func(s *Snapshot) { virtual(s) }},
 		{"behind a static NAT", func(s *Snapshot) {
 			beforeStart(s)

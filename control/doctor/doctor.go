@@ -20,6 +20,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/occupancy"
 )
 
 // Options say what to look at.
@@ -46,6 +47,8 @@ type Running struct {
 	Dataplane api.Dataplane
 	Reasons   []api.Reason
 	Cluster   clustering.Status
+	Licences  api.Licences
+	Bandwidth []occupancy.Object
 }
 
 // Report is what doctor found.

@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/clustering"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/sharing"
 	"turnpike.dev/turnpike/dataplane/xdp"
 )
 
@@ -78,6 +79,14 @@ func clustered(s *Snapshot) *clustering.Status {
 		{Index: 2, Address: "tp2.example.test", State: clustering.ActiveAs("tp2", "tp2.example.test", ""), Digest: "d", Joined: true, RTT: 79, Certificate: clustering.CertificateValid},
 	}}
 	return &s.Running.Cluster
+}
+
+// sharesOf makes the node one of two peers that share licences, counted so.
+func sharesOf(s *Snapshot, state string) *api.Licences {
+	clustered(s)
+	some := sharing.Share{Policy: sharing.PolicyAvailable, State: state, Cluster: sharing.Part{Total: 30, Granted: 20, Used: 10}}
+	s.Running.Licences = api.Licences{Sharing: sharing.Status{State: state, NotReached: []string{"tp2"}}, Use: []api.LicenceUse{{Name: "rms", Share: some}}}
+	return &s.Running.Licences
 }
 
 // beforeStart takes what only a running node tells away.

@@ -41,13 +41,18 @@ func describeBandwidth() []metric {
 // limited shows a value of each object whose total is limited.
 func limited(name, help string, value func(occupancy.Object) float64) metric {
 	return family(prometheus.GaugeValue, name, help, func(s Snapshot, e emit) {
-		shown := 0
-		for _, o := range s.Bandwidth {
-			if o.TotalKbps == nil || shown == maxObjects {
-				continue
-			}
-			shown++
-			e(value(o), o.String())
-		}
+		limitedOf(s.Bandwidth, func(o occupancy.Object) { e(value(o), o.String()) })
 	}, "object")
+}
+
+// limitedOf takes the first objects whose total is limited, in the order of configuration.
+func limitedOf(all []occupancy.Object, take func(occupancy.Object)) {
+	shown := 0
+	for _, o := range all {
+		if o.TotalKbps == nil || shown == maxObjects {
+			continue
+		}
+		shown++
+		take(o)
+	}
 }

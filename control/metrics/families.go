@@ -32,6 +32,7 @@ func describe() []metric {
 	families = append(families, describeCalls()...)
 	families = append(families, describeBandwidth()...)
 	families = append(families, describeLicences()...)
+	families = append(families, describeSharing()...)
 	families = append(families, describePeers()...)
 	families = append(families, describeCluster()...)
 	families = append(families, describeMedia()...)

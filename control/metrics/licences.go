@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"turnpike.dev/turnpike/control/sharing"
 )
 
 // Resource is how much of a limit is used, which option keys or the platform set.
@@ -11,6 +13,7 @@ type Resource struct {
 	Name        string // calls, rms, ...: a dozen
 	Used, Limit float64
 	Refused     uint64
+	Share       sharing.Share
 }
 
 // Licences is what option keys give.

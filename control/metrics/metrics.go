@@ -89,7 +89,7 @@ func Labels() map[string]int {
 		"reason": 64, "cause": 8, "verdict": 3, "interface": 4, "mode": 3, "map": 16, "level": 4, "why": 4,
 		"severity": 8, "state": 4, "over": 2, "queue": maxQueues,
 		"class": 8, "kind": 16, "outcome": 8, "le": 16, "object": maxObjects, "resource": 16,
-		"peer": 5, "stream": 5,
+		"peer": 5, "stream": 5, "where": 2,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/eventlog"
 	"turnpike.dev/turnpike/control/machine"
+	"turnpike.dev/turnpike/control/sharing"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/dataplane/turn"
@@ -46,9 +47,10 @@ func full() snapshot {
 			Setup: calls.Histogram{Buckets: map[float64]uint64{1: 29}, Count: 30, Sum: 31},
 		},
 		Media:     rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39, Unpoliced: 40, Policed: 41, Over: 42},
-		Bandwidth: bandwidthOf(),
-		Resources: []Resource{{"rms", 2.5, 30, 4}},
-		Licences:  Licences{Evaluation: true, Keys: map[string]int{"counts": 3}, Ends: time.Unix(1000, 0)},
+		Bandwidth: sharedObjects(),
+		Resources: []Resource{{"rms", 2.5, 30, 4, sharesOf(30)}},
+		Sharing:   sharing.Status{State: sharing.StateApart, Waited: sharing.Waited{Requests: 12, InVain: 3, Seconds: 2.4}}, Recalls: 5,
+		Licences: Licences{Evaluation: true, Keys: map[string]int{"counts": 3}, Ends: time.Unix(1000, 0)},
 		Cluster: Cluster{Clustered: true, Acting: true, Primary: true, Database: true, Generation: 47, Revision: 48, Peers: []ClusterPeer{
 			{Peer: "b.example.test", Up: true, Joined: true, InStep: true, Trusted: true, RTTSeconds: 0.08, Database: true, InService: true},
 		}},

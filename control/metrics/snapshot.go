@@ -8,6 +8,7 @@ import (
 	"turnpike.dev/turnpike/control/machine"
 	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/sharing"
 	"turnpike.dev/turnpike/dataplane/relay"
 	"turnpike.dev/turnpike/dataplane/rtp"
 	"turnpike.dev/turnpike/dataplane/turn"
@@ -36,9 +37,12 @@ type Snapshot struct {
 	GrantsUnjournaled uint64
 	Resources         []Resource
 	Licences          Licences
-	Cluster           Cluster
-	Peers             []PeerTraffic // of the cluster
-	PeersRefused      map[string]uint64
+	Sharing           sharing.Status
+	// Recalls is how often peers asked for what is idle here.
+	Recalls      uint64
+	Cluster      Cluster
+	Peers        []PeerTraffic // of the cluster
+	PeersRefused map[string]uint64
 
 	Flows         []Flows
 	Strays        uint64

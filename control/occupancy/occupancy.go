@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/control/bandwidth"
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/resources"
+	"turnpike.dev/turnpike/control/sharing"
 )
 
 // Source knows who was granted what; *resources.Resources is one.
@@ -37,6 +38,7 @@ type Report struct {
 	Objects          []Object        `json:"objects" doc:"Subzones, zones, links and pipes."`
 	Remarks          []config.Remark `json:"remarks,omitempty" doc:"What of the configuration is probably not meant."`
 	Missing          []string        `json:"missing_links,omitempty" doc:"Shipped links that are not there."`
+	Sharing          *sharing.Status `json:"sharing,omitempty" doc:"How this node shares totals with its peers."`
 }
 
 // Object is a subzone, zone, link or pipe with its limits and what calls use of it. A
@@ -54,6 +56,9 @@ type Object struct {
 	Ends          []string `json:"ends,omitempty" doc:"What a link joins."`
 	Pipes         []string `json:"pipes,omitempty" doc:"What a link goes over."`
 	Policing      bool     `json:"policing,omitempty" doc:"Whether calls over a pipe are held to their grants."`
+	Refused       uint64   `json:"refused,omitempty" doc:"Calls that were refused for want of it, since the node's start."`
+	// Share is of a total that is limited, in kbps: how much of it this node has, and the cluster.
+	*sharing.Share
 }
 
 // String names the object.
@@ -64,11 +69,14 @@ func (o Object) Limited() bool {
 	return o.TotalKbps != nil || o.PerCallKbps != nil || o.WithinKbps != nil
 }
 
-// Percent is how much of the total is granted; false where there is none or it admits
-// nothing.
+// Percent is how much of the total is granted to calls, of all peers where they share it; false where there is none or
+// it admits nothing.
 func (o Object) Percent() (percent int, limited bool) {
 	if o.TotalKbps == nil || *o.TotalKbps == 0 {
 		return 0, false
+	}
+	if s := o.Share; s != nil && s.Shared() && s.Cluster.Total > 0 {
+		return int(s.Cluster.Used * 100 / s.Cluster.Total), true
 	}
 	return int(o.GrantedKbps * 100 / uint64(*o.TotalKbps)), true
 }

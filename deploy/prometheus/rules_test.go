@@ -107,6 +107,10 @@ var sick = map[string]struct {
 	"TurnpikeOptionKeyDoesNotCount":          {one(`turnpike_option_keys{state="ended"}`, "1x90"), nil, "80m"},
 	"TurnpikeClusterNoPrimary":               {map[string]string{"turnpike_cluster_primary_known": "0x20", "turnpike_cluster_member": "1x20"}, nil, "5m"},
 	"TurnpikeClusterDatabase":                {map[string]string{"turnpike_cluster_database_active": "0x20", "turnpike_cluster_member": "1x20"}, nil, "5m"},
+	"TurnpikeClusterCountsApart":             {one("turnpike_cluster_counts_apart", "1x20"), nil, "5m"},
+	"TurnpikeClusterShareMissing":            {one("turnpike_cluster_share_missing", "1x20"), nil, "5m"},
+	"TurnpikeClusterSharesTooMany":           {one("turnpike_cluster_shares_too_many", "2x60"), nil, "40m"},
+	"TurnpikeClusterWaitsInVain":             {one("turnpike_shared_waits_in_vain_total", "0+1x30"), nil, "20m"},
 	"TurnpikeClusterPeerLost":                {one(`turnpike_cluster_peer_up{peer="lost"}`, "0x20"), of("peer", "lost"), "5m"},
 	"TurnpikeClusterPeerNotJoined":           {ofPeer("stranger", map[string]string{"up": "1x20", "joined": "0x20"}), of("peer", "stranger"), "10m"},
 	"TurnpikeClusterOutOfStep":               {ofPeer("old", map[string]string{"up": "1x20", "joined": "1x20", "in_step": "0x20"}), of("peer", "old"), "10m"},
@@ -143,6 +147,8 @@ var well = map[string]string{
 	`turnpike_sip_calls_ended_total{kind="media_timeout"}`: "3x90", `turnpike_sip_calls_ended_total{kind="no_bandwidth"}`: "4x90",
 	`turnpike_bandwidth_granted_bytes_per_second{object="pipe a"}`: "200000x90", `turnpike_bandwidth_measured_bytes_per_second{object="pipe a"}`: "210000x90", `turnpike_bandwidth_limit_bytes_per_second{object="pipe a"}`: "250000x90",
 	`turnpike_bandwidth_granted_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_measured_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_limit_bytes_per_second{object="pipe closed"}`: "0x90",
+	`turnpike_bandwidth_shared_used_bytes_per_second{object="pipe a",where="cluster"}`: "220000x90", `turnpike_bandwidth_shared_used_bytes_per_second{object="pipe a",where="here"}`: "200000x90",
+	"turnpike_cluster_counts_apart": "0x90", "turnpike_cluster_share_missing": "0x90", "turnpike_cluster_shares_too_many": "0x90", "turnpike_shared_waits_in_vain_total": "3x90",
 	`turnpike_resource_used{resource="rms"}`: "500x90", `turnpike_resource_limit{resource="rms"}`: "500x90", `turnpike_resource_refused_total{resource="rms"}`: "3x90",
 	"turnpike_licence_evaluation": "1x90", "turnpike_option_key_end_time_seconds": "0x90", `turnpike_option_keys{state="counts"}`: "2x90",
 	`turnpike_option_keys{state="ended"}`: "0x90", `turnpike_option_keys{state="other"}`: "0x90",
@@ -171,9 +177,10 @@ func ofPeer(peer string, values map[string]string) map[string]string {
 	return series
 }
 
-// used is the bandwidth of an object, in bytes per second.
+// used is the bandwidth of an object, in bytes per second. What this node granted is all that peers did.
 func used(object string, granted, measured, limit int) map[string]string {
 	series := map[string]string{}
+	series[fmt.Sprintf("turnpike_bandwidth_shared_used_bytes_per_second{object=%q,where=\"cluster\"}", object)] = fmt.Sprintf("%dx40", granted)
 	for name, value := range map[string]int{"granted": granted, "measured": measured, "limit": limit} {
 		series[fmt.Sprintf("turnpike_bandwidth_%s_bytes_per_second{object=%q}", name, object)] = fmt.Sprintf("%dx40", value)
 	}
