@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,14 +32,16 @@ func demoClusterCommand(a *app) *cobra.Command {
 		Short: "Show a cluster: four nodes form, phones on two of them talk, one is killed",
 		Long: `Show a cluster: four nodes in namespaces of their own form by their node files. A
 change on the primary shows on all. Two phones that registered on different peers call
-each other, with media on XDP. The callee's peer is killed: its registrations are not
-offered any more, its phone registers on another peer and is called there. The peer
-comes back. Exit code 0 says that all of it happened in time. Needs root, and the
-Debian packages baresip-core and nftables.`,
+each other, with media on XDP. The keys of two peers give one pool of licences, which
+devices at both use up. The callee's peer is killed: its registrations are not offered
+any more, its phone registers on another peer and is called there, and another peer
+takes over its licences. The peer comes back, and all count by one table again. Exit
+code 0 says that all of it happened in time; each step is told as it happens. Needs
+root, and the Debian packages baresip-core and nftables.`,
 		Example: "  sudo turnpike demo cluster\n  sudo turnpike demo cluster -o json | jq .ok",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := demoCluster(cmd.Context(), a.tryState(cmd, "demo-cluster"))
+			report, err := demoCluster(cmd.Context(), a.tryState(cmd, "demo-cluster"), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -52,6 +55,8 @@ type clusterReport struct {
 	OK    bool          `json:"ok"`
 	Steps []clusterStep `json:"steps"`
 	Talks []clusterTalk `json:"talks"`
+	// Pool is how the licences of the cluster were shared out, from step to step.
+	Pool []poolPicture `json:"pool"`
 	// Cluster is how it was at the end, as the primary sees it.
 	Cluster clustering.Status `json:"cluster"`
 }
@@ -72,7 +77,7 @@ type clusterTalk struct {
 }
 
 func (r clusterReport) good() bool {
-	return len(r.Talks) == 2 && !slices.ContainsFunc(r.Steps, func(s clusterStep) bool { return s.Failed != "" || s.Seconds > s.Within }) &&
+	return len(r.Talks) == 2 && len(r.Pool) == 5 && !slices.ContainsFunc(r.Steps, func(s clusterStep) bool { return s.Failed != "" || s.Seconds > s.Within }) &&
 		!slices.ContainsFunc(r.Talks, func(t clusterTalk) bool { return !t.demoTalk.good() || !onXDP(t.Caller) || !onXDP(t.Callee) })
 }
 
@@ -91,15 +96,18 @@ func (r clusterReport) write(w *tabwriter.Writer) {
 	for _, t := range r.Talks {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", t.What, t.Sent, t.Arrived, t.Returned, t.Back)
 	}
+	for _, p := range r.Pool {
+		p.write(w)
+	}
 	for _, t := range r.Talks {
 		_, _ = fmt.Fprintf(w, "\n# %s, at the caller's peer and at the callee's\n", t.What)
 		writeCalls(w, append(slices.Clone(t.Caller), t.Callee...), true)
 	}
 	_, _ = fmt.Fprint(w, "\n$ turnpike cluster status\n")
 	writeCluster(w, r.Cluster)
-	verdict := "FAILED: something did not happen in time, media was lost, or a call was not on XDP"
+	verdict := "FAILED: something did not happen in time, media was lost, a call was not on XDP, or licences were counted wrong"
 	if r.OK {
-		verdict = "OK: the cluster formed, every call was on XDP at both peers, and nothing was lost"
+		verdict = "OK: the cluster formed, every call was on XDP at both peers, nothing was lost, and no licence was used twice"
 	}
 	_, _ = fmt.Fprintf(w, "\n%s\n", verdict)
 }
@@ -109,6 +117,9 @@ type clusterStage struct {
 	lab    *lab.Peers
 	nodes  []*stagePeer
 	report clusterReport
+	live   io.Writer // steps are told as they happen
+
+	alice, bob *baresip.Phone
 }
 
 const (
@@ -122,29 +133,31 @@ turn: {mode: off}
 sip: {mode: on, udp: 5060, tcp: 5060, tls: 5061}
 domains: [example.test]
 accounts: [{name: alice, password: secret}, {name: bob, password: secret}]
+subzones: [{name: desks, authentication: treat_as_authenticated}]
+membership_rules: [{name: desks, type: alias, pattern: {type: prefix, string: desk}, subzone: desks}]
 search_rules:
 - {name: local, priority: 50, pattern: {type: any}, target: local}
 cluster: {name: cluster1.example.test, primary: 1, ip: ipv4, peers: [%s]}
 `
 
-func demoCluster(ctx context.Context, state string) (r clusterReport, err error) {
+func demoCluster(ctx context.Context, state string, live io.Writer) (r clusterReport, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return r, fmt.Errorf("find this program: %w", err)
 	}
-	return demoClusterOf(ctx, self, state)
+	return demoClusterOf(ctx, self, state, live)
 }
 
 // demoClusterOf is demoCluster with another program as the nodes.
-func demoClusterOf(ctx context.Context, self, state string) (r clusterReport, err error) {
+func demoClusterOf(ctx context.Context, self, state string, live io.Writer) (r clusterReport, err error) {
 	sum := sha256.Sum256([]byte(state))
 	l, err := lab.NewDistantPeers("turnpike-"+hex.EncodeToString(sum[:3]), demoPeers, demoAway)
 	if err != nil {
 		return r, err
 	}
-	s := &clusterStage{lab: l}
+	s := &clusterStage{lab: l, live: live}
 	defer func() { err = errors.Join(err, s.close(), os.RemoveAll(state)) }()
-	ctx, cancel := context.WithTimeoutCause(ctx, 4*time.Minute, errors.New("four minutes are over"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("five minutes are over"))
 	defer cancel()
 	if err := s.prepare(self, state); err != nil {
 		return r, err
@@ -197,49 +210,84 @@ func (s *clusterStage) prepare(self, state string) error {
 
 // play is the demo, step by step.
 func (s *clusterStage) play(ctx context.Context) error {
+	pool := &demoPool{stage: s, at: map[int]int{}}
+	for _, part := range []func(context.Context, *demoPool) error{s.begin, s.meet, s.lose, s.comeBack} {
+		if err := part(ctx, pool); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin forms the cluster, and gives it licences.
+func (s *clusterStage) begin(ctx context.Context, pool *demoPool) error {
 	if err := s.step("four nodes form", time.Minute, func() error { return s.form(ctx) }); err != nil {
 		return err
 	}
 	if err := s.step("a change on the primary is on all peers", time.Second, func() error { return s.change(ctx, "hello") }); err != nil {
 		return err
 	}
-	alice, err := s.phone(ctx, "alice", 0, 0)
-	if err != nil {
+	err := s.step("the keys of tp1 and tp3 are one pool for all", 10*time.Second, func() error { return s.license(ctx) })
+	return errors.Join(err, pool.show(ctx, "at first"))
+}
+
+// meet has phones on two peers talk, and devices there use up the pool.
+func (s *clusterStage) meet(ctx context.Context, pool *demoPool) (err error) {
+	if s.alice, err = s.phone(ctx, "alice", 0, 0); err != nil {
 		return err
 	}
-	defer alice.Close() //nolint:errcheck // its files are in a folder for such
-	bob, err := s.phone(ctx, "bob", 2, 2)
-	if err != nil {
+	if s.bob, err = s.phone(ctx, "bob", 2, 2); err != nil {
 		return err
 	}
-	defer bob.Close() //nolint:errcheck // its files are in a folder for such
-	if err := s.talk(ctx, "alice on tp1 calls bob on tp3", alice, bob, 2); err != nil {
+	if err := s.talk(ctx, "alice on tp1 calls bob on tp3", s.alice, s.bob, 2); err != nil {
 		return err
 	}
+	err = s.step("devices at tp1 and tp3 use up the pool, and no more", 30*time.Second, func() error { return pool.empty(ctx, 0, 2) })
+	return errors.Join(err, pool.show(ctx, "used up at tp1 and tp3"))
+}
+
+// lose kills a peer: others take over its phone and its licences.
+func (s *clusterStage) lose(ctx context.Context, pool *demoPool) error {
 	if err := s.step("tp3 is killed, and missed by all", 8*time.Second, func() error { return s.kill(ctx, 2) }); err != nil {
 		return err
 	}
 	if err := s.step("nobody offers its registrations", 8*time.Second, func() error { return s.gone(ctx, "bob") }); err != nil {
 		return err
 	}
-	_ = bob.Close() // its peer is gone: the phone looks for another
-	moved, err := s.phone(ctx, "bob", 2, 3)
-	if err != nil {
+	err := s.step("tp1 takes over the licences that tp3 used", 15*time.Second, func() error { return pool.takeOver(ctx, 0) })
+	if err = errors.Join(err, pool.show(ctx, "without tp3")); err != nil {
 		return err
 	}
-	defer moved.Close() //nolint:errcheck // its files are in a folder for such
-	if err := s.talk(ctx, "bob has moved to tp4, and alice calls him there", alice, moved, 3); err != nil {
+	_ = s.bob.Close() // its peer is gone: the phone looks for another
+	if s.bob, err = s.phone(ctx, "bob", 2, 3); err != nil {
 		return err
 	}
-	if err := s.change(ctx, "while tp3 is away"); err != nil {
+	if err := s.talk(ctx, "bob has moved to tp4, and alice calls him there", s.alice, s.bob, 3); err != nil {
 		return err
 	}
-	return s.step("tp3 comes back, with the change that it missed", 30*time.Second, func() error {
+	return s.change(ctx, "while tp3 is away")
+}
+
+// comeBack starts the peer again: it has what it missed, and all count by one table.
+func (s *clusterStage) comeBack(ctx context.Context, pool *demoPool) error {
+	err := s.step("tp3 comes back, with the change that it missed", 30*time.Second, func() error {
 		if err := s.nodes[2].start(ctx); err != nil {
 			return err
 		}
 		return s.settled(ctx)
 	})
+	if err = errors.Join(err, pool.show(ctx, "tp3 is back")); err != nil {
+		return err
+	}
+	err = s.step("devices leave tp1, and tp3 has their licences", 30*time.Second, func() error { return pool.hand(ctx, 0, 2) })
+	return errors.Join(err, pool.show(ctx, "healed"))
+}
+
+// tell shows something while it happens.
+func (s *clusterStage) tell(write func(*tabwriter.Writer)) {
+	w := tabwriter.NewWriter(s.live, 0, 0, 2, ' ', 0)
+	write(w)
+	_ = w.Flush() // who does not see it sees the report
 }
 
 // step times something. What fails by itself ends the demo; what is late is told.
@@ -252,6 +300,7 @@ func (s *clusterStage) step(what string, within time.Duration, do func() error) 
 		err = fmt.Errorf("%s: %w", what, err)
 	}
 	s.report.Steps = append(s.report.Steps, st)
+	_, _ = fmt.Fprintf(s.live, "%6.2f s  %s\n", st.Seconds, what)
 	return err
 }
 
@@ -373,6 +422,11 @@ func (s *clusterStage) talk(ctx context.Context, what string, alice, bob *baresi
 // close ends the nodes and removes every trace.
 func (s *clusterStage) close() error {
 	var errs []error
+	for _, p := range []*baresip.Phone{s.alice, s.bob} {
+		if p != nil {
+			_ = p.Close() // its files are in a folder for such
+		}
+	}
 	for _, n := range s.nodes {
 		errs = append(errs, n.close())
 	}
