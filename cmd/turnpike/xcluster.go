@@ -13,7 +13,7 @@ import (
 // addCluster adds what xStatus tells of the cluster (facts A6, CL-17).
 func addCluster(sh *cli.Shell, n interface{ Clustering() clustering.Status }) {
 	sh.AddStatus(cli.Status{Name: "Cluster", Text: "The cluster, and how its configuration and database are.", Tell: func(context.Context) []cli.Element {
-		return append(xClusterStatus(n.Clustering()), branch("Sharing", xSharing(n.shares().status())...))
+		return xClusterStatus(n.Clustering())
 	}})
 	sh.AddStatus(cli.Status{Name: "Alternates", Text: "The peers of the list, as this node sees them.", Tell: func(context.Context) []cli.Element {
 		return xAlternates(n.Clustering())
