@@ -52,18 +52,28 @@ func newNode(c *Cluster, i int, program, dir string) (*Node, error) {
 
 // Launch starts the process.
 func (n *Node) Launch() error {
-	n.cmd = n.Host.Command(context.Background(), n.program, "serve", "-c", n.File)
-	n.cmd.Stdout, n.cmd.Stderr = n.output, n.output
-	n.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL} // when the test crashes
-	if err := n.cmd.Start(); err != nil {
+	cmd := n.command()
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
-	n.gone = make(chan struct{})
-	go func(cmd *exec.Cmd, gone chan struct{}) {
+	n.runs(cmd)
+	return nil
+}
+
+func (n *Node) command() *exec.Cmd {
+	cmd := n.Host.Command(context.Background(), n.program, "serve", "-c", n.File)
+	cmd.Stdout, cmd.Stderr = n.output, n.output
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL} // when the test crashes
+	return cmd
+}
+
+// runs takes note of a process that was started.
+func (n *Node) runs(cmd *exec.Cmd) {
+	n.cmd, n.gone = cmd, make(chan struct{})
+	go func(gone chan struct{}) {
 		_ = cmd.Wait() // how it ended is in what it said
 		close(gone)
-	}(n.cmd, n.gone)
-	return nil
+	}(n.gone)
 }
 
 // Start starts the process and returns when the node is ready.
