@@ -90,7 +90,7 @@ func (c *Core) next(r Resource, h *holding) {
 	case h.asked != nil || h.lowering:
 	case h.desired > h.ceiling:
 		c.ask(r, h, h.desired, false)
-	case h.leased != c.leases(r, h):
+	case h.ceiling > 0 && h.leased != c.leases(r, h):
 		c.ask(r, h, h.ceiling, false)
 	}
 }
@@ -130,9 +130,19 @@ func (c *Core) lowered(e Lowered) {
 	if h.desired <= was {
 		h.desired = 0
 	}
-	h.ceiling = e.To
-	c.ask(r, h, h.ceiling, h.held)
-	h.held = false
+	held := h.held
+	h.ceiling, h.held = e.To, false
+	if held && c.unheard(r, h) {
+		c.next(r, h)
+		return
+	}
+	c.ask(r, h, h.ceiling, held)
+}
+
+// unheard says that there is nothing to say of what is held: nothing is, and the table has nothing else.
+func (c *Core) unheard(r Resource, h *holding) bool {
+	_, has := c.table.Grants[c.cfg.Self][r]
+	return h.ceiling == 0 && !has && c.aside == nil
 }
 
 // leave gives back what is idle, now and as it becomes known, until something is wanted.
@@ -218,7 +228,7 @@ func (c *Core) missing() {
 // process's: until it has, nothing more is taken.
 func (c *Core) owing(grants map[Resource]Grant) bool {
 	for _, g := range grants {
-		if g.Freed || g.Incarnation != c.cfg.Incarnation {
+		if g.Freed || g.Amount > 0 && g.Incarnation != c.cfg.Incarnation {
 			return true
 		}
 	}
@@ -259,7 +269,8 @@ func (c *Core) granted(r Resource, g Grant) {
 		return
 	}
 	if g.Incarnation != c.cfg.Incarnation {
-		return // what this process holds is on its way
+		c.inherited(r, h, g)
+		return
 	}
 	if g.Freed {
 		if h.lowering && h.held || h.asked != nil && h.asked.Held && h.asked.Number > g.Number {
@@ -295,6 +306,15 @@ func (c *Core) granted(r Resource, g Grant) {
 		c.lower(r, h, 0)
 	}
 	c.next(r, h)
+}
+
+// inherited is about what a process before had: what this one holds is said first.
+func (c *Core) inherited(r Resource, h *holding, g Grant) {
+	says := h.lowering && h.held || h.asked != nil && h.asked.Held
+	said := c.aside == nil && c.table.Grants[c.cfg.Self][r].Incarnation == c.cfg.Incarnation
+	if !says && !said && g.Incarnation != 0 && (g.Amount > 0 || g.Freed || h.asked != nil) {
+		c.release(r, h)
+	}
 }
 
 // sweep comes down to what is in use of what has no total any more, and forgets what nobody here uses of it.

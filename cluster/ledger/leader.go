@@ -136,7 +136,7 @@ func (l *leading) learns(from cluster.ID, b Beat) map[Resource]Grant {
 	out := map[Resource]Grant{}
 	of := l.table.Grants[from]
 	for _, w := range b.Wants {
-		if g, ok := of[w.Resource]; ok && g.Incarnation == b.Incarnation && g.Number >= w.Number {
+		if g, ok := of[w.Resource]; ok && (g.Incarnation != b.Incarnation || g.Number >= w.Number) {
 			out[w.Resource] = g
 		}
 	}

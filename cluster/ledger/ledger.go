@@ -102,7 +102,7 @@ type Want struct {
 	Number   uint64
 	Amount   uint32
 	// Held: so much is in use, whatever the table says. An incarnation's first word on a resource
-	// is one, and frees the rest of what the one before had.
+	// is one, and frees the rest of what the one before had; unless nothing is in use and the table has nothing.
 	Held bool
 	// Leased: it is for use while the lease runs only. Who has a ceiling without that says so once it looks at the
 	// lease; who has one with it, until the table has it without.

@@ -67,8 +67,20 @@ func (p *node) call(r ledger.Resource, n uint32) {
 // wait takes so much, now or when it is there.
 func (p *node) wait(r ledger.Resource, n uint32) {
 	p.waits[r] = n
-	if p.admit(r); p.waits[r] > 0 {
+	p.again(r)
+}
+
+// again tries again what waits, and says what is short.
+func (p *node) again(r ledger.Resource) {
+	p.admit(r)
+	if n := p.waits[r]; n > 0 && p.use[r]+n > p.ceiling[r] {
 		p.step(p.m.Now(), ledger.Short{Resource: r, N: p.use[r] + n - p.ceiling[r]})
+	}
+}
+
+func (p *node) wake() {
+	for _, r := range slices.Sorted(maps.Keys(p.waits)) {
+		p.again(r)
 	}
 }
 
@@ -193,8 +205,12 @@ func (p *node) act(now time.Duration, a ledger.Action) {
 		if now > p.lease {
 			w.Logf("%s has a lease, %v", p.id, p.ceiling)
 		}
+		ran := p.leased()
 		p.lease = max(p.lease, a.Until)
 		p.leasedIn, _ = p.core.Aside()
+		if !ran {
+			p.m.After(0, p.wake)
+		}
 	case ledger.Denied:
 		w.Count("denied")
 		p.s.denied(p, a.Resource)
@@ -210,6 +226,7 @@ func (p *node) rule(a ledger.Leased) {
 	}
 	p.s.w.Logf("%s uses %s under a lease: %t", p.id, a.Resource, a.Leased)
 	p.free[a.Resource] = !a.Leased
+	p.m.After(0, p.wake)
 }
 
 func (p *node) raise(a ledger.Raise) {
