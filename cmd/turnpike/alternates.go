@@ -75,8 +75,7 @@ func (a *alternates) here() inuse.TURN {
 	}
 	t := a.place
 	port, room := s.Room()
-	limit, used := a.node.resources.Relays().Read()
-	t.Port, t.Free = port, min(uint32(room), limit-min(used, limit))
+	t.Port, t.Free = port, min(uint32(room), a.node.resources.Relays().Left())
 	if t.TLS != 0 {
 		t.Domain = a.node.turnDomain()
 	}

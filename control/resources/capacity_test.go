@@ -68,3 +68,32 @@ func TestCapacityIsShared(t *testing.T) {
 		t.Errorf("two large ones share %v, and licences up to %v", told.last.Capacity, told.last.Most)
 	}
 }
+
+// CA-02: relays are the node's and the cluster's; what is taken of both is given back to both.
+func TestRelaysOfTheCluster(t *testing.T) {
+	n := nodeOf(t, "system: {name: tp1, platform: Small}\ncluster: {peers: [192.0.2.1, 192.0.2.2]}\n")
+	r := newResources(t, n, Deps{})
+	relays := r.Relays()
+	left := func(want uint32, when string) {
+		t.Helper()
+		if got := relays.Left(); got != want {
+			t.Errorf("%s %d are left, want %d", when, got, want)
+		}
+	}
+	left(1800, "alone")
+	var told pool
+	r.Share(&told)
+	lend(r, map[string]uint32{WholeRelays: 2})
+	left(2, "of the cluster's")
+	if !relays.Take(2) || relays.Take(1) {
+		t.Error("not two were taken")
+	}
+	left(0, "after two")
+	if !relays.Keep(1) {
+		t.Error("what an earlier process left is not counted")
+	}
+	lend(r, map[string]uint32{WholeRelays: 5})
+	left(2, "when there are more")
+	relays.Give(3)
+	left(5, "when all have gone")
+}

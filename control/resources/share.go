@@ -33,6 +33,15 @@ func (s *Share) Keep(n int) bool {
 // Read returns how many places there are, and how many are taken.
 func (s *Share) Read() (limit, used uint32) { return s.counter.Read() }
 
+// Left returns how many places may be taken now, of the node's and of what it has of the cluster's.
+func (s *Share) Left() uint32 {
+	whole, usable := s.whole.Usable()
+	if !usable {
+		return 0
+	}
+	return min(s.counter.Left(), whole)
+}
+
 // Give gives n places back.
 func (s *Share) Give(n int) { s.admission.Give(s.amounts(n)...) }
 
