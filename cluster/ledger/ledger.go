@@ -52,7 +52,7 @@ const (
 	// Overlap is how long an old leader may go on confirming after it last knew that it was the leader.
 	Overlap = time.Second
 	// recallTime is how long others are asked for idle ceilings until a request is granted in part.
-	recallTime = 1500 * time.Millisecond
+	recallTime = time.Second
 	// proposeAgain is how long a proposal may take.
 	proposeAgain = 2 * time.Second
 	// remembered is how many heartbeats can be confirmed: those of six seconds at least.

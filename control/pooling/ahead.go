@@ -1,6 +1,7 @@
 package pooling
 
 import (
+	"maps"
 	"time"
 
 	"turnpike.dev/turnpike/cluster/ledger"
@@ -21,6 +22,10 @@ const (
 	scanEvery = 100 * time.Millisecond
 	// deniedRest is how long nothing is asked for ahead of what was just denied.
 	deniedRest = 2 * time.Second
+	// recalledRest is how long nothing is asked for ahead of what others wait for.
+	recalledRest = 500 * time.Millisecond
+	// starving is after how long of another peer's waiting nothing is asked for ahead of what it waits for.
+	starving = 300 * time.Millisecond
 	// maxFirst is how much that was never used here is asked for in one look, maxAsked how much of it in all while
 	// nothing is answered: a node that starts with thousands of pipes is not in the way of those that have calls.
 	maxFirst = 16
@@ -38,6 +43,7 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 	p.news = false
 	if scan {
 		p.scanned = now
+		maps.DeleteFunc(p.since, func(name string, _ time.Time) bool { return p.pending[name] == 0 })
 	}
 	pending := make(map[string]uint32, len(p.pending))
 	for name, n := range p.pending {
@@ -55,7 +61,7 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 		}
 	}
 	if scan && len(shared.Resources) > 0 { // it is agreed what there is
-		p.scan(wants, shared.Resources, now)
+		p.scan(wants, &shared, now)
 	}
 	return wants
 }
@@ -82,7 +88,7 @@ func (p *Pooling) needed(part resources.Part, n uint32, of member.Holding) uint3
 }
 
 // scan asks ahead.
-func (p *Pooling) scan(wants map[ledger.Resource]uint32, of map[ledger.Resource]member.Holding, now time.Time) {
+func (p *Pooling) scan(wants map[ledger.Resource]uint32, shared *member.Ledger, now time.Time) {
 	parts := p.deps.Resources.Parts()
 	if len(parts) == 0 {
 		return
@@ -94,6 +100,12 @@ func (p *Pooling) scan(wants map[ledger.Resource]uint32, of map[ledger.Resource]
 			delete(p.asked, name)
 		}
 	}
+	boot, waited := p.deps.Boot(), map[ledger.Resource]bool{}
+	for _, w := range shared.Waiting {
+		if w.Peer != p.deps.Self && boot-w.Since > starving {
+			waited[w.Resource] = true
+		}
+	}
 	start, first := p.from%len(parts), 0
 	for i := range parts {
 		at := (start + i) % len(parts)
@@ -103,10 +115,10 @@ func (p *Pooling) scan(wants map[ledger.Resource]uint32, of map[ledger.Resource]
 			return
 		}
 		r := ledger.Resource(part.Name)
-		if wants[r] > 0 || now.Sub(p.denied[part.Name]) <= deniedRest {
+		if wants[r] > 0 || waited[r] && part.Used <= part.Given || now.Sub(p.denied[part.Name]) <= deniedRest || now.Sub(p.recalls[part.Name]) <= recalledRest {
 			continue
 		}
-		n := p.early(part, of[r])
+		n := p.early(part, shared.Resources[r])
 		if n == 0 {
 			continue
 		}
@@ -127,24 +139,16 @@ func (p *Pooling) early(part resources.Part, of member.Holding) uint32 {
 	if part.Used > part.Given {
 		return part.Used - part.Given
 	}
-	left, ahead := part.Ceiling-min(part.Used, part.Ceiling), p.ahead(part, of.Total)
-	if left >= (ahead+1)/2 {
-		return 0
+	left := part.Ceiling - min(part.Used, part.Ceiling)
+	free := uint32(uint64(of.Total) - min(uint64(of.Total), of.Granted))
+	even := uint32((uint64(free) + uint64(p.idleOf(part.Name, of)) + uint64(left)) / uint64(p.offerPeers()))
+	switch enough := min(p.ahead(part, of.Total), even); {
+	case left < (enough+1)/2 && free > 0:
+		return min(enough-left, free)
+	case left < even/4: // far less than an even share of what others have idle; two of them would never take it from each other
+		return even/2 - left
 	}
-	if free := uint64(of.Total) - min(uint64(of.Total), of.Granted); free > 0 {
-		return uint32(min(uint64(ahead-left), free))
-	}
-	return p.even(part, left, of)
-}
-
-// even is how much of what others have idle is asked for ahead, when here is far less than an even share of all that is
-// idle. It stays under that share: two peers would take it from each other for ever.
-func (p *Pooling) even(part resources.Part, left uint32, of member.Holding) uint32 {
-	even := (p.idleOf(part.Name, of) + left) / uint32(p.offerPeers())
-	if left >= even/4 {
-		return 0
-	}
-	return even/2 - left
+	return 0
 }
 
 // ahead is how much should be left here.

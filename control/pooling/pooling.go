@@ -72,16 +72,29 @@ type Pooling struct {
 	pending map[string]uint32             // what requests are short of since the last answer, in all
 	news    bool                          // there is more of it than was told
 	unmet   map[string]*admission.Counter // of the same names
-	asked   map[string]time.Time          // ahead, and not answered yet
+	since   map[string]time.Time          // when somebody began to be short of it, whoever it is by now
+	partly  partly
+	asked   map[string]time.Time // ahead, and not answered yet
+	recalls map[string]time.Time // when others waited for it
 	denied  map[string]time.Time
 	scanned time.Time // when it was looked last what is to be asked for ahead
 	from    int       // where that begins next
 	others  map[cluster.ID]map[string]uint32
+	// seen is how peers stood when Run looked last and the time before: what was given to somebody since is in use by now, and
+	// its row on the way.
+	seen [2]map[ledger.Resource]member.Holding
 
 	// Of Run alone.
 	told map[string]uint32
 	next int // from which part on rows are written
 	away *awayLicences
+}
+
+// partly is what was raised last that requests waited for: where that is less than all, Denied follows at once.
+type partly struct {
+	name string
+	of   *admission.Counter
+	at   time.Time
 }
 
 var (
@@ -94,7 +107,7 @@ var (
 func New(d Deps) *Pooling {
 	return &Pooling{
 		deps: d, lease: admission.NewLease(admission.Served(d.Boot)),
-		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
+		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, since: map[string]time.Time{}, recalls: map[string]time.Time{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
 		others: map[cluster.ID]map[string]uint32{}, told: map[string]uint32{}, away: newAwayLicences(d.Board, d.Standing),
 	}
 }
@@ -147,6 +160,9 @@ func (p *Pooling) Short(c *admission.Counter, n uint32) bool {
 	}
 	p.pending[name] += min(n, admission.Unlimited-p.pending[name])
 	p.unmet[name] = c
+	if _, known := p.since[name]; !known {
+		p.since[name] = time.Now()
+	}
 	known := p.news
 	p.news = true
 	p.mu.Unlock()
@@ -191,6 +207,9 @@ func (p *Pooling) look() {
 		return
 	}
 	p.away.tell(shared.Lost)
+	p.mu.Lock()
+	p.seen = [2]map[ledger.Resource]member.Holding{shared.Resources, p.seen[0]}
+	p.mu.Unlock()
 	whole := map[string]resources.Shared{}
 	for r, h := range shared.Resources {
 		whole[string(r)] = resources.Shared{Ceiling: h.Total, Used: p.elsewhere(string(r))}

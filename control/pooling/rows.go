@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"turnpike.dev/turnpike/cluster"
+	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/control/admission"
@@ -124,10 +125,13 @@ func (p *Pooling) idle(name string, of member.Holding) uint32 {
 	return p.idleOf(name, of)
 }
 
+// idleOf is idle. Of who has not told anything that it uses nothing is known to be idle. mu is held.
 func (p *Pooling) idleOf(name string, of member.Holding) uint32 {
 	var sum uint32
+	before := p.seen[1][ledger.Resource(name)]
 	for id, granted := range of.Of {
-		if used := p.others[id][name]; id != p.deps.Self && granted > used {
+		granted = min(granted, before.Of[id])
+		if used := p.others[id][name]; p.others[id] != nil && id != p.deps.Self && granted > used {
 			sum += min(granted-used, admission.Unlimited-sum)
 		}
 	}

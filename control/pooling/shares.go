@@ -25,15 +25,21 @@ func (p *Pooling) Raise(r ledger.Resource, to uint32) {
 	p.deps.Resources.Raise(string(r), to)
 	p.mu.Lock()
 	delete(p.asked, string(r))
-	_, waits := p.pending[string(r)]
+	c := p.unmet[string(r)]
+	if c != nil {
+		p.partly = partly{string(r), c, time.Now()}
+	}
 	p.mu.Unlock()
-	if waits {
+	if c != nil {
 		p.wake()
 	}
 }
 
-// Lower implements member.Shares.
+// Lower implements member.Shares. Others wait for it: nothing of it is asked for ahead for a while.
 func (p *Pooling) Lower(r ledger.Resource, to uint32) uint32 {
+	p.mu.Lock()
+	p.recalls[string(r)] = time.Now()
+	p.mu.Unlock()
 	return p.deps.Resources.Lower(string(r), to)
 }
 
@@ -47,19 +53,35 @@ func (p *Pooling) Lease(until time.Duration) {
 	}
 }
 
-// Denied implements member.Shares. What was refused meanwhile was refused for want of what the cluster has.
+// Denied implements member.Shares. What was refused meanwhile was refused for want of what the cluster has. An answer that
+// comes sooner than others can have been asked is of a request before: what is short now is asked for next.
 func (p *Pooling) Denied(r ledger.Resource) {
-	p.deps.Resources.Denied(string(r))
+	name, now := string(r), time.Now()
 	p.mu.Lock()
-	delete(p.asked, string(r))
-	p.denied[string(r)] = time.Now()
-	c := p.unmet[string(r)]
+	delete(p.asked, name)
+	p.denied[name] = now
+	c := p.unmet[name]
+	if last := p.partly; c == nil && last.name == name && now.Sub(last.at) < atOnce {
+		c = last.of
+	}
+	early := c != nil && now.Sub(p.since[name]) < soonest
+	p.news = p.news || early
 	p.mu.Unlock()
-	if c != nil {
+	switch {
+	case early:
+		p.deps.Member.Wanted()
+	case c != nil:
+		p.deps.Resources.Denied(name)
 		p.deps.Keeper.Short(c, 1)
 		p.wake()
 	}
 }
+
+// soonest is how soon after a shortage the cluster can say at the earliest that there is no more: it asks others first.
+const soonest = 500 * time.Millisecond
+
+// atOnce is how soon after a Raise the same answer's Denied comes.
+const atOnce = 10 * time.Millisecond
 
 // wake has all who wait try again: who is still short says so anew.
 func (p *Pooling) wake() {
