@@ -82,6 +82,7 @@ type Peer struct {
 	SIPTLS      netip.AddrPort
 	Key         [32]byte // SHA-256 of its public key
 	Maintenance bool
+	Incarnation cluster.Incarnation
 }
 
 // Status returns everything that an operator sees of the cluster.
@@ -101,7 +102,7 @@ func (m *Member) Peers() []Peer {
 		if p.Own || !p.Joined || !alive(p.Life) {
 			continue
 		}
-		out = append(out, Peer{p.ID, p.Index, p.Name, p.Address, p.SIPTLS, p.Key, p.Maintenance})
+		out = append(out, Peer{p.ID, p.Index, p.Name, p.Address, p.SIPTLS, p.Key, p.Maintenance, p.Incarnation})
 	}
 	return out
 }

@@ -194,6 +194,9 @@ func (p *phones) closed(c *loop.Conn) {
 	p.neighbours.Closed(c)
 	p.guard.Closed(c)
 	p.registrar.Closed(c)
+	if _, peer := p.peers.Pinned(c.Remote()); peer && c.Dialled() {
+		p.calls.Disconnected(c.Remote())
+	}
 }
 
 // newPolicy is what the configuration says of calls at the moment it is asked.

@@ -46,7 +46,7 @@ func (p *phones) followPeers(ctx context.Context, m *member.Member) error {
 func peersOf(list []member.Peer) []peers.Peer {
 	out := make([]peers.Peer, 0, len(list))
 	for _, p := range list {
-		out = append(out, peers.Peer{Index: uint8(p.Index), Name: p.Name, Addr: p.SIPTLS, Key: p.Key, Maintenance: p.Maintenance})
+		out = append(out, peers.Peer{Index: uint8(p.Index), Name: p.Name, Addr: p.SIPTLS, Key: p.Key, Maintenance: p.Maintenance, Life: uint64(p.Incarnation)})
 	}
 	return out
 }

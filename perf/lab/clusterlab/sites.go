@@ -58,6 +58,18 @@ links:
 `, s.west.at, s.east.at, pipe)
 }
 
+// Settle registers the east at a node: calls through other nodes reach it through that one.
+func (s *Sites) Settle(ctx context.Context, node netip.Addr) error {
+	id := fmt.Sprintf("r%d-%d", s.seq.Add(1), s.east.life)
+	answer, err := s.east.ask(ctx, netip.AddrPortFrom(node, sipPort), fmt.Sprintf("REGISTER sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]s\r\nMax-Forwards: 70\r\n"+
+		"From: <sip:callee@%[1]s>;tag=%[3]s\r\nTo: <sip:callee@%[1]s>\r\nCall-ID: %[3]s\r\nCSeq: 1 REGISTER\r\nContact: <sip:callee@%[2]s>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n",
+		Domain, s.east.at, id))
+	if err == nil && answer.code != 200 {
+		err = fmt.Errorf("register the east at %s: %w: %d %s", node, ErrRefused, answer.code, answer.reason)
+	}
+	return err
+}
+
 // Wanted is what a call asks for.
 type Wanted struct {
 	Kbps  int

@@ -31,6 +31,8 @@ type fork struct {
 	local    message.Address // From
 	invite   *message.Message
 	client   *transaction.Client
+	sent     time.Time        // the INVITE
+	orphan   bool             // the connection ended that it was sent over
 	least    time.Duration    // Min-SE that a 422 asked for
 	patience *shard.Timer     // timer C
 	wait     patience.Wait    // for what other peers of the cluster have
@@ -131,7 +133,7 @@ func (f *fork) send() bool {
 		f.failed(answerTo(err))
 		return true
 	}
-	f.invite, f.state = req, trying
+	f.invite, f.state, f.sent, f.orphan = req, trying, time.Now(), false
 	f.client = c.b.cfg.Layer.Send(c.shard, req, f.place.Hop, f)
 	c.recordSent(f.place.Hop, req)
 	return true

@@ -2,6 +2,8 @@ package b2bua
 
 import (
 	"net/netip"
+	"slices"
+	"time"
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/config"
@@ -13,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/signaling/sip/message"
 	"turnpike.dev/turnpike/signaling/sip/patience"
 	"turnpike.dev/turnpike/signaling/sip/peers"
+	"turnpike.dev/turnpike/signaling/sip/places"
 )
 
 // A call between endpoints of two peers of a cluster passes this node and the other, each of
@@ -100,33 +103,56 @@ func (f *fork) gone(m *message.Message) bool {
 }
 
 // PeerLost tells that a peer of the cluster is lost: whom it was to ring is looked for elsewhere.
-// It is known by address and key: its index may be another one's by now. Calls that were set up go on as
+// It is known by address and key: its index may be another one's by now. back: it is there again, with another
+// process, and is asked again for what the one before was asked. Calls that were set up go on as
 // long as their ends and timers do. From any goroutine.
-func (b *B2BUA) PeerLost(was peers.Peer) {
+func (b *B2BUA) PeerLost(was peers.Peer, back bool) {
+	b.ringing(func(f *fork) {
+		switch to := f.place.Hop; {
+		case to.Remote != was.Addr || peers.Key(to.Key) != was.Key:
+		case !back:
+			f.leavePeer()
+		case f.orphan:
+			f.places = append([]places.Place{f.place}, f.places...)
+			f.leavePeer()
+		}
+	})
+}
+
+// Disconnected tells that a connection of ours ended: whether who was asked over it still knows is not known. From any goroutine.
+func (b *B2BUA) Disconnected(remote netip.AddrPort) {
+	at := time.Now()
+	b.ringing(func(f *fork) {
+		f.orphan = f.orphan || f.place.Hop.Remote == remote && f.sent.Before(at)
+	})
+}
+
+// ringing has do called for all that rings at peers, or is to.
+func (b *B2BUA) ringing(do func(*fork)) {
 	for i, s := range b.cfg.Group.All() {
 		s.Post(func() {
 			for c := range b.tables[i].calls {
-				c.peerLost(&was)
+				for _, f := range slices.Clone(c.forks) {
+					if f.place.Peer != 0 && (f.state == trying || f.state == proceeding) {
+						do(f)
+					}
+				}
 			}
 		})
 	}
 }
 
-func (c *call) peerLost(was *peers.Peer) {
-	for _, f := range append([]*fork(nil), c.forks...) {
-		to := f.place.Hop
-		if f.place.Peer == 0 || to.Remote != was.Addr || peers.Key(to.Key) != was.Key || f.state != trying && f.state != proceeding {
-			continue
-		}
-		f.patience.Stop()
-		f.call.b.patience.Over(&f.wait, patience.GivenUp)
-		old := f.client // of a peer that can be reached from its phone, but not from here, the phone rings on
-		old.Cancel(func(m *message.Message) {
-			c.sign(m)
-			c.recordSent(old.Hop(), m)
-		})
-		f.attempt(unreachable)
-	}
+// leavePeer gives a peer up, and tries the next place.
+func (f *fork) leavePeer() {
+	c := f.call
+	f.patience.Stop()
+	c.b.patience.Over(&f.wait, patience.GivenUp)
+	old := f.client // of a peer that can be reached from its phone, but not from here, the phone rings on
+	old.Cancel(func(m *message.Message) {
+		c.sign(m)
+		c.recordSent(old.Hop(), m)
+	})
+	f.attempt(unreachable)
 }
 
 // notePeers shows where the call is when it is set up: no longer in the Cluster Subzone.

@@ -258,8 +258,8 @@ func TestPeerIsLost(t *testing.T) {
 				b.answer(first, 180)
 				a.gets("180 INVITE")
 			}
-			r.node.PeerLost(peers.Peer{Index: 2, Addr: carol}) // another one had the place in the list
-			r.node.PeerLost(peers.Peer{Index: 2, Addr: bob})
+			r.node.PeerLost(peers.Peer{Index: 2, Addr: carol}, false) // another one had the place in the list
+			r.node.PeerLost(peers.Peer{Index: 2, Addr: bob}, false)
 			if rings {
 				b.answer(b.gets("CANCEL"), 200)
 			}
@@ -279,13 +279,42 @@ func TestPeerIsLost(t *testing.T) {
 		a, b := r.phone(alice), r.phone(bob)
 		req := a.invite(withSDP(offerOf(alice)))
 		b.gets("INVITE")
-		r.node.PeerLost(peers.Peer{Index: 2, Addr: bob})
+		r.node.PeerLost(peers.Peer{Index: 2, Addr: bob}, false)
 		a.ack(req, a.gets("480 INVITE"))
 		time.Sleep(time.Minute)
 		if c := r.ended(); c.Cause.Kind != calls.Unreachable {
 			t.Errorf("it ended as %+v", c.Cause)
 		}
 	})
+}
+
+// RG-04: a peer whose process is another one than the INVITE went to is asked again, and nobody else; what went to the
+// new one stays.
+func TestPeerIsBack(t *testing.T) {
+	for _, orphan := range []bool{true, false} {
+		inRig(t, func(r *rig) {
+			r.who = registeredHere()
+			r.onPeer(bob, carol)
+			a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
+			a.invite(withSDP(offerOf(alice)))
+			in := b.gets("INVITE")
+			if orphan {
+				time.Sleep(time.Millisecond)
+				r.node.Disconnected(bob)
+			}
+			r.node.PeerLost(peers.Peer{Index: 2, Addr: bob}, true)
+			if orphan {
+				in = b.gets("INVITE")
+			} else {
+				b.silent(time.Second)
+			}
+			b.answer(in, 200, withSDP(offerOf(bob)))
+			a.ack(nil, a.gets("200 INVITE"))
+			b.gets("ACK")
+			c.silent(time.Second)
+			r.bye(a, b)
+		})
+	}
 }
 
 // RG-05: a call whose offer comes with the answer leaves the Cluster Subzone too, with what it has, where

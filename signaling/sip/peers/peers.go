@@ -29,6 +29,8 @@ type Peer struct {
 	Key   Key
 	// Maintenance: it takes no new calls (RG-08).
 	Maintenance bool
+	// Life numbers its process: what another one was asked it does not know.
+	Life uint64
 }
 
 // reached says whether calls can be sent to the peer.
@@ -42,7 +44,7 @@ type Table struct {
 	own  netip.Addr // that peers know this node by; invalid: by route
 	now  atomic.Pointer[[]Peer]
 	were atomic.Pointer[[]Peer] // when this node ran last
-	lost atomic.Pointer[func(Peer)]
+	lost atomic.Pointer[func(was Peer, back bool)]
 }
 
 // New returns a table without peers. own is the address that they know this node by, invalid or
@@ -71,8 +73,9 @@ func (t *Table) Set(list []Peer) {
 		return
 	}
 	for _, was := range before {
-		if !slices.ContainsFunc(next, func(now Peer) bool { return now.Addr == was.Addr && now.Key == was.Key }) {
-			(*told)(was)
+		at := slices.IndexFunc(next, func(now Peer) bool { return now.Addr == was.Addr && now.Key == was.Key })
+		if at < 0 || next[at].Life != was.Life {
+			(*told)(was, at >= 0)
 		}
 	}
 }
@@ -84,8 +87,9 @@ func (t *Table) Know(list []Peer) {
 	t.were.Store(&list)
 }
 
-// Lost sets who is told of a peer, as it was, that is lost, or has another address or key.
-func (t *Table) Lost(told func(was Peer)) { t.lost.Store(&told) }
+// Lost sets who is told of a peer, as it was, that is lost, or has another address or key; or that is back already,
+// with another process, which knows nothing of what it was asked.
+func (t *Table) Lost(told func(was Peer, back bool)) { t.lost.Store(&told) }
 
 // List returns the peers.
 func (t *Table) List() []Peer { return slices.Clone(*t.now.Load()) }

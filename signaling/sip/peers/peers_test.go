@@ -59,7 +59,8 @@ func TestHop(t *testing.T) {
 func TestLost(t *testing.T) {
 	table := New(netip.Addr{})
 	var lost []uint8
-	table.Lost(func(was Peer) { lost = append(lost, was.Index) })
+	var back []bool
+	table.Lost(func(was Peer, again bool) { lost, back = append(lost, was.Index), append(back, again) })
 	one, two, three := Peer{Index: 1, Addr: at("10.0.0.1", 5061), Key: Key{1}}, Peer{Index: 2, Addr: at("10.0.0.2", 5061), Key: Key{2}}, Peer{Index: 3, Addr: at("10.0.0.3", 5061), Key: Key{3}}
 	table.Set([]Peer{one, two, three})
 	three.Maintenance = true // what rings there goes on
@@ -71,6 +72,11 @@ func TestLost(t *testing.T) {
 	table.Set([]Peer{two, three})
 	if !slices.Equal(lost, []uint8{1, 2}) {
 		t.Errorf("lost %v", lost)
+	}
+	three.Life++ // it runs anew
+	table.Set([]Peer{two, three})
+	if !slices.Equal(lost, []uint8{1, 2, 3}) || !slices.Equal(back, []bool{false, false, true}) {
+		t.Errorf("lost %v, back %v", lost, back)
 	}
 	lost, three.Index = nil, 1 // entries before it were removed
 	table.Set([]Peer{three})
