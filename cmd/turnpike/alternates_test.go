@@ -28,7 +28,7 @@ func alternatesOf(t *testing.T, interfaces string) *alternates {
 	return newAlternates(&node{sides: twoSides}, c)
 }
 
-// Issue 8, D; ME-04: clients of peers are told the address that they know, on their side.
+// CA-04, ME-04: clients of peers are told the address that they know, on their side.
 func TestWhereClientsOfPeersAreTaken(t *testing.T) {
 	a := alternatesOf(t, "internal: {name: s0}, external: {name: s1, static_nat: 203.0.113.7}")
 	want := inuse.TURN{

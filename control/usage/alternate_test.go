@@ -27,7 +27,7 @@ func (t *Table) learn(id cluster.ID, u Usage) {
 	t.Changed([]rows.Changed{{Key: Key(id), Found: true, Owner: id, Row: rows.Row{Value: encode(u)}}})
 }
 
-// Issue 8, D: the peer with most free relays, of those that the visitor can use.
+// CA-04: the peer with most free relays, of those that the visitor can use.
 func TestAlternate(t *testing.T) {
 	udp := Visitor{IPv4: true, Relays: 1}
 	for _, tt := range []struct {

@@ -66,7 +66,7 @@ func alternatesOf(t *testing.T, m *stun.Message) (out []netip.AddrPort) {
 	return out
 }
 
-// RFC 8656 section 7.2, RFC 8489 section 10: who gets no relay here hears where to try, in
+// CA-04, RFC 8656 section 7.2, RFC 8489 section 10: who gets no relay here hears where to try, in
 // an answer that is signed (do looks).
 func TestTryAlternate(t *testing.T) {
 	both := Alternate{Addr: otherServer, Other: otherServer6, Domain: "tp2.example.test"}

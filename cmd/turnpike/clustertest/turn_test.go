@@ -21,7 +21,7 @@ const relaysOfEach = 12
 // turnOn is for nodes with few relays.
 const turnOn = "cluster_tls: permissive\nturn: {mode: on, realm: test, tls: {port: 5349}, users: [{name: u, password: p}], media_ports: {start: 24000, end: 24011}}\n"
 
-// Issue 8, D: of two real nodes the full one, and the one in maintenance, send TURN clients to the
+// CA-04: of two real nodes the full one, and the one in maintenance, send TURN clients to the
 // other, and nobody to one that is full too. coturn's client goes there by itself.
 func TestFullNodeSendsRelaysElsewhere(t *testing.T) {
 	t.Parallel()
