@@ -227,7 +227,7 @@ func (s *clusterStage) begin(ctx context.Context, pool *demoPool) error {
 	if err := s.step("a change on the primary is on all peers", time.Second, func() error { return s.change(ctx, "hello") }); err != nil {
 		return err
 	}
-	err := s.step("the keys of tp1 and tp3 are one pool for all", 10*time.Second, func() error { return s.license(ctx) })
+	err := s.step("the keys of tp1 and tp3 are one pool for all", 10*time.Second, func() error { return pool.license(ctx) })
 	return errors.Join(err, pool.show(ctx, "at first"))
 }
 

@@ -20,8 +20,11 @@ import (
 const (
 	// demoDesks is how many desktop licences the key of each of two nodes gives: the cluster has twice as many.
 	demoDesks = 20
-	// demoRooms is enough for the phones.
-	demoRooms = 10
+	// demoRooms is enough for the phones, wherever they register.
+	demoRooms = 40
+
+	// What devices call themselves that take the one and the other.
+	demoDesk, demoRoom = "Jabber", "Room"
 )
 
 // poolPicture is what the nodes say of one kind of licences at one moment.
@@ -54,8 +57,9 @@ type demoPool struct {
 	at    map[int]int // by device, the node that has it
 }
 
-// license gives two nodes keys, and returns when all four have one pool.
-func (s *clusterStage) license(ctx context.Context) error {
+// license gives two nodes keys, and returns when all four have one pool of which both can use some.
+func (d *demoPool) license(ctx context.Context) error {
+	s := d.stage
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return err
@@ -72,10 +76,28 @@ func (s *clusterStage) license(ctx context.Context) error {
 			return fmt.Errorf("install keys on tp%d: %w", i+1, err)
 		}
 	}
-	return s.everywhere(ctx, func(n *stagePeer) (bool, error) {
+	err = s.everywhere(ctx, func(n *stagePeer) (bool, error) {
 		u, err := n.desks(ctx)
 		return u.Cluster.Total == 2*demoDesks && u.State == sharing.StateShared, err
 	})
+	for node := 0; err == nil && node < 3; node += 2 {
+		for _, device := range []string{demoRoom, demoDesk} {
+			err = errors.Join(err, d.try(ctx, node, device))
+		}
+	}
+	return err
+}
+
+// try has a device register with a node and go again.
+func (d *demoPool) try(ctx context.Context, node int, device string) error {
+	err := until(ctx, func() (bool, error) {
+		status, err := d.register(ctx, node, 0, device, time.Minute)
+		return status == 200, err
+	})
+	if err == nil {
+		_, err = d.register(ctx, node, 0, device, 0)
+	}
+	return err
 }
 
 // install gives a node option keys, as soon as it knows their issuer.
@@ -122,7 +144,7 @@ func (d *demoPool) drain(ctx context.Context, nodes ...int) error {
 		if full[node] {
 			continue
 		}
-		status, err := d.register(ctx, node, d.next, time.Hour)
+		status, err := d.register(ctx, node, d.next, demoDesk, time.Hour)
 		switch {
 		case err != nil:
 			return err
@@ -138,9 +160,14 @@ func (d *demoPool) drain(ctx context.Context, nodes ...int) error {
 	return nil
 }
 
-// empty has devices register with nodes until all licences are used, and not one more than there are.
+// empty has devices register with nodes until all licences are used, and not one more than there are. Who is refused comes
+// again, as phones do.
 func (d *demoPool) empty(ctx context.Context, nodes ...int) error {
-	if err := d.drain(ctx, nodes...); err != nil {
+	err := until(ctx, func() (bool, error) {
+		err := d.drain(ctx, nodes...)
+		return d.next >= 2*demoDesks, err
+	})
+	if err != nil {
 		return err
 	}
 	if d.next != 2*demoDesks {
@@ -173,7 +200,7 @@ func (d *demoPool) leave(ctx context.Context, node, many int) error {
 		if at != node {
 			continue
 		}
-		if status, err := d.register(ctx, node, device, 0); err != nil || status != 200 {
+		if status, err := d.register(ctx, node, device, demoDesk, 0); err != nil || status != 200 {
 			return errors.Join(fmt.Errorf("device %d leaves tp%d: %d", device, node+1, status), err)
 		}
 		delete(d.at, device)
@@ -236,17 +263,17 @@ func (d *demoPool) show(ctx context.Context, when string) error {
 }
 
 // register sends a REGISTER of a device to a node and returns the status of the answer.
-func (d *demoPool) register(ctx context.Context, node, device int, expires time.Duration) (status int, err error) {
+func (d *demoPool) register(ctx context.Context, node, number int, device string, expires time.Duration) (status int, err error) {
 	host := d.stage.lab.Phones[0]
 	err = host.Do(func() error {
-		status, err = registerDesk(ctx, netip.AddrPortFrom(d.stage.lab.Outside(node), demoSIP), device, expires)
+		status, err = registerDesk(ctx, netip.AddrPortFrom(d.stage.lab.Outside(node), demoSIP), number, device, expires)
 		return err
 	})
 	return status, err
 }
 
-// registerDesk is a desktop device that registers over UDP, and sends again while it hears nothing.
-func registerDesk(ctx context.Context, to netip.AddrPort, device int, expires time.Duration) (status int, err error) {
+// registerDesk registers a device over UDP, and sends again while it hears nothing.
+func registerDesk(ctx context.Context, to netip.AddrPort, number int, device string, expires time.Duration) (status int, err error) {
 	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		return 0, err
@@ -255,7 +282,7 @@ func registerDesk(ctx context.Context, to netip.AddrPort, device int, expires ti
 	at, tag := c.LocalAddr(), time.Now().UnixNano()
 	message := fmt.Appendf(nil, "REGISTER sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK%[3]d;rport\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:desk%[4]d@%[1]s>;tag=%[3]d\r\nTo: <sip:desk%[4]d@%[1]s>\r\nCall-ID: %[3]d\r\nCSeq: 1 REGISTER\r\n"+
-		"Contact: <sip:desk%[4]d@%[2]s>\r\nExpires: %[5]d\r\nUser-Agent: Jabber\r\nContent-Length: 0\r\n\r\n", demoDomain, at, tag, device, int(expires/time.Second))
+		"Contact: <sip:desk%[4]d@%[7]s>\r\nExpires: %[5]d\r\nUser-Agent: %[6]s\r\nContent-Length: 0\r\n\r\n", demoDomain, at, tag, number, int(expires/time.Second), device, c.LocalAddr().(*net.UDPAddr).IP)
 	answer := make([]byte, 4096)
 	for wait := time.Second; wait < 16*time.Second && ctx.Err() == nil; wait *= 2 {
 		if _, err := c.Write(message); err != nil {
@@ -274,7 +301,7 @@ func registerDesk(ctx context.Context, to netip.AddrPort, device int, expires ti
 			}
 		}
 	}
-	return 0, fmt.Errorf("device %d has no answer of %s", device, to)
+	return 0, fmt.Errorf("device %d has no answer of %s", number, to)
 }
 
 // until waits until something is so.

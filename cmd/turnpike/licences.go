@@ -22,7 +22,7 @@ var _ api.Licensed = (*node)(nil)
 // whom it returns.
 func (n *node) license() *licences.Keeper {
 	n.licences = licences.New(licences.Deps{
-		Node: n.id, Config: n.running, Levels: n.levels, Alarms: n.board, Log: n.log,
+		Node: n.id, Config: n.running, Levels: n.levels, Whole: n.wholeLevels, Alarms: n.board, Log: n.log,
 		Changed: func(licensing.Installed) { n.supply() },
 	})
 	return n.licences
@@ -30,6 +30,9 @@ func (n *node) license() *licences.Keeper {
 
 // levels are how full the limits of the node are.
 func (n *node) levels() []resources.Level { return n.resources.Levels() }
+
+// wholeLevels are how full the capacity of the cluster is.
+func (n *node) wholeLevels() []resources.Level { return n.resources.WholeLevels() }
 
 // Licences says what the node may do, because of which keys (api.Licensed).
 func (n *node) Licences() api.Licences {

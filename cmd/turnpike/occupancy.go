@@ -83,15 +83,22 @@ func (n *node) tellFull() {
 	if n.resources == nil {
 		return
 	}
-	full := map[string]bool{}
+	full, shared := map[string]bool{}, n.shares()
 	for _, o := range n.resources.Objects() {
-		if !o.Total.Limited || o.Total.Kbps == 0 || o.GrantedKbps < uint64(o.Total.Kbps) {
+		if !o.Total.Limited || o.Total.Kbps == 0 {
 			continue
 		}
 		name := o.Kind.String() + " " + o.Name
+		used, whose := o.GrantedKbps, fmt.Sprintf("%d calls", o.Calls)
+		if of, is := shared.of[name]; is {
+			used, whose = of.Cluster.Used, fmt.Sprintf("calls of all peers, %d to %d of this node", o.GrantedKbps, o.Calls)
+		}
+		if used < uint64(o.Total.Kbps) {
+			continue
+		}
 		full[name] = true
 		if !n.full[name] {
-			n.log.Warn("Bandwidth Limit Reached", "Detail", fmt.Sprintf("%s: %d of %d kbit/s are granted to %d calls", name, o.GrantedKbps, o.Total.Kbps, o.Calls))
+			n.log.Warn("Bandwidth Limit Reached", "Detail", fmt.Sprintf("%s: %d of %d kbit/s are granted to %s", name, used, o.Total.Kbps, whose))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.full)) {

@@ -7,6 +7,7 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/member"
 	"turnpike.dev/turnpike/control/clustering"
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/occupancy"
 	"turnpike.dev/turnpike/control/pooling"
 	"turnpike.dev/turnpike/control/resources"
@@ -21,6 +22,8 @@ type shares struct {
 	ledger member.Ledger
 	peers  []member.PeerStatus
 	waits  map[waiting]bool
+
+	running *config.Node
 }
 
 // waiting is a peer's request for more of something.
@@ -31,7 +34,7 @@ type waiting struct {
 
 // shares takes a picture of what is shared.
 func (n *node) shares() shares {
-	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]bool{}}
+	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]bool{}, running: n.running()}
 	if n.cluster == nil {
 		return s
 	}
@@ -122,9 +125,21 @@ func (s shares) objects(all []occupancy.Object) {
 	}
 }
 
+// policy is that of something that is shared: by the configuration where this node has not seen it agreed yet.
+func (s shares) policy(of pooling.Share) string {
+	if of.Cluster.Total > 0 {
+		return of.Policy
+	}
+	c := s.running
+	if of.Kind == resources.PipePart || of.Kind == resources.SubzonePart {
+		return string(c.Bandwidth.Policy)
+	}
+	return string(c.Licensing.Policy)
+}
+
 // share is one thing that is shared, with the peers that have some in the order of the list.
 func (s shares) share(of pooling.Share) sharing.Share {
-	out := sharing.Share{Policy: of.Policy, State: shareState(of.State), Waiting: of.Waiting, Here: partOf(of.Here), Cluster: partOf(of.Cluster)}
+	out := sharing.Share{Policy: s.policy(of), State: shareState(of.State), Waiting: of.Waiting, Here: partOf(of.Here), Cluster: partOf(of.Cluster)}
 	for _, p := range s.peers {
 		has, waits := of.Of[p.ID], s.waits[waiting{p.ID, of.Name}]
 		if p.ID == "" || has == (pooling.Amounts{}) && !waits {

@@ -86,7 +86,7 @@ func keyKinds() []Kind {
 
 func licenceKinds() []Kind {
 	lost := func(number int, title, text string) Kind {
-		return Kind{Number: number, Severity: Warning, Title: title, Text: text, Remedy: "Bring the peer back, or remove it and install its licences elsewhere.", DependsOn: []int{20004}, Proof: "cmd/turnpike TestAwayLicences"}
+		return Kind{Number: number, Severity: Warning, Title: title, Text: text, Remedy: "Bring the peer back, or remove it and install its licences elsewhere.", DependsOn: []int{20004}, Proof: "control/pooling TestAwayLicences"}
 	}
 	smart := func(number int, severity Severity, title, text string) Kind {
 		return Kind{Number: number, Severity: severity, Title: title, Text: text, Remedy: "Option keys do not need this: it is raised in smart licensing only.", Issue: 8}

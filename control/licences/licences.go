@@ -39,6 +39,8 @@ type Deps struct {
 	Config func() *config.Node
 	// Levels says how full the limits are; nil: there are none.
 	Levels func() []resources.Level
+	// Whole says how full the capacity is that all peers of a cluster share (CA-02); nil: they share none.
+	Whole  func() []resources.Level
 	Alarms Alarms
 	Log    Log
 	// Changed is told what is installed, at the start and whenever it is something else.
@@ -186,6 +188,9 @@ func (k *Keeper) Look() licensing.Installed {
 	k.tellKeys(r, now)
 	if k.deps.Levels != nil {
 		k.tellLevels(k.deps.Levels(), r, now)
+	}
+	if k.deps.Whole != nil {
+		k.tellWhole(k.deps.Whole(), r.config.Licensing.WarnAt)
 	}
 	return r.installed
 }

@@ -52,6 +52,8 @@ type rig struct {
 	config *config.Node
 	levels []resources.Level
 
+	whole []resources.Level
+
 	mu    sync.Mutex
 	given []licensing.Installed
 }
@@ -73,7 +75,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { _ = r.board.Close() })
 	r.Keeper = licences.New(licences.Deps{
-		Node: thisNode, Config: func() *config.Node { return r.config }, Levels: func() []resources.Level { return r.levels },
+		Node: thisNode, Config: func() *config.Node { return r.config }, Levels: func() []resources.Level { return r.levels }, Whole: func() []resources.Level { return r.whole },
 		Alarms: r.board, Log: r.log, Changed: func(in licensing.Installed) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -16,7 +16,7 @@ const (
 func describeSharing() []metric {
 	waited := func(s Snapshot) sharing.Waited { return s.Sharing.Waited }
 	return []metric{
-		shareOfResource("shared_amount", "What there is of a licence or of capacity: what this node brings, and what the cluster has.",
+		shareOfResource("shared_amount", "What there is of a licence or of capacity: what this node brings, and what the cluster has; the same where nothing is shared.",
 			func(p sharing.Part) float64 { return p.Total }),
 		shareOfResource("shared_granted", "What may be used without asking peers: by this node, and by all of them together.",
 			func(p sharing.Part) float64 { return p.Granted }),
@@ -73,10 +73,8 @@ func over(s sharing.Share) int {
 func shareOfResource(name, help string, value func(sharing.Part) float64) metric {
 	return family(prometheus.GaugeValue, name, help, func(s Snapshot, e emit) {
 		for _, r := range s.Resources {
-			if r.Share.Shared() {
-				e(value(r.Share.Here), r.Name, whereHere)
-				e(value(r.Share.Cluster), r.Name, whereCluster)
-			}
+			e(value(r.Share.Here), r.Name, whereHere)
+			e(value(r.Share.Cluster), r.Name, whereCluster)
 		}
 	}, "resource", "where")
 }

@@ -189,6 +189,21 @@ func (r *Resources) Levels() []Level {
 	)
 }
 
+// WholeLevels says how full the capacity is that all peers of the cluster share; nothing where each has its own.
+func (r *Resources) WholeLevels() []Level {
+	if !r.lent() {
+		return nil
+	}
+	var out []Level
+	of := &r.limits.whole
+	for _, c := range []*admission.Counter{of.calls, of.registrations, of.proxied, of.relays} {
+		if _, shared := r.Part(c.Name()); shared {
+			out = append(out, r.levelShared(c))
+		}
+	}
+	return out
+}
+
 func levelOf(c *admission.Counter) Level {
 	limit, used := c.Read()
 	return Level{Name: c.Name(), Used: used, Limit: limit}
