@@ -104,6 +104,16 @@ func TestAnew(t *testing.T) {
 	if answers := r.cores["a"].Step(r.now, ledger.Received{From: "b", Message: before}); len(answers) > 0 {
 		t.Errorf("it answers one of the history before: %v", answers)
 	}
+	for name, m := range map[string]any{
+		"a lead":   ledger.Lead{Cluster: "before", Term: 99, Incarnation: 1, Echo: 1, Grants: map[ledger.Resource]ledger.Grant{pool: {Incarnation: 1, Number: 99, Amount: 10}}},
+		"a recall": ledger.Recall{Cluster: "before", Term: 99, Of: map[ledger.Resource]uint32{pool: 0}},
+	} {
+		for _, a := range r.cores["b"].Step(r.now, ledger.Received{From: "a", Message: m}) {
+			if _, beats := a.(ledger.Send); !beats {
+				t.Errorf("%s of the history before has an effect: %+v", name, a)
+			}
+		}
+	}
 	r.pass(time.Second)
 	r.has(0, 4)
 	r.step("b", ledger.Short{Resource: pool, N: 2})

@@ -57,8 +57,9 @@ func trial(b broken) sim.Trial {
 		New: func(w *sim.World) sim.Program { return newShares(w, b) },
 		Must: []string{
 			"cut one way", "cut in a bridge", "pause", "message overtaken", "proposal lost", "recalled", "freed", "over the total", "forgotten",
-			"counts aside", "comes back", "granted aside", "served aside", "kept for the media of a lost peer", "kept aside",
+			"counts aside", "comes back", "granted aside", "served aside", "kept aside",
 		},
+		Three: []string{"kept for the media of a lost peer"},
 		Alone: []string{
 			"crash", "leader changed", "granted", "denied", "lease over", "recovered calls", "total changed", "policy changed", "left",
 			"came", "went", "used before it was limited", "used without a lease", "under a lease again", "given to one peer in the end",

@@ -32,6 +32,8 @@ func (n *nodes) Operate(m *sim.Machine) {
 		n.anew(m, func() { n.reset(m) })
 	case k < 40:
 		n.strangers(m)
+	case k < 48:
+		n.turn()
 	case k < 80:
 		n.maintain(p)
 	case k < 350:
@@ -97,7 +99,7 @@ func (n *nodes) endpoints(p *node) {
 }
 
 func (n *nodes) calls(p *node) {
-	r := []ledger.Resource{strict, loose}[n.w.Rand.IntN(2)]
+	r := shared[n.w.Rand.IntN(len(shared))]
 	for range 1 + n.w.Rand.IntN(3) {
 		if n.w.Chance(600) && p.m.Read("maintenance") != true {
 			p.call(r, uint32(1+n.w.Rand.IntN(4)))
@@ -209,7 +211,7 @@ func (n *nodes) Quiet() {
 		n.who, n.want = n.w.Rand.IntN(len(n.w.Machines)), 20
 		for i, m := range n.w.Machines {
 			q := m.Process.(*node)
-			for _, r := range []ledger.Resource{strict, loose} {
+			for _, r := range shared {
 				for q.use[r] > 2 {
 					q.hangUp(r)
 				}

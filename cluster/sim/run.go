@@ -24,8 +24,9 @@ type Trial struct {
 	// Settle is how long a healed cluster may take to converge.
 	Settle time.Duration
 	New    func(*World) Program
-	// Must are the rare things that have to happen in the runs together, Alone those of them that happen to a cluster of one too.
-	Must, Alone []string
+	// Must are the rare things that have to happen in the runs together; Alone those that happen to a cluster of one too, Three
+	// those that need a majority without somebody.
+	Must, Alone, Three []string
 }
 
 // Variables of the environment that make runs longer: how many seeds of each size, the first, how many steps, and of one
@@ -68,16 +69,25 @@ func (tr Trial) Run(t *testing.T) {
 			}
 		}
 	}
-	must := tr.Alone
-	if slices.Max(tr.Sizes) > 1 {
-		must = append(slices.Clone(tr.Must), tr.Alone...)
-	}
-	for _, what := range must {
+	for _, what := range tr.must() {
 		if counts[what] == 0 {
 			t.Errorf("%q never happened in %d runs of each size: the runs are too tame", what, seeds)
 		}
 	}
 	t.Logf("%d runs of %d steps for each size of %v: %v", seeds, tr.Steps, tr.Sizes, counts)
+}
+
+// must are the names that can happen in clusters of these sizes.
+func (tr Trial) must() []string {
+	out := slices.Clone(tr.Alone)
+	largest := slices.Max(tr.Sizes)
+	if largest > 1 {
+		out = append(out, tr.Must...)
+	}
+	if largest > 2 {
+		out = append(out, tr.Three...)
+	}
+	return out
 }
 
 func (tr Trial) one(t *testing.T, size int, seed uint64, counts map[string]int) bool {

@@ -18,12 +18,30 @@ import (
 const (
 	strict = ledger.Resource("strict")
 	loose  = ledger.Resource("available")
-	bring  = 7 // of loose, by each node
+	mixed  = ledger.Resource("mixed") // by a policy that changes
+	pipe   = ledger.Resource("pipe")  // held for the media of the lost
+	bring  = 7                        // of loose, by each node
 )
+
+var shared = []ledger.Resource{strict, loose, mixed, pipe}
 
 // total is what the ledger has to share out, when the pool has so much.
 func (n *nodes) total(of pool.Amounts) map[ledger.Resource]ledger.Total {
-	return map[ledger.Resource]ledger.Total{strict: {Amount: 20, Policy: ledger.Strict}, loose: {Amount: of[loose], Policy: ledger.Available}}
+	return map[ledger.Resource]ledger.Total{
+		strict: {Amount: 20, Policy: ledger.Strict}, loose: {Amount: of[loose], Policy: ledger.Available},
+		mixed: {Amount: 20, Policy: n.policy}, pipe: {Amount: 20, Policy: ledger.Available, Hold: 6 * time.Second},
+	}
+}
+
+// turn changes the policy of mixed; not all hear of it at once.
+func (n *nodes) turn() {
+	n.w.Count("policy changed")
+	n.policy = 1 - n.policy
+	for _, m := range n.w.Machines {
+		if p, ok := m.Process.(*node); ok {
+			m.After(time.Duration(n.w.Rand.IntN(3000))*time.Millisecond, func() { p.count(m.Now(), ledger.Totals{Of: n.total(p.totals)}) })
+		}
+	}
 }
 
 func (p *node) leased() bool { return p.m.Now() < p.lease }
@@ -84,7 +102,7 @@ func (p *node) share(now time.Duration, a ledger.Action) {
 			p.n.w.Count("granted aside")
 		}
 		p.ceiling[a.Resource] = a.To
-		if a.Resource == loose { // what it holds of it is told there; strict is told for itself, and needs no lease
+		if !p.free[a.Resource] { // what it holds of it is told there; strict is told for itself, and needs no lease
 			p.leasedIn, _ = p.ledger.Aside()
 			p.leasedBy = p.cluster()
 		}
@@ -131,10 +149,16 @@ type counting struct {
 	in      ledger.History
 }
 
+// usage is what may be used of a resource by one table.
+type usage struct {
+	counting
+	of ledger.Resource
+}
+
 // shares holds what may be used against what there is.
 func (n *nodes) shares() error {
 	var used uint64
-	usable := map[counting]uint64{}
+	usable := map[usage]uint64{}
 	for _, m := range n.w.Machines {
 		use, _ := m.Read("use").(map[ledger.Resource]uint32)
 		used += uint64(use[strict])
@@ -142,29 +166,45 @@ func (n *nodes) shares() error {
 		if !ok {
 			continue
 		}
-		if p.use[strict] > p.ceiling[strict] {
-			return fmt.Errorf("%s uses %d of strict, its ceiling is %d", p.id, p.use[strict], p.ceiling[strict])
-		}
 		if t := p.ledger.Provisional(); t != nil {
 			h, _ := p.ledger.Aside()
 			n.aside[counting{p.cluster(), h}] = t
 		}
-		if p.leased() {
-			usable[counting{p.leasedBy, p.leasedIn}] += uint64(p.ceiling[loose])
+		if err := n.uses(p, usable); err != nil {
+			return err
 		}
 	}
 	if used > 20 && !n.branched {
 		return fmt.Errorf("%d of 20 strict are in use", used)
 	}
-	for c, amount := range usable {
-		if err := n.within(c, amount); err != nil {
+	for u, amount := range usable {
+		if err := n.within(u.counting, u.of, amount); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *nodes) within(c counting, usable uint64) error {
+// uses adds what a node may use, by which table. Without a lease that is only what stands in the agreed one.
+func (n *nodes) uses(p *node, usable map[usage]uint64) error {
+	for _, r := range shared {
+		if p.use[r] > p.ceiling[r] {
+			return fmt.Errorf("%s uses %d of %s, its ceiling is %d", p.id, p.use[r], r, p.ceiling[r])
+		}
+		switch h := n.histories[p.cluster()]; {
+		case p.free[r] && h != nil:
+			n.w.Count("used without a lease")
+			if g := h.table.Grants[p.id][r]; !g.Freed && (g.Amount < p.ceiling[r] || g.Leased) && !p.stepping {
+				return fmt.Errorf("%s may use %d of %s without a lease, agreed in %s is %+v", p.id, p.ceiling[r], r, h.id, g)
+			}
+		case p.leased():
+			usable[usage{counting{p.leasedBy, p.leasedIn}, r}] += uint64(p.ceiling[r])
+		}
+	}
+	return nil
+}
+
+func (n *nodes) within(c counting, r ledger.Resource, usable uint64) error {
 	var t *ledger.Table
 	if c.in != (ledger.History{}) {
 		t = n.aside[c]
@@ -174,12 +214,15 @@ func (n *nodes) within(c counting, usable uint64) error {
 	if t == nil {
 		return fmt.Errorf("a lease in %v, of which there is no table", c)
 	}
-	granted, total := t.Granted(loose), uint64(t.Totals[loose].Amount)
+	if _, there := t.Totals[r]; !there && c.in != (ledger.History{}) {
+		return nil // nothing of it is given there
+	}
+	granted, total := t.Granted(r), uint64(t.Totals[r].Amount)
 	if granted > total {
 		n.w.Count("over the total")
 	}
 	if granted <= total && usable > total {
-		return fmt.Errorf("%d of %d available may be used in %v, %d are granted", usable, total, c, granted)
+		return fmt.Errorf("%d of %d %s may be used in %v, %d are granted", usable, total, r, c, granted)
 	}
 	return nil
 }

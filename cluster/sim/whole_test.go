@@ -40,7 +40,7 @@ func whole(b broken) sim.Trial {
 			"crash", "pause", "torn write lost", "torn write kept", "message lost", "message doubled", "message overtaken", "message cut off",
 			"cut one way", "cut both ways", "cut off alone", "cut in a bridge", "cut in two",
 			"founded", "joined", "primary changed", "peer taken off the list", "address changed", "reset", "forced", "upgrade", "TLS mode changed",
-			"maintenance", "left", "accepted", "deposed", "superseded", "lost", "granted", "denied", "leader changed", "counts aside",
+			"maintenance", "left", "policy changed", "used without a lease", "accepted", "deposed", "superseded", "lost", "granted", "denied", "leader changed", "counts aside",
 			"alarm 20004", "alarm 20008", "alarm 20012", "alarm 20016", "alarm 20017", "alarm 20020",
 		},
 	}
@@ -73,6 +73,7 @@ type nodes struct {
 	histories map[string]*history
 	carried   map[string]map[int]bool // id, machine
 	said      []string                // the id that a machine last told others
+	policy    ledger.Policy           // of what is mixed
 	branched  bool                    // the operator's word has freed what somebody may still use
 
 	top     []revisions.Tag // the latest that a machine had in force
