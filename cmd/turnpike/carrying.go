@@ -36,6 +36,10 @@ func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls
 	})
 	n.store.Subscribe(func(u store.Update) { n.calls.SetTrace(bool(u.New.Node.Calls.Trace)) }, "calls")
 	bound := log.Module("control.registrations")
+	var renewed func(was, is *registrations.Binding)
+	if len(c.Cluster.Peers) > 0 { // nobody else wants to know
+		renewed = func(was, is *registrations.Binding) { n.shared.renewed(was, is) }
+	}
 	n.bound = registrations.New(registrations.Config{
 		Capacity: n.resources.Registrations(),
 		Alarms:   n.board,
@@ -43,7 +47,7 @@ func (n *node) carry(c *config.Node, state *stateDir, log *eventlog.Log) (*calls
 			registered(bound, e)
 			n.shared.told(e)
 		},
-		Renewed: func(was, is *registrations.Binding) { n.shared.renewed(was, is) },
+		Renewed: renewed,
 		File:    state.file(boundFile),
 		Failed:  func(err error) { n.note(err.Error()) },
 	})

@@ -92,6 +92,8 @@ type Binding struct {
 	Since time.Time `json:"since"`
 	// Renewed is when the endpoint registered last.
 	Renewed time.Time `json:"renewed"`
+	// Stamp is what peers are told instead, where the endpoint was on a peer meanwhile whose clock is ahead.
+	Stamp   time.Time `json:"stamp,omitzero"`
 	Expires time.Time `json:"expires"`
 
 	UserAgent string `json:"user_agent,omitempty"`

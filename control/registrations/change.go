@@ -62,8 +62,9 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 		}
 	}
 	for i := range c.Put {
-		b, was := t.put(&c.Put[i], now)
-		events = append(events, Event{Binding: b, was: was})
+		if b, was := t.put(&c.Put[i], now); was == nil || t.cfg.Renewed != nil {
+			events = append(events, Event{Binding: b, was: was})
+		}
 	}
 	return events, nil
 }
@@ -75,7 +76,7 @@ func (t *Table) put(b *Binding, now time.Time) (is, was *Binding) {
 	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
 		was = e.Binding
-		stored.Serial, stored.Since, stored.Desktop = e.Serial, e.Since, e.Desktop
+		stored.Serial, stored.Since, stored.Desktop, stored.Stamp = e.Serial, e.Since, e.Desktop, e.Stamp
 		if !slices.Equal(e.Also, stored.Also) { // its contact has another name by now
 			for _, name := range e.Also {
 				t.unname(name, e)
@@ -98,6 +99,20 @@ func (t *Table) put(b *Binding, now time.Time) (is, was *Binding) {
 	stored.ID, stored.Serial, stored.Since = t.lastID, newSerial(), now
 	t.link(&entry{Binding: &stored, seat: seatOf(&stored)})
 	return &stored, nil
+}
+
+// Stamped notes what the peers of a cluster are told of when a binding was renewed, so that it is known after a restart.
+func (t *Table) Stamped(id uint64, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.byID[id]
+	if e == nil || e.Stamp.Equal(at) {
+		return
+	}
+	b := *e.Binding
+	b.Stamp = at
+	e.Binding = &b // who has the one before has it as it was
+	t.changed = true
 }
 
 // Remove ends a binding. It tells whether there was one.

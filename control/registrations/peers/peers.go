@@ -15,6 +15,7 @@ package peers
 import (
 	"context"
 	"sync"
+	"time"
 
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/rows"
@@ -38,6 +39,7 @@ type Own interface {
 	Get(id uint64) (*registrations.Binding, bool)
 	List() []*registrations.Binding
 	Remove(id uint64, why registrations.Reason) bool
+	Stamped(id uint64, at time.Time)
 }
 
 var (

@@ -118,6 +118,31 @@ func stampsDoNotGoBack(t *testing.T, r *rig) {
 	}
 }
 
+// RG-01: also not over a restart: what was put behind a peer's clock that is ahead stays behind it.
+func TestStampsOutliveTheProcess(t *testing.T) { withPeers(t, 2, stampsOutliveTheProcess) }
+
+func stampsOutliveTheProcess(t *testing.T, r *rig) {
+	phone := endpoint{name: alice, contact: "sip:alice@192.0.2.1"}
+	ahead := *r.register(1, phone)
+	ahead.Renewed = time.Now().Add(time.Hour)
+	r.nodes[1].all.spread.Lock()
+	delete(r.nodes[1].all.spread.rows, keyOf(&ahead))
+	r.nodes[1].all.write(&ahead)
+	r.nodes[1].all.spread.Unlock()
+	r.settle()
+	b := *r.register(0, phone) // it comes back from there
+	p := r.nodes[0]
+	before := p.all.Rows()[keyOf(&b)].Value
+	if !stampTime(before).After(ahead.Renewed.Truncate(time.Microsecond)) {
+		t.Fatalf("it is stamped %v, and comes after %v", stampTime(before), ahead.Renewed)
+	}
+	end(p.own)
+	p.start()
+	if after := p.all.Rows()[keyOf(&b)].Value; stampOf(after) < stampOf(before) {
+		t.Errorf("the process after stamps it %v, and the one before %v", stampTime(after), stampTime(before))
+	}
+}
+
 // CL-18: whoever was refreshed last has the endpoint when a partition is over.
 func TestAfterAPartitionTheLastRefreshCounts(t *testing.T) {
 	withPeers(t, 2, afterAPartitionTheLastRefreshCounts)

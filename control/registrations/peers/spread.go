@@ -64,18 +64,29 @@ func (t *Table) write(b *registrations.Binding) {
 		}
 	}
 	// Not older than what it comes after, whatever the peers' clocks say.
-	r.Stamp = b.Renewed
+	r.Stamp = renewed(b)
 	if !r.Stamp.After(seen) {
 		r.Stamp = seen.Add(time.Microsecond)
 	}
 	if was && !r.Stamp.After(stampTime(before.Value)) {
 		r.Stamp = stampTime(before.Value).Add(time.Microsecond)
 	}
+	if r.Stamp.After(renewed(b)) {
+		t.cfg.Own.Stamped(b.ID, r.Stamp) // the next process must not fall behind it
+	}
 	is := rows.Row{Value: r.encode(), TTL: time.Duration(r.seconds()) * time.Second}
 	t.spread.rows[k] = is
 	if t.spread.to != nil {
 		t.spread.to.Put(k, is)
 	}
+}
+
+// renewed is when a binding was renewed, as far as its peers are told.
+func renewed(b *registrations.Binding) time.Time {
+	if b.Stamp.After(b.Renewed) {
+		return b.Stamp
+	}
+	return b.Renewed
 }
 
 func stampTime(value string) time.Time { return time.UnixMicro(stampOf(value)) }
