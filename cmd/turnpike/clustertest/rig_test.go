@@ -115,7 +115,9 @@ func (r *rig) peer(d time.Duration, at, of int, what string, so func(p clusterin
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(st.Peers, func(p clustering.Peer) bool { return p.Address == r.Addresses(of)[0] })
+		i := slices.IndexFunc(st.Peers, func(p clustering.Peer) bool {
+			return slices.Contains(r.Addresses(of), p.Address) || slices.Contains(r.Addresses(of), p.Resolved)
+		})
 		if i < 0 || !so(st.Peers[i]) {
 			return fmt.Errorf("%+v", st.Peers)
 		}
