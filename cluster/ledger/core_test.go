@@ -87,12 +87,13 @@ type rig struct {
 	at      map[cluster.ID]int // how much of it each has applied
 	busy    bool
 	denied  int
+	leased  map[cluster.ID]bool
 }
 
 func newRig(t *testing.T, p ledger.Policy) *rig {
 	r := &rig{
 		T: t, cores: map[cluster.ID]*ledger.Core{}, use: map[cluster.ID]uint32{}, ceiling: map[cluster.ID]uint32{},
-		lease: map[cluster.ID]time.Duration{}, away: map[cluster.ID]bool{}, at: map[cluster.ID]int{},
+		lease: map[cluster.ID]time.Duration{}, away: map[cluster.ID]bool{}, at: map[cluster.ID]int{}, leased: map[cluster.ID]bool{},
 	}
 	for _, id := range []cluster.ID{"a", "b"} {
 		r.cores[id] = ledger.New(ledger.Config{Self: id, Incarnation: 1}, ledger.NewTable())
@@ -113,6 +114,8 @@ func (r *rig) step(at cluster.ID, e ledger.Event) {
 		case ledger.Propose:
 			r.log = append(r.log, ledger.Applied(a))
 			r.agree()
+		case ledger.Leased:
+			r.leased[at] = a.Leased
 		case ledger.Raise:
 			r.ceiling[at] = a.To
 		case ledger.Lower:

@@ -135,3 +135,47 @@ func TestTwoNodesShareOnePool(t *testing.T) {
 		take(p, "rms", 20)
 	})
 }
+
+// CA-02, LI-06: what peers bring is cut to what the cluster may have, by the policy of the configuration; who waits for what is shown, and so is
+// that a node has its first lease.
+func TestOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard(t)
+		defer b.end()
+		s := own(1, one, two)
+		p := b.join(one, s)
+		q := b.join(two, s)
+		if shown, _ := q.member.Ledger(); shown.Begun {
+			t.Error("it has a lease before it was told what there is")
+		}
+		for _, l := range []*line{p, q} {
+			l.member.Pool(member.Offer{
+				Brings: map[ledger.Resource]uint32{"rms": 10, "room": 4}, Most: map[ledger.Resource]uint32{"rms": 15}, Policy: ledger.Strict,
+				Totals: map[ledger.Resource]ledger.Total{"pipe": {Amount: 100, Policy: ledger.Available, Hold: time.Minute}},
+			})
+		}
+		within(t, 10*time.Second, "all of it", func() bool {
+			shown, _ := q.member.Ledger()
+			of := shown.Resources
+			return shown.Begun && of["rms"].Total == 15 && of["rms"].Policy == ledger.Strict && of["room"].Total == 8 && of["pipe"].Total == 100
+		})
+		within(t, 8*time.Second, "all for one", func() bool { return p.shares.call("rms", 15) })
+		q.shares.call("rms", 1)
+		within(t, 2*time.Second, "the other waits, and is seen to", func() bool {
+			shown, _ := p.member.Ledger()
+			return len(shown.Waiting) == 1 && shown.Waiting[0].Resource == "rms" && shown.Waiting[0].Amount == 1
+		})
+		// A pipe that is taken away is forgotten, and so is who had some of it.
+		within(t, 8*time.Second, "some of the pipe", func() bool { return q.shares.call("pipe", 5) })
+		q.shares.hangUp("pipe")
+		for _, l := range []*line{p, q} {
+			l.member.Pool(member.Offer{Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Strict})
+		}
+		within(t, 30*time.Second, "no pipe", func() bool {
+			shown, _ := p.member.Ledger()
+			_, pipe := shown.Resources["pipe"]
+			_, room := shown.Resources["room"]
+			return !pipe && !room
+		})
+	})
+}
