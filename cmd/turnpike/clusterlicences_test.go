@@ -93,6 +93,7 @@ func TestLicencesOfACluster(t *testing.T) {
 		t.Helper()
 		p.within(d, user+" is registered", func() bool { return p.register(at, n, user, 3600) == "200" })
 	}
+	p.showsOneTable(one, two)
 	start := time.Now()
 	accepted(two, "198.18.0.2", "first", 5*time.Second)
 	accepted(two, "198.18.0.2", "second", 5*time.Second) // what is idle on the other
@@ -116,8 +117,10 @@ func TestLicencesOfACluster(t *testing.T) {
 	if u := p.licences(two, "room"); u.Cluster.Total != 2 {
 		t.Errorf("the lost peer's licences: %+v", u)
 	}
+	p.showsApart(two)
 	p.start(one)
 	p.formed()
+	p.showsTogether(two)
 	p.within(15*time.Second, "one ledger again", func() bool { return p.licences(one, "room").Cluster.Used == 2 })
 	if status := p.register("198.18.0.1", one, "fifth", 3600); status == "200" {
 		t.Error("who comes back has what the other uses")

@@ -78,8 +78,9 @@ type node struct {
 	captures captures
 
 	certificate atomic.Pointer[tls.Certificate]
-	told        []string        // what watch has told to be degraded
-	full        map[string]bool // objects that watch has told to have no bandwidth left
+	told        []string          // what watch has told to be degraded
+	full        map[string]bool   // objects that watch has told to have no bandwidth left
+	fullPeers   map[string]string // alarms that watch has raised about peers
 	manager     manager
 
 	routing  sync.Mutex // one dial plan after the other; guards resolved

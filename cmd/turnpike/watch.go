@@ -22,6 +22,7 @@ func (n *node) watch(ctx context.Context) error {
 		n.tellPorts()
 		n.tellLinks()
 		n.tellFull()
+		n.tellPeersFull()
 		n.tellManager(ctx, st)
 		select {
 		case <-ctx.Done():

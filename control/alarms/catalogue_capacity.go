@@ -40,7 +40,7 @@ func capacityKinds() []Kind {
 		limitKinds(30007, 30021, "TURN relays", licensed, ""),
 		limitKinds(30010, 0, "registrations", "what may register here", proofLevels),
 		limitKinds(30026, 30028, "room systems", licensed, proofLevels),
-		limitKinds(0, 30027, "registrations on a peer", physical, ""),
+		limitKinds(0, 30027, "registrations on a peer", physical, "cmd/turnpike TestFullPeers"),
 		limitKinds(30029, 30031, "desktop systems", licensed, proofLevels),
 		limitKinds(0, 30030, "registrations on this node", physical, proofBindings),
 		limitKinds(30047, 30048, "encrypted sessions", licensed, ""),
@@ -55,8 +55,6 @@ func capacityKinds() []Kind {
 			k.Never = "relays need no licence: the platform limits them, and its alarms are 30005 and 30024"
 		case 30047, 30048:
 			k.Never = "no licence counts sessions by whether they are encrypted"
-		case 30027:
-			k.Issue = 7
 		}
 	}
 	return kinds
