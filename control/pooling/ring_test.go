@@ -36,7 +36,6 @@ type ring struct {
 	delay  time.Duration // one way
 	began  time.Time
 	nodes  []*peer
-	log    []ledger.Entry
 	mu     sync.Mutex // guards events: timers add some
 	events []due
 	serial int

@@ -105,11 +105,10 @@ func TestManyPipesAreAskedForAtAPace(t *testing.T) {
 		most := 0
 		for range 100 {
 			r.run(100 * time.Millisecond)
-			a := r.nodes[0]
-			most = max(most, len(a.pool.asked))
+			most = max(most, len(r.nodes[1].pool.asked))
 		}
 		told := 0
-		for _, p := range r.nodes[0].resources.Parts() {
+		for _, p := range r.nodes[1].resources.Parts() {
 			if p.Told && p.Ceiling > 0 {
 				told++
 			}

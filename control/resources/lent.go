@@ -242,13 +242,6 @@ func (r *Resources) levelShared(c *admission.Counter) Level {
 	return l
 }
 
-// lent says whether a ledger has what is shared out.
-func (r *Resources) lent() bool {
-	r.changing.RLock()
-	defer r.changing.RUnlock()
-	return r.lending.lease != nil
-}
-
 // Wake has all those try again who wait, and forgets who waited for what: they say it again.
 func (r *Resources) Wake() {
 	r.changing.RLock()
