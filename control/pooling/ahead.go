@@ -122,7 +122,7 @@ func (p *Pooling) scan(wants map[ledger.Resource]uint32, shared *member.Ledger, 
 		if n == 0 {
 			continue
 		}
-		if !part.Told {
+		if part.Ceiling == 0 { // nothing of it is here yet
 			if _, asked := p.asked[part.Name]; asked || first >= maxFirst || len(p.asked) >= maxAsked {
 				continue
 			}

@@ -251,3 +251,10 @@ func (r *Resources) Wake() {
 	r.changing.RUnlock()
 	r.awaiting.wake()
 }
+
+// lent says whether a ledger has what is shared out.
+func (r *Resources) lent() bool {
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	return r.lending.lease != nil
+}
