@@ -251,10 +251,10 @@ func (p *node) lower(a ledger.Lower) {
 			p.ceiling[r] = to
 		}
 		p.said[r] = true
-	default:
-		p.ceiling[r] = to
 	case generous:
 		p.m.After(2*time.Second, func() { p.ceiling[r] = max(p.use[r], min(to, p.ceiling[r])) })
+	default:
+		p.ceiling[r] = to
 	}
 	p.m.After(0, func() { p.step(p.m.Now(), ledger.Lowered{Resource: r, To: to}) })
 }

@@ -181,6 +181,7 @@ type (
 // has properly joined.
 func (p *node) Receive(now time.Duration, from int, message any) {
 	id, at := name(from), p.own().at(from)
+	p.n.near[from][p.m.Index] = p.n.w.Now() // also what has waited in the socket of one that was paused
 	if at < 0 {
 		return
 	}
