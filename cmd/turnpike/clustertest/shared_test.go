@@ -35,7 +35,7 @@ func TestSharedByFour(t *testing.T) {
 	t.Parallel()
 	const number = 6
 	c := newSharing(t, number, number)
-	for _, th := range []thing{rooms(number)} {
+	for _, th := range []thing{rooms(number), lanes(number)} {
 		c.part(th.name, func(t *testing.T, c *crowd) {
 			c.part("PassedOn", func(t *testing.T, c *crowd) { passedOn(t, c, th) })
 			c.part("Linear", func(t *testing.T, c *crowd) { linear(t, c, th) })
