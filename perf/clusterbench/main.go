@@ -1,5 +1,6 @@
 // Clusterbench measures a cluster of real nodes at 80 ms from each other: how fast a change
-// is everywhere, how fast a death is noticed, what registrations cost.
+// is everywhere, how fast a death is noticed, what registrations cost, and what it costs to
+// share a pipe.
 //
 // It exists beside the tests because its figures are kept (perf/results/cluster.txt) and
 // the tests hold bounds only.
@@ -26,7 +27,9 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	changes := flag.Int("changes", 100, "changes of the configuration of six peers; 0 leaves them out")
 	deaths := flag.Int("deaths", 3, "peers killed")
-	phones := flag.Int("phones", 19_000, "registrations, over four peers; 1000 more follow, which is all that four nodes take")
+	phones := flag.Int("phones", 19_000, "registrations, over four peers; 1000 more follow, which is all that four nodes take; 0 leaves them out")
+	calls := flag.Int("calls", 10_000, "calls over a pipe that four peers share; 0 leaves them out")
+	rate := flag.Int("rate", 80, "of them a second")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "cb-")
 	if err != nil {
@@ -45,7 +48,15 @@ func run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	return b.registrations(ctx, *phones)
+	if *phones > 0 {
+		if err := b.registrations(ctx, *phones); err != nil {
+			return err
+		}
+	}
+	if *calls > 0 {
+		return b.sharing(ctx, *calls, *rate)
+	}
+	return nil
 }
 
 // bench is what the parts share.

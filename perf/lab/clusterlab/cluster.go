@@ -28,12 +28,16 @@ type Options struct {
 	Program, Dir string
 	// Away is as in lab.StarOptions; 0: Away.
 	Away time.Duration
+	// Metrics has each node serve its metrics, to itself.
+	Metrics bool
 }
 
 // Cluster is nodes that may be one.
 type Cluster struct {
 	Star  *lab.Star
 	Nodes []*Node
+
+	metrics string // where they are served
 }
 
 // New makes the namespaces and the nodes, none of them started. Close it.
@@ -49,7 +53,10 @@ func New(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{Star: star}
+	c := &Cluster{Star: star, metrics: "off"}
+	if o.Metrics {
+		c.metrics = metricsAt
+	}
 	for i := range o.Nodes {
 		n, err := newNode(c, i, o.Program, filepath.Join(o.Dir, fmt.Sprintf("node%d", i+1)))
 		if err != nil {
@@ -163,6 +170,6 @@ func (n *Node) Await(ctx context.Context, what string, so func() error) error {
 
 // Write writes the node file; a node that runs reads it at its next start or reload.
 func (n *Node) Write(more string) error {
-	text := fmt.Sprintf("system: {name: %s, state: %q}\ninterfaces: {external: {name: c0}}\ndataplane: {mode: userspace}\nadmin: {metrics: off}\n%s", n.Name, n.State, more)
+	text := fmt.Sprintf("system: {name: %s, state: %q}\ninterfaces: {external: {name: c0}}\ndataplane: {mode: userspace}\nadmin: {metrics: %q}\n%s", n.Name, n.State, n.cluster.metrics, more)
 	return os.WriteFile(n.File, []byte(text), 0o600)
 }
