@@ -30,13 +30,20 @@ const (
 
 func newHistory() *history { return &history{begin: time.Now()} }
 
+// oldWord is how long the cluster's word that there is no more counts at a node: a refusal may rest on what was so before
+// it was asked.
+const oldWord = 600 * time.Millisecond
+
 // ask does a request and writes it down.
 func (h *history) ask(client int, in taking, do func() string) string {
 	call := time.Since(h.begin)
 	out := do()
 	op := porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: int64(time.Since(h.begin))}
-	if out == unknown {
+	switch out {
+	case unknown:
 		op.Return = int64(24 * time.Hour)
+	case refused:
+		op.Call = int64(max(0, call-oldWord))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

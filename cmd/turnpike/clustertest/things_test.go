@@ -85,7 +85,8 @@ func (c *crowd) giveAll(all []*held) {
 	c.all(len(all), func(i int) error { return all[i].give(c.t.Context()) })
 }
 
-// none tries at nodes to take one more, which must be refused.
+// none tries at nodes to take one more, which must be refused. It returns when that word is old: who asks then waits for
+// the peers again.
 func (c *crowd) none(th thing, nodes ...int) {
 	c.t.Helper()
 	var wg sync.WaitGroup
@@ -97,6 +98,7 @@ func (c *crowd) none(th thing, nodes ...int) {
 		})
 	}
 	wg.Wait()
+	pause(c.t, oldWord)
 }
 
 // load takes and gives back at nodes, some clients at each, until it is stopped.
