@@ -1,9 +1,11 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,20 +71,31 @@ func (c *crowd) pooled(d time.Duration, name string, total, used float64, nodes 
 	}
 }
 
-// register has as many phones register at a node, or leave it: nobody is refused, whoever has the licences.
+// register has as many phones register at a node, or leave it. Who is refused comes again, as phones do: of many
+// at once some may have to, while a peer's share grows.
 func (c *crowd) register(i, number int, expires time.Duration) {
 	c.t.Helper()
-	c.all(number, func(phone int) error { return c.phones.Register(c.t.Context(), c.at(i), phone, expires) })
+	must(c.t, c.phones.RegisterMany(c.t.Context(), 0, number, func(int) netip.Addr { return c.at(i) }, expires))
 }
 
 // calls sets up calls through a node, some at a time, and returns those that stand.
 func (c *crowd) calls(i, number int, w clusterlab.Wanted) []*clusterlab.Call {
 	c.t.Helper()
 	out := make([]*clusterlab.Call, number)
+	var again atomic.Int64
 	c.all(number, func(k int) (err error) {
-		out[k], err = c.sites.Call(c.t.Context(), c.at(i), w)
+		for range 20 { // callers come again, too
+			if out[k], err = c.sites.Call(c.t.Context(), c.at(i), w); !errors.Is(err, clusterlab.ErrRefused) {
+				return err
+			}
+			again.Add(1)
+			pause(c.t, 500*time.Millisecond)
+		}
 		return err
 	})
+	if n := again.Load(); n > 0 {
+		c.t.Logf("%d of %d calls through tp%d at once were refused and made again", n, number, i+1)
+	}
 	return out
 }
 
