@@ -73,6 +73,7 @@ type Pooling struct {
 	news    bool                          // there is more of it than was told
 	unmet   map[string]*admission.Counter // of the same names
 	since   map[string]time.Time          // when somebody began to be short of it, whoever it is by now
+	none    map[string]time.Time          // when the cluster said last that there is none of what somebody was short of
 	partly  partly
 	asked   map[string]time.Time // ahead, and not answered yet
 	recalls map[string]time.Time // when others waited for it
@@ -107,7 +108,7 @@ var (
 func New(d Deps) *Pooling {
 	return &Pooling{
 		deps: d, lease: admission.NewLease(admission.Served(d.Boot)),
-		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, since: map[string]time.Time{}, recalls: map[string]time.Time{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
+		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, since: map[string]time.Time{}, none: map[string]time.Time{}, recalls: map[string]time.Time{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
 		others: map[cluster.ID]map[string]uint32{}, told: map[string]uint32{}, away: newAwayLicences(d.Board, d.Standing),
 	}
 }
@@ -157,6 +158,10 @@ func (p *Pooling) Short(c *admission.Counter, n uint32) bool {
 	if !p.lent || !p.shared(name) {
 		p.mu.Unlock()
 		return false
+	}
+	if time.Since(p.none[name]) <= noneRest {
+		p.mu.Unlock()
+		return true // it is refused by the answer that there was: to ask again would make that last for ever
 	}
 	p.pending[name] += min(n, admission.Unlimited-p.pending[name])
 	p.unmet[name] = c

@@ -25,6 +25,7 @@ func (p *Pooling) Raise(r ledger.Resource, to uint32) {
 	p.deps.Resources.Raise(string(r), to)
 	p.mu.Lock()
 	delete(p.asked, string(r))
+	delete(p.none, string(r))
 	c := p.unmet[string(r)]
 	if c != nil {
 		p.partly = partly{string(r), c, time.Now()}
@@ -66,6 +67,9 @@ func (p *Pooling) Denied(r ledger.Resource) {
 	}
 	early := c != nil && now.Sub(p.since[name]) < soonest
 	p.news = p.news || early
+	if c != nil && !early {
+		p.none[name] = now
+	}
 	p.mu.Unlock()
 	switch {
 	case early:
