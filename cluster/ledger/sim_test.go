@@ -53,7 +53,7 @@ const holdTime = 6 * time.Second
 
 func trial(b broken) sim.Trial {
 	return sim.Trial{
-		Name: "ledger", Sizes: []int{1, 2, 3, 4, 6}, Seeds: 3, First: 4, Steps: 9000, Settle: 28 * time.Second,
+		Name: "ledger", Sizes: []int{1, 2, 3, 4, 6}, Seeds: 2, First: 4, Steps: 9000, Settle: 28 * time.Second,
 		New: func(w *sim.World) sim.Program { return newShares(w, b) },
 		Must: []string{
 			"cut one way", "cut in a bridge", "pause", "message overtaken", "proposal lost", "recalled", "freed", "over the total", "forgotten",
