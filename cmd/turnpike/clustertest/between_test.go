@@ -25,6 +25,7 @@ func TestCallsBetweenPeers(t *testing.T) {
 	b := between{s}
 	r.part("OneLicence", b.oneLicence)
 	r.part("SetUp", b.setUp)
+	r.part("Apart", b.apart)
 	r.part("Restart", b.restart)
 }
 
