@@ -73,6 +73,10 @@ func killed(t *testing.T, c *crowd, th thing) {
 	c.givesNothing(8*time.Second, th, rest[1])
 	must(t, c.Nodes[node].Start(t.Context()))
 	begin := time.Now()
+	more = append(more, c.whatThereIs(th, node)...) // what died with it and was idle
+	if len(more) > th.total-th.total/2 {
+		t.Fatalf("%d more of %d, of which tp%d had %d", len(more), th.total, node+1, th.total/2)
+	}
 	c.givesNothing(10*time.Second, th, node)
 	c.whole(20*time.Second, 0, 1, 2, 3)
 	c.none(th, 0, 1, 2, 3)

@@ -38,7 +38,9 @@ func TestSharedInTrouble(t *testing.T) {
 		c.part("Paused/"+role, func(t *testing.T, c *crowd) { paused(t, c, th, role) })
 	}
 	c.part("Restarted", func(t *testing.T, c *crowd) { restarted(t, c, th) })
-	c.part("Killed", func(t *testing.T, c *crowd) { killed(t, c, lanes(number)) })
+	if *long {
+		c.part("Killed", func(t *testing.T, c *crowd) { killed(t, c, lanes(number)) })
+	}
 	c.part("Paused/waiting", func(t *testing.T, c *crowd) { pausedWaiting(t, c, th) })
 }
 
