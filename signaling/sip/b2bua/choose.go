@@ -11,7 +11,10 @@ func (c *call) forkEnded(m *message.Message, otherwise answer) {
 	if m != nil && (c.best == nil || better(m.Status(), c.best.Status())) {
 		c.best = m
 	}
-	if m != nil && m.Status() >= 600 { // step 5: nobody else is to be asked
+	if c.taking != nil { // a 2xx came first, and waits: step 5 has it passed on whatever else came
+		return
+	}
+	if c.best != nil && c.best.Status() >= 600 { // step 5: nobody else is to be asked
 		c.giveUp(otherwise)
 		return
 	}

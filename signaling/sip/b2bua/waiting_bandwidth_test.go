@@ -158,6 +158,43 @@ func TestDelayedOfferAwaitsBandwidth(t *testing.T) {
 	})
 }
 
+// RFC 3261 section 16.7 step 5: a 2xx that waits came first; a 6xx decides only when that comes to nothing.
+func TestDeclineWhileAnAnswerWaits(t *testing.T) {
+	for name, then := range map[string]func(r *rig, a, b *phone, req *message.Message){
+		"it is passed on": func(r *rig, a, b *phone, _ *message.Message) {
+			r.comes(800)
+			a.ack(nil, a.gets("200 INVITE"), withSDP(offerOf(alice, sound64, pictures)))
+			b.gets("ACK")
+			r.wants("connected", 768, 2)
+			r.bye(a, b)
+		},
+		"who answered hangs up": func(r *rig, a, b *phone, req *message.Message) {
+			b.send(message.Bye)
+			b.gets("200 BYE")
+			b.gets("ACK")
+			a.ack(req, a.gets("603 INVITE"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.shares(400)
+				r.callees(bob, carol)
+				r.target(1, dave)
+				a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
+				req := a.invite()
+				first, second := b.gets("INVITE"), c.gets("INVITE")
+				b.answer(first, 200, withSDP(offerOf(bob, sound64, pictures)))
+				c.answer(second, 603)
+				c.gets("ACK")
+				a.silent(100 * time.Millisecond)
+				b.silent(100 * time.Millisecond)
+				then(r, a, b, req)
+				r.phone(dave).silent(time.Second)
+			})
+		})
+	}
+}
+
 // BW-05: an answer may ask for more where the offer said nothing: with early media, in the 200, within the call, by
 // UPDATE.
 func TestAnswerAwaitsBandwidth(t *testing.T) {
