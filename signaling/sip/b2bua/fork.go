@@ -30,13 +30,13 @@ type fork struct {
 	tag      string          // of From
 	local    message.Address // From
 	invite   *message.Message
-	client   *transaction.Client
-	sent     time.Time        // the INVITE
-	orphan   bool             // the connection ended that it was sent over
-	least    time.Duration    // Min-SE that a 422 asked for
-	patience *shard.Timer     // timer C
-	wait     patience.Wait    // for what other peers of the cluster have
-	answer   *message.Message // the 2xx that waits so; nil: none does
+	client   *transaction.Client // of the INVITE at the place; nil: none was sent there
+	sent     time.Time           // the INVITE
+	orphan   bool                // the connection ended that it was sent over
+	least    time.Duration       // Min-SE that a 422 asked for
+	patience *shard.Timer        // timer C
+	wait     patience.Wait       // for what other peers of the cluster have
+	answer   *message.Message    // the 2xx that waits so; nil: none does
 	media    *media
 	pairs    []*pair // its dialogs
 	strays   []*discarded
@@ -119,6 +119,7 @@ func (f *fork) send() bool {
 		f.media.release()
 	}
 	if held {
+		f.client = nil // who was asked before is heard no more
 		return true
 	}
 	if err != nil {

@@ -288,6 +288,51 @@ func TestPeerIsLost(t *testing.T) {
 	})
 }
 
+// RG-04, BW-05: a peer is lost while it rings, and what the next place needs is at another peer: what the lost one still says
+// ends nothing, and gets no call.
+func TestLostPeerSpeaksWhileNextPlaceWaits(t *testing.T) {
+	for name, say := range map[string]func(a, b *phone, in *message.Message){
+		"nothing": func(a, _ *phone, _ *message.Message) { a.silent(time.Second) },
+		"it is cancelled": func(_, b *phone, in *message.Message) {
+			b.answer(in, 487)
+			b.gets("ACK")
+		},
+		"it rings": func(a, b *phone, in *message.Message) {
+			b.answer(in, 180)
+			a.silent(100 * time.Millisecond)
+		},
+		"it was answered": func(a, b *phone, in *message.Message) {
+			b.answer(in, 200, withSDP(offerOf(bob)))
+			b.gets("ACK")
+			b.answer(b.gets("BYE"), 200)
+			a.silent(100 * time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.shares(0)
+				r.onPeer(bob, carol)
+				r.targets[0].Zone = &zones.Zone{Name: "in", Type: zones.Neighbour, SIP: true}
+				delete(r.peer, carol) // she is behind the pipe
+				a, b, c := r.phone(alice), r.phone(bob), r.phone(carol)
+				a.invite(withSDP(offerOf(alice, sound64)))
+				in := b.gets("INVITE")
+				b.answer(in, 180)
+				a.gets("180 INVITE")
+				r.node.PeerLost(peers.Peer{Index: 2, Addr: bob}, false)
+				b.answer(b.gets("CANCEL"), 200)
+				say(a, b, in)
+				r.comes(64)
+				c.answer(c.gets("INVITE"), 200, withSDP(offerOf(carol, sound64)))
+				a.ack(nil, a.gets("200 INVITE"))
+				c.gets("ACK")
+				r.wants("connected", 64, 1)
+				r.bye(a, c)
+			})
+		})
+	}
+}
+
 // RG-04: a peer whose process is another one than the INVITE went to is asked again, and nobody else; what went to the
 // new one stays.
 func TestPeerIsBack(t *testing.T) {
