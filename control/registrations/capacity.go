@@ -14,12 +14,12 @@ type counted struct {
 var _ Capacity = (*counted)(nil)
 
 // Take implements Capacity.
-func (c *counted) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
+func (c *counted) Take(d licensing.Device, aliases int, proxied, _ bool) Taken {
 	if !c.Room(proxied) {
-		return false, true
+		return NoPlace
 	}
 	c.Keep(d, aliases, proxied)
-	return true, true
+	return Seated
 }
 
 // Keep implements Capacity.
@@ -36,9 +36,6 @@ func (c *counted) Room(proxied bool) bool {
 	}
 	return limit == 0 || *c.of(proxied) < limit
 }
-
-// Waits implements Capacity: there are no peers.
-func (c *counted) Waits(licensing.Device, int, bool) bool { return false }
 
 func (c *counted) of(proxied bool) *int {
 	if proxied {
@@ -66,24 +63,29 @@ func (t *Table) seatAll(list []Binding, patient bool) error {
 			continue
 		}
 		s := seatOf(&list[i])
-		place, licence := t.cfg.Capacity.Take(s.device, s.aliases, s.proxied)
-		if place && licence {
+		got := t.cfg.Capacity.Take(s.device, s.aliases, s.proxied, patient)
+		if got == Seated {
 			taken = append(taken, s)
 			continue
 		}
 		for _, s := range taken {
 			t.cfg.Capacity.Give(s.device, s.aliases, s.proxied)
 		}
-		if patient && t.cfg.Capacity.Waits(s.device, s.aliases, s.proxied) {
-			return ErrWaits
-		}
-		t.counts.Refused++
-		if !place {
-			return t.tellFull()
-		}
-		return ErrLicence
+		return t.unseated(got)
 	}
 	return nil
+}
+
+// unseated is the error of a new binding that has no places, counted where that stands.
+func (t *Table) unseated(why Taken) error {
+	if why == Waits {
+		return ErrWaits
+	}
+	t.counts.Refused++
+	if why == NoPlace {
+		return t.tellFull()
+	}
+	return ErrLicence
 }
 
 // Room says whether one more binding fits, of this registrar or of another, and raises the

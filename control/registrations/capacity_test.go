@@ -25,12 +25,17 @@ func (s *seats) of(d licensing.Device) *int {
 	return &s.Rooms
 }
 
-func (s *seats) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
-	if s.Place < 1 || *s.of(d) < aliases {
-		return s.Place > 0, *s.of(d) >= aliases
+func (s *seats) Take(d licensing.Device, aliases int, proxied, patient bool) Taken {
+	switch {
+	case s.Place > 0 && *s.of(d) >= aliases:
+		s.Keep(d, aliases, proxied)
+		return Seated
+	case patient && s.Peers:
+		return Waits
+	case s.Place < 1:
+		return NoPlace
 	}
-	s.Keep(d, aliases, proxied)
-	return true, true
+	return NoLicence
 }
 
 func (s *seats) Keep(d licensing.Device, aliases int, _ bool) {
@@ -44,8 +49,6 @@ func (s *seats) Give(d licensing.Device, aliases int, _ bool) {
 }
 
 func (s *seats) Room(bool) bool { return s.Place > 0 }
-
-func (s *seats) Waits(licensing.Device, int, bool) bool { return s.Peers }
 
 func put(table *Table, list ...Binding) error {
 	_, err := table.Update(list[0].AOR, func(now time.Time, _ []*Binding) (Changes, error) {
@@ -101,6 +104,25 @@ func TestCapacity(t *testing.T) {
 	}
 	if diff := cmp.Diff(&seats{Place: 3, Rooms: 3, Desktops: 1}, left); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// LI-06: who is patient waits for what peers may have, and is not counted as refused; who is not is refused.
+func TestCapacityOfPeers(t *testing.T) {
+	left := &seats{Place: 3, Rooms: 1, Peers: true}
+	table := New(Config{Capacity: left})
+	ask := func(patient bool) error {
+		_, err := table.Update("a@x", func(now time.Time, _ []*Binding) (Changes, error) {
+			b := Binding{AOR: "a@x", Protocol: dialplan.H323, Also: []string{"a"}, Expires: now.Add(time.Minute)}
+			return Changes{Put: []Binding{b}, Patient: patient}, nil
+		})
+		return err
+	}
+	if err := ask(true); !errors.Is(err, ErrWaits) || table.Counts().Refused != 0 {
+		t.Errorf("patient: %v, and %d are refused", err, table.Counts().Refused)
+	}
+	if err := ask(false); !errors.Is(err, ErrLicence) || table.Counts().Refused != 1 {
+		t.Errorf("finally: %v, and %d are refused", err, table.Counts().Refused)
 	}
 }
 

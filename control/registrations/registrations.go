@@ -66,17 +66,26 @@ type Limits struct {
 // licence for each alias (CA-01, facts A3). It is called with the table locked.
 type Capacity interface {
 	// Take takes what a new binding needs, or nothing where the platform has no place
-	// for it or no licence is left.
-	Take(d licensing.Device, aliases int, proxied bool) (place, licence bool)
+	// for it or no licence is left. Who is patient is told where other peers of the cluster may have some.
+	Take(d licensing.Device, aliases int, proxied, patient bool) Taken
 	// Keep takes for one that is there already, also beyond the limits.
 	Keep(d licensing.Device, aliases int, proxied bool)
 	// Give gives back.
 	Give(d licensing.Device, aliases int, proxied bool)
 	// Room says whether the platform has a place left.
 	Room(proxied bool) bool
-	// Waits says, of what was just not taken, whether other peers of the cluster may have it.
-	Waits(d licensing.Device, aliases int, proxied bool) bool
 }
+
+// Taken is what became of what a new binding needs.
+type Taken uint8
+
+// What becomes of it. All but Seated take nothing.
+const (
+	Seated    Taken = iota
+	NoPlace         // the platform carries no more
+	NoLicence       // no licence is left
+	Waits           // other peers of the cluster may have what is short; only who is patient is told so
+)
 
 // Counts is how many bindings there are, those that expired a moment ago included.
 type Counts struct {

@@ -15,6 +15,8 @@ const (
 	// usualWait how long for what other peers may have idle.
 	firstWait = 6 * time.Second
 	usualWait = 1500 * time.Millisecond
+	// maxShort bounds the refusals for which Await was not called, yet or at all.
+	maxShort = 64
 )
 
 // awaiting are those who were refused what other peers may have some of.
@@ -26,6 +28,9 @@ type awaiting struct {
 	// tried are those who were called and may come back, by when they first asked.
 	tried map[int64]time.Time
 	count Waited
+	// short is what was short of those who were refused and have not called Await: the last one first. Who is refused calls
+	// it at once, so of requests at the very same moment two may be taken for each other, and the sums are right.
+	short [][]*part
 }
 
 type awaited struct {
@@ -33,6 +38,7 @@ type awaited struct {
 	since, from time.Time
 	again       func()
 	timer       *time.Timer
+	of          []*part // what it waits for
 }
 
 // Waited is how requests waited for what other peers might have, since the start of the process.
@@ -64,6 +70,10 @@ func (r *Resources) Await(since time.Time, again func()) bool {
 func (w *awaiting) add(lent bool, a *awaited) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if last := len(w.short) - 1; last >= 0 {
+		a.of = w.short[last]
+		w.short = slices.Delete(w.short, last, last+1)
+	}
 	_, before := w.tried[a.since.UnixNano()]
 	delete(w.tried, a.since.UnixNano())
 	left := w.until(a.since).Sub(a.from)
@@ -82,8 +92,21 @@ func (w *awaiting) add(lent bool, a *awaited) bool {
 	w.last++
 	a.number = w.last
 	w.list[a] = struct{}{}
+	for _, p := range a.of {
+		p.waits.Add(1)
+	}
 	a.timer = time.AfterFunc(left, func() { w.end(a) })
 	return true
+}
+
+// refused notes what was short of a request that may wait for it.
+func (w *awaiting) refused(short []*part) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.short) >= maxShort {
+		w.short = slices.Delete(w.short, 0, 1)
+	}
+	w.short = append(w.short, short)
 }
 
 // until is how long a request may wait that first asked at a time.
@@ -114,6 +137,9 @@ func (w *awaiting) end(a *awaited) {
 // called notes that one is called. mu is held.
 func (w *awaiting) called(a *awaited, now time.Time) {
 	delete(w.list, a)
+	for _, p := range a.of {
+		p.waits.Add(-1)
+	}
 	w.count.For += now.Sub(a.from)
 	if len(w.tried) >= maxAwaiting { // of those who got what they waited for
 		maps.DeleteFunc(w.tried, func(_ int64, at time.Time) bool { return now.Sub(at) > time.Second })

@@ -182,7 +182,7 @@ func (p *part) read() Part {
 	ceiling, used := p.counter.Read()
 	return Part{
 		Name: p.name, Kind: p.kind, Shared: Shared{ceiling, used}, Given: p.given, Told: p.told, Total: p.total,
-		Waits: p.waits.Load(), Refused: p.refused.Load(),
+		Waits: uint32(p.waits.Load()), Refused: p.refused.Load(),
 	}
 }
 
@@ -242,15 +242,8 @@ func (r *Resources) levelShared(c *admission.Counter) Level {
 	return l
 }
 
-// Wake has all those try again who wait, and forgets who waited for what: they say it again.
-func (r *Resources) Wake() {
-	r.changing.RLock()
-	for _, p := range r.lending.list {
-		p.waits.Store(0)
-	}
-	r.changing.RUnlock()
-	r.awaiting.wake()
-}
+// Wake has all those try again who wait. What they wait for then they say again.
+func (r *Resources) Wake() { r.awaiting.wake() }
 
 // lent says whether a ledger has what is shared out.
 func (r *Resources) lent() bool {

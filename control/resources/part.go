@@ -27,7 +27,7 @@ type part struct {
 	// denied is when the cluster said last that there is no more.
 	denied time.Time
 
-	waits   atomic.Uint32 // requests that wait for it since it moved last
+	waits   atomic.Int32  // requests that wait for it: of awaiting.list
 	refused atomic.Uint64 // requests that were refused for want of it
 }
 

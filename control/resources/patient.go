@@ -54,13 +54,15 @@ func (r *Resources) patient(h, had *held) *Refusal {
 	if first == nil {
 		return nil
 	}
+	var short []*part
 	for _, a := range h.amounts {
 		n := a.N - min(a.N, had.amount(a.Of))
 		if left, usable := a.Of.Usable(); n > 0 && (!usable || left < n) {
-			r.lending.of[a.Of].waits.Add(1)
+			short = append(short, r.lending.of[a.Of])
 			r.tell(a.Of, n)
 		}
 	}
+	r.awaiting.refused(short)
 	out := r.refused(first.counter)
 	out.Waits = true
 	return out
@@ -83,7 +85,7 @@ func (r *Resources) refused(short *admission.Counter) *Refusal {
 	return &Refusal{Why: OverTotal, At: short.Name()}
 }
 
-// hopes says that all that is short of some amounts other peers may have, and counts who waits for it.
+// hopes says that all that is short of some amounts other peers may have: who was refused them waits for it.
 func (r *Resources) hopes(amounts []admission.Amount) bool {
 	now := time.Now()
 	r.changing.RLock()
@@ -91,7 +93,7 @@ func (r *Resources) hopes(amounts []admission.Amount) bool {
 	if r.lending.lease == nil {
 		return false
 	}
-	var waits []*part
+	var short []*part
 	for _, a := range amounts {
 		if left, usable := a.Of.Usable(); usable && left >= a.N || a.N == 0 {
 			continue
@@ -100,16 +102,13 @@ func (r *Resources) hopes(amounts []admission.Amount) bool {
 		if !p.hopeful(now) {
 			return false
 		}
-		waits = append(waits, p)
+		short = append(short, p)
 	}
-	for _, p := range waits {
-		p.waits.Add(1)
-		p.refused.Add(^uint64(0)) // it is not, yet
-	}
+	r.awaiting.refused(short)
 	return true
 }
 
-// countShort counts a refusal for want of something.
+// countShort counts a refusal for want of something that stands.
 func (r *Resources) countShort(c *admission.Counter) {
 	r.changing.RLock()
 	defer r.changing.RUnlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/admission"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/licensing"
 )
 
@@ -26,14 +27,14 @@ func TestLicencesAreLent(t *testing.T) {
 	if brings()[LevelRMS] == 0 || brings()[LevelRoom] == 0 {
 		t.Fatalf("it brings %v", brings())
 	}
-	registrations := r.Registrations()
-	registrations.Keep(licensing.Desktop, 2, false)
+	seats := r.Registrations()
+	seats.Keep(licensing.Desktop, 2, false)
 	var now atomic.Int64
 	lease := admission.NewLease(func() time.Duration { return time.Duration(now.Load()) })
-	if place, ok := registrations.Take(licensing.Desktop, 1, false); !place || !ok {
+	if seats.Take(licensing.Desktop, 1, false, false) != registrations.Seated {
 		t.Error("no licence of the node's own while none is lent")
 	}
-	registrations.Give(licensing.Desktop, 1, false)
+	seats.Give(licensing.Desktop, 1, false)
 	if used := r.Lend(lease); used[LevelDesktop] != 2 {
 		t.Errorf("%v is in use", used)
 	}
@@ -41,11 +42,11 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("it lends %v before it was given anything", has)
 	}
 	r.Raise(LevelDesktop, 5)
-	if _, ok := registrations.Take(licensing.Desktop, 1, false); ok {
+	if seats.Take(licensing.Desktop, 1, false, false) != registrations.NoLicence {
 		t.Error("a licence before the lease runs")
 	}
 	lease.Extend(time.Second)
-	if place, ok := registrations.Take(licensing.Desktop, 1, false); !place || !ok {
+	if seats.Take(licensing.Desktop, 1, false, false) != registrations.Seated {
 		t.Error("no licence of those that were given")
 	}
 	if err := r.Change(n, licensing.Installed{Keyed: true, Pool: licensing.Pool{Desktop: 7}}); err != nil {
@@ -55,7 +56,7 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("after a change it brings %v and has %v", brings(), desktops(r))
 	}
 	now.Store(int64(2 * time.Second))
-	if _, ok := registrations.Take(licensing.Desktop, 1, false); ok {
+	if seats.Take(licensing.Desktop, 1, false, false) != registrations.NoLicence {
 		t.Error("a licence after the lease has ended")
 	}
 	if to := r.Lower(LevelDesktop, 0); to != 3 {

@@ -9,6 +9,7 @@ import (
 
 	"turnpike.dev/turnpike/control/bandwidth"
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/licensing"
 )
 
@@ -157,10 +158,10 @@ func TestLicences(t *testing.T) {
 		t.Errorf("a refused change left %d halves", got)
 	}
 	seats := r.Registrations()
-	if place, licence := seats.Take(licensing.Room, 2, false); !place || licence {
+	if seats.Take(licensing.Room, 2, false, false) != registrations.NoLicence {
 		t.Error("two aliases take two licences")
 	}
-	if place, licence := seats.Take(licensing.Desktop, 2, false); !place || !licence {
+	if seats.Take(licensing.Desktop, 2, false, false) != registrations.Seated {
 		t.Error("desktops have a pool of their own")
 	}
 	if err := r.Change(n, licensing.Installed{}); err != nil {

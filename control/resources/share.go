@@ -75,23 +75,22 @@ func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied boo
 }
 
 // Take takes the places of a binding, if the platform has one and there are licences. What a whole cluster
-// carries counts as licences do.
-func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied bool) (place, licence bool) {
-	short := s.admission.Take(s.amounts(d, aliases, proxied)...)
+// carries counts as licences do. Who is patient and refused what other peers of the cluster may have more of may try again
+// when Resources.Await says; only a refusal that stands is counted.
+func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied, patient bool) registrations.Taken {
+	amounts := s.amounts(d, aliases, proxied)
+	short := s.admission.Take(amounts...)
 	switch short {
 	case nil:
-		return true, true
+		return registrations.Seated
 	case s.limits.registrations, s.limits.proxied:
-		return false, true
+		return registrations.NoPlace
+	}
+	if patient && s.resources.hopes(amounts) {
+		return registrations.Waits
 	}
 	s.resources.countShort(short)
-	return true, false
-}
-
-// Waits says, of a registration that was refused its places or licences, whether other peers of the cluster may have more:
-// then it may be tried again when Resources.Await says.
-func (s *RegistrationShare) Waits(d licensing.Device, aliases int, proxied bool) bool {
-	return s.resources.hopes(s.amounts(d, aliases, proxied))
+	return registrations.NoLicence
 }
 
 // Keep takes the places of a binding that is there, also beyond the limits.

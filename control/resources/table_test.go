@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/control/config"
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/licensing"
 )
 
@@ -64,8 +65,8 @@ func TestCapacityTable(t *testing.T) {
 		rest := calls(1, plenty, home)(mixed)
 		sessions := calls(2, plenty, away)(fresh())
 		seats, r := fresh().Registrations(), fresh()
-		registered := until(func() bool { place, licence := seats.Take(licensing.Room, 1, false); return place && licence })
-		proxied := until(func() bool { place, licence := seats.Take(licensing.Room, 1, true); return place && licence })
+		registered := until(func() bool { return seats.Take(licensing.Room, 1, false, false) == registrations.Seated })
+		proxied := until(func() bool { return seats.Take(licensing.Room, 1, true, false) == registrations.Seated })
 		relays := until(func() bool { return r.Relays().Take(1) })
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d + %d\t%d\t%d\t%d\t%d\t\n", p, video, audio, video/2, rest, sessions, registered, proxied, relays)
 	}

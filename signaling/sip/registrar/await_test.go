@@ -24,23 +24,21 @@ type lent struct {
 	waiting []func()
 }
 
-func (l *lent) Take(licensing.Device, int, bool) (place, licence bool) {
+func (l *lent) Take(_ licensing.Device, _ int, _, patient bool) registrations.Taken {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.left == 0 {
-		return true, false
+	switch {
+	case l.left > 0:
+		l.left--
+		return registrations.Seated
+	case patient && !l.none:
+		return registrations.Waits
 	}
-	l.left--
-	return true, true
+	return registrations.NoLicence
 }
 func (l *lent) Keep(licensing.Device, int, bool) {}
 func (l *lent) Give(licensing.Device, int, bool) {}
 func (l *lent) Room(bool) bool                   { return true }
-func (l *lent) Waits(licensing.Device, int, bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.none
-}
 
 func (l *lent) await(since time.Time, again func()) bool {
 	l.mu.Lock()
