@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	// foundAfter is how long the first primary waits for entries of its list that may already be a cluster.
+	// foundAfter is how long the first primary waits for entries of its list that may already be a cluster,
+	// and hearAgain how long after a change of the list for what those say who were heard before: operators change
+	// all lists at about the same time, and what was heard may have been said before.
 	foundAfter = 6 * time.Second
+	hearAgain  = 3 * time.Second
 	// recoverAfter is how long there must have been no leader.
 	recoverAfter = 10 * time.Second
 	// settleAfter is how long there must have been one until an operator's decision needs nothing more.
@@ -40,13 +43,15 @@ type Core struct {
 	cfg    Config
 	stored Stored
 	now    time.Duration
-	began  time.Duration // the first event
 	fresh  string
 
 	own     *Configured // nil: not known yet
 	decided time.Duration
-	rules   Rules
-	agreed  Agreed
+	// listen is until when nothing is founded after the list or the primary was changed, and wait is until when
+	// entries are waited for at which nobody has answered.
+	listen, wait time.Duration
+	rules        Rules
+	agreed       Agreed
 	// leaderless and led are since when there is no leader, or one; 0: it is the other.
 	leaderless, led time.Duration
 
@@ -81,7 +86,7 @@ type change struct {
 // New returns the core of a node.
 func New(cfg Config) *Core {
 	return &Core{
-		cfg: cfg, stored: cfg.Stored, began: -1, peers: map[cluster.ID]*peer{}, entries: map[string]cluster.ID{},
+		cfg: cfg, stored: cfg.Stored, peers: map[cluster.ID]*peer{}, entries: map[string]cluster.ID{},
 		away: map[cluster.ID]time.Duration{},
 	}
 }
@@ -92,9 +97,6 @@ func (c *Core) Stored() Stored { return c.stored }
 // Step takes an event and returns what has to be done.
 func (c *Core) Step(now time.Duration, e Event) []Action {
 	c.out, c.now = nil, now
-	if c.began < 0 {
-		c.began = now
-	}
 	switch e := e.(type) {
 	case Configured:
 		c.configure(e)
@@ -129,11 +131,24 @@ func (c *Core) configure(e Configured) {
 	if c.own == nil || e.Decision != c.own.Decision {
 		c.decided = c.now
 	}
+	c.relist(e)
 	c.own = &e
 	for address := range c.entries {
 		if !c.listed(address) {
 			delete(c.entries, address)
 		}
+	}
+}
+
+// relist notes that who founds has to hear first what the peers of another list are, or of the same with itself as the primary.
+func (c *Core) relist(e Configured) {
+	if c.own == nil {
+		c.wait = c.now + foundAfter // whoever is heard is heard now
+		return
+	}
+	old := c.own.Settings
+	if e.Own != c.own.Own || e.Settings.Primary != old.Primary || !slices.EqualFunc(e.Settings.Peers, old.Peers, strings.EqualFold) {
+		c.wait, c.listen = c.now+foundAfter, c.now+hearAgain
 	}
 }
 

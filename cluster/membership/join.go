@@ -9,19 +9,20 @@ import (
 )
 
 // found begins a cluster: with the node that names itself as the primary, and no cluster that it should join
-// instead (CL-02).
+// instead (CL-02). Whose hello comes lists this node, so that whatever else differs in its list it is no stranger: a
+// second history beside its own would part the peers for good.
 func (c *Core) found() {
 	if c.stored.Cluster != "" || c.primary() != c.cfg.Self {
 		return
 	}
 	c.refused = ""
 	for _, id := range c.known() {
-		if p := c.peers[id]; c.at(id) && p.Cluster != "" && slices.EqualFunc(p.Settings.Peers, c.own.Settings.Peers, strings.EqualFold) {
-			c.refused = "the other peers are a cluster without this node: make one of them the primary, on all peers"
+		if p := c.peers[id]; c.at(id) && p.Cluster != "" {
+			c.refused = p.Address + " is in a cluster without this node: make a member of it the primary, on all peers"
 			return
 		}
 	}
-	if c.unknown() && c.now-c.began < foundAfter {
+	if c.unknown() && c.now < c.wait || len(c.own.Settings.Peers) > 1 && c.now < c.listen {
 		return
 	}
 	if id, ok := c.mint(); ok {

@@ -45,7 +45,8 @@ func (ps *peers) carry(p *node, kept member) {
 	}
 	ps.carried[kept.Cluster][p.m.Index] = true
 	if ps.histories[kept.Cluster] == nil && len(kept.conf.voters) > 0 {
-		ps.histories[kept.Cluster] = &history{id: kept.Cluster, version: kept.conf.version, newest: kept.conf, leader: -1}
+		h := &history{id: kept.Cluster, version: kept.conf.version, newest: kept.conf, leader: -1}
+		ps.histories[kept.Cluster], ps.begun = h, append(ps.begun, h)
 	}
 }
 
@@ -344,6 +345,7 @@ func (p *node) write(a membership.Write) {
 	switch a.How {
 	case membership.Found:
 		w.Count("founded")
+		p.ps.founds(p)
 		next.conf = conf{version: 1, voters: alone}
 	case membership.Recover:
 		w.Count("recovered")

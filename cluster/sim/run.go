@@ -46,7 +46,11 @@ func (tr Trial) Run(t *testing.T) {
 	t.Helper()
 	counts := map[string]int{}
 	for _, k := range tr.kept(t) {
-		tr.one(t, k.size, k.seed, counts)
+		long := tr
+		if k.steps > 0 {
+			long.Steps = k.steps
+		}
+		long.one(t, k.size, k.seed, counts)
 	}
 	seeds, first := tr.Seeds, max(tr.First, 1)
 	if n, err := strconv.Atoi(os.Getenv(seedsVariable)); err == nil {
@@ -126,13 +130,15 @@ func (tr Trial) Catch(t *testing.T) {
 }
 
 type keptSeed struct {
-	size int
-	seed uint64
+	size  int
+	seed  uint64
+	steps int // 0: as many as the others
 }
 
 func (tr Trial) file() string { return filepath.Join("testdata", tr.Name+".seeds") }
 
-// kept reads lines of "size seed", and what follows on a line is for people.
+// kept reads lines of "size seed steps" or "size seed", and what follows on a line is for people. A run of fewer steps is
+// healed before what failed in it can happen.
 func (tr Trial) kept(t *testing.T) []keptSeed {
 	t.Helper()
 	f, err := os.Open(tr.file())
@@ -143,7 +149,7 @@ func (tr Trial) kept(t *testing.T) []keptSeed {
 	var out []keptSeed
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var k keptSeed
-		if _, err := fmt.Sscan(lines.Text(), &k.size, &k.seed); err == nil {
+		if n, _ := fmt.Sscan(lines.Text(), &k.size, &k.seed, &k.steps); n >= 2 {
 			out = append(out, k)
 		}
 	}
@@ -160,6 +166,6 @@ func (tr Trial) keep(t *testing.T, size int, seed uint64) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	fmt.Fprintf(f, "%d %d\n", size, seed)
+	fmt.Fprintf(f, "%d %d %d\n", size, seed, tr.Steps)
 	t.Logf("kept in %s: commit it with what mends it", tr.file())
 }
