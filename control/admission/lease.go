@@ -41,18 +41,35 @@ func (c *Counter) Usable() (left uint32, now bool) {
 	return c.Left(), l == nil || l.Runs()
 }
 
+// Look looks at counters of one moment: it reads the clock of their lease once for all. The zero value is ready, and of one
+// goroutine.
+type Look struct{ runs, over *Lease }
+
+// Usable is Counter.Usable.
+func (k *Look) Usable(c *Counter) (left uint32, now bool) { return c.Left(), k.may(c.lease.Load()) }
+
+// may says whether what a lease is of may be taken.
+func (k *Look) may(l *Lease) bool {
+	switch {
+	case l == nil || l == k.runs:
+		return true
+	case l == k.over:
+		return false
+	case l.Runs():
+		k.runs = l
+		return true
+	}
+	k.over = l
+	return false
+}
+
 // over returns the first counter of a demand that must not be taken from now.
 func over(demand []Amount) *Counter {
-	var runs *Lease
+	var look Look
 	for _, d := range demand {
-		l := d.Of.lease.Load()
-		if l == nil || l == runs || d.N == 0 {
-			continue
-		}
-		if !l.Runs() {
+		if d.N > 0 && !look.may(d.Of.lease.Load()) {
 			return d.Of
 		}
-		runs = l // one reading of the clock for all
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +16,12 @@ const (
 	// usualWait how long for what other peers may have idle.
 	firstWait = 6 * time.Second
 	usualWait = 1500 * time.Millisecond
-	// maxShort bounds the refusals for which Await was not called, yet or at all.
-	maxShort = 64
+	// maxShort bounds the refusals for which Await was not called yet, and whoever takes longer than longestShort for it is
+	// taken for one that gave up.
+	maxShort     = 256
+	longestShort = 100 * time.Millisecond
+	// soon is when those try again to whom the cluster spoke before they called Await.
+	soon = time.Millisecond
 )
 
 // awaiting are those who were refused what other peers may have some of.
@@ -28,9 +33,17 @@ type awaiting struct {
 	// tried are those who were called and may come back, by when they first asked.
 	tried map[int64]time.Time
 	count Waited
-	// short is what was short of those who were refused and have not called Await: the last one first. Who is refused calls
-	// it at once, so of requests at the very same moment two may be taken for each other, and the sums are right.
-	short [][]*part
+	// turn counts the cluster's words: whose decision began before one may not have seen what it brought.
+	turn atomic.Uint64
+	// short are those who were refused and have not called Await yet, in their order. See take.
+	short []refusedShort
+}
+
+// refusedShort is a refusal, and the turn at which its decision began.
+type refusedShort struct {
+	of   []lack
+	turn uint64
+	at   time.Time
 }
 
 type awaited struct {
@@ -38,7 +51,7 @@ type awaited struct {
 	since, from time.Time
 	again       func()
 	timer       *time.Timer
-	of          []*part // what it waits for
+	of          []lack // what it waits for
 }
 
 // Waited is how requests waited for what other peers might have, since the start of the process.
@@ -70,10 +83,7 @@ func (r *Resources) Await(since time.Time, again func()) bool {
 func (w *awaiting) add(lent bool, a *awaited) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := len(w.short) - 1; last >= 0 {
-		a.of = w.short[last]
-		w.short = slices.Delete(w.short, last, last+1)
-	}
+	missed := w.take(a)
 	_, before := w.tried[a.since.UnixNano()]
 	delete(w.tried, a.since.UnixNano())
 	left := w.until(a.since).Sub(a.from)
@@ -92,21 +102,39 @@ func (w *awaiting) add(lent bool, a *awaited) bool {
 	w.last++
 	a.number = w.last
 	w.list[a] = struct{}{}
-	for _, p := range a.of {
-		p.waits.Add(1)
+	for _, l := range a.of {
+		l.part.waits.Add(1)
+	}
+	if missed {
+		left = min(left, soon)
 	}
 	a.timer = time.AfterFunc(left, func() { w.end(a) })
 	return true
 }
 
 // refused notes what was short of a request that may wait for it.
-func (w *awaiting) refused(short []*part) {
+func (w *awaiting) refused(short []lack, turn uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.short) >= maxShort {
 		w.short = slices.Delete(w.short, 0, 1)
 	}
-	w.short = append(w.short, short)
+	w.short = append(w.short, refusedShort{short, turn, time.Now()})
+}
+
+// take gives one that calls Await what it was short of. Who is refused calls at once, so of requests at the very same moment
+// two may be taken for each other: the sums are right. missed: the cluster has spoken since the decision of somebody who
+// has not called yet, perhaps of this one. As the last one goes first, whoever it is of is never let wait in vain. mu is
+// held.
+func (w *awaiting) take(a *awaited) (missed bool) {
+	w.short = slices.DeleteFunc(w.short, func(s refusedShort) bool { return a.from.Sub(s.at) > longestShort })
+	turn := w.turn.Load()
+	missed = slices.ContainsFunc(w.short, func(s refusedShort) bool { return s.turn != turn })
+	if last := len(w.short) - 1; last >= 0 {
+		a.of = w.short[last].of
+		w.short = slices.Delete(w.short, last, last+1)
+	}
+	return missed
 }
 
 // until is how long a request may wait that first asked at a time.
@@ -137,8 +165,8 @@ func (w *awaiting) end(a *awaited) {
 // called notes that one is called. mu is held.
 func (w *awaiting) called(a *awaited, now time.Time) {
 	delete(w.list, a)
-	for _, p := range a.of {
-		p.waits.Add(-1)
+	for _, l := range a.of {
+		l.part.waits.Add(-1)
 	}
 	w.count.For += now.Sub(a.from)
 	if len(w.tried) >= maxAwaiting { // of those who got what they waited for
@@ -151,6 +179,7 @@ func (w *awaiting) called(a *awaited, now time.Time) {
 func (w *awaiting) wake() {
 	now := time.Now()
 	w.mu.Lock()
+	w.turn.Add(1)
 	all := slices.SortedFunc(maps.Keys(w.list), func(a, b *awaited) int { return cmp.Compare(a.number, b.number) })
 	for _, a := range all {
 		a.timer.Stop()

@@ -107,27 +107,40 @@ func (g *Grant) admit(demand []admission.Amount) (short *admission.Counter) {
 func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) *Refusal {
 	var short *admission.Counter
 	for range tries {
-		g.r.changing.RLock()
-		h, refused := g.r.decide(w, g.has)
-		if refused == nil && w.Patient && g.r.lending.lease != nil {
-			refused = g.r.patient(h, g.has)
-		}
-		if refused == nil {
-			if short = from(h.amounts); short == nil {
-				g.has = h
-			}
-		}
-		g.r.changing.RUnlock()
+		var refused *Refusal
+		refused, short = g.attempt(w, from)
 		switch {
 		case refused != nil:
-			return g.r.count(refused)
+			return g.r.count(refused, short)
 		case short == nil:
 			return nil
 		case short == g.r.limits.calls || !w.Patient && g.r.whole(short):
-			return g.r.count(g.r.refused(short))
+			return g.r.count(g.r.refused(short), short)
 		}
 	}
-	return g.r.count(g.r.refused(short))
+	return g.r.count(g.r.refused(short), short)
+}
+
+// attempt decides and takes once. It returns why the call has nothing, or of what there was too little by then.
+func (g *Grant) attempt(w *Want, from func([]admission.Amount) *admission.Counter) (*Refusal, *admission.Counter) {
+	r := g.r
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	turn := r.awaiting.turn.Load() // before anything is looked at
+	h, refused := r.decide(w, g.has)
+	if refused != nil {
+		return refused, nil
+	}
+	if w.Patient && r.lending.lease != nil {
+		if refused, short := r.patient(h, g.has, turn); refused != nil {
+			return refused, short
+		}
+	}
+	short := from(h.amounts)
+	if short == nil {
+		g.has = h
+	}
+	return nil, short
 }
 
 // whole says that there is no getting along with less of something: it is of no use to decide again.
@@ -135,21 +148,19 @@ func (r *Resources) whole(short *admission.Counter) bool {
 	return short == r.limits.whole.calls || short == r.limits.rms
 }
 
-// count counts a refusal that stands.
-func (r *Resources) count(refused *Refusal) *Refusal {
-	if refused.Waits {
+// count counts a refusal that stands for want of something that is shared: of what there was too little, or, where the
+// decision itself said so, of what it names. One call that asks for too much is no want.
+func (r *Resources) count(refused *Refusal, short *admission.Counter) *Refusal {
+	if refused.Waits || short == nil && refused.Why != OverTotal {
 		return refused
-	}
-	name := refused.At
-	switch refused.Why {
-	case NoLicence:
-		name = LevelRMS
-	case OverCapacity:
-		name = WholeCalls
 	}
 	r.changing.RLock()
 	defer r.changing.RUnlock()
-	if p := r.lending.parts[name]; p != nil && p.shared {
+	p := r.lending.of[short]
+	if short == nil {
+		p = r.lending.parts[refused.At]
+	}
+	if p != nil && p.shared {
 		p.refused.Add(1)
 	}
 	return refused

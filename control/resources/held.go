@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/bandwidth"
@@ -158,14 +157,16 @@ func (r *rules) became(l lane, w Way) lane {
 
 // use is what is left for a call.
 func (r *Resources) use(w *Want, had *held) bandwidth.Use {
-	var use bandwidth.Use = r.rules
-	if had != nil {
-		use = spare{r.rules, had}
+	patient := w.Patient && r.lending.lease != nil
+	switch {
+	case had == nil && patient:
+		return (*mostOfNew)(r)
+	case had == nil:
+		return r.rules
+	case patient:
+		return most{spare{r.rules, had}, r}
 	}
-	if w.Patient && r.lending.lease != nil {
-		return most{use, r, time.Now()}
-	}
-	return use
+	return spare{r.rules, had}
 }
 
 func (r *rules) grant(p *bandwidth.Plan, asked int, use bandwidth.Use) (int, *Refusal) {

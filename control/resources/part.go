@@ -50,9 +50,17 @@ func (k PartKind) String() string {
 // deniedRest is how long the cluster's word counts that there is no more: who asks within it goes by what is here.
 const deniedRest = 500 * time.Millisecond
 
-// hopeful says that other peers may have more.
-func (p *part) hopeful(now time.Time) bool {
-	return p != nil && p.shared && now.Sub(p.denied) > deniedRest
+// hopeful says that other peers may have more. Whose lease is over has not heard from them: it is not denied anything, and
+// waits for the lease.
+func (p *part) hopeful() bool {
+	if p == nil || !p.shared {
+		return false
+	}
+	if p.denied.IsZero() || time.Since(p.denied) > deniedRest {
+		return true
+	}
+	_, usable := p.counter.Usable()
+	return !usable
 }
 
 // lend puts the ceiling into the ledger's hands: until that knows what is in use, nothing more is taken.

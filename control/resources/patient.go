@@ -1,71 +1,96 @@
 package resources
 
 import (
-	"time"
-
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/bandwidth"
 )
 
 // most is what is left for a call that would rather wait: of what other peers may have more, all that there is.
 type most struct {
-	of  bandwidth.Use
-	r   *Resources
-	now time.Time
+	of bandwidth.Use
+	r  *Resources
 }
 
 // Left implements bandwidth.Use.
 func (w most) Left(id bandwidth.ID) (kbps int, limited bool) {
-	o := w.r.rules.objects[id]
-	if o.counter == nil {
-		return 0, false
-	}
-	if o.part.hopeful(w.now) {
-		return int(o.part.total), true
+	if kbps, limited, ok := w.r.hopeful(id); ok {
+		return kbps, limited
 	}
 	return w.of.Left(id)
 }
 
-// patient says of what a call wants more than is here while other peers may have some, and tells the ledger of all that at
-// once; nil: of nothing. changing is held.
-func (r *Resources) patient(h, had *held) *Refusal {
-	now := time.Now()
-	var first *part
-	for _, a := range h.amounts {
+// mostOfNew is most for a call that has nothing yet: Resources themselves, so that nothing is allocated.
+type mostOfNew Resources
+
+// Left implements bandwidth.Use.
+func (w *mostOfNew) Left(id bandwidth.ID) (kbps int, limited bool) {
+	r := (*Resources)(w)
+	if kbps, limited, ok := r.hopeful(id); ok {
+		return kbps, limited
+	}
+	return r.rules.Left(id)
+}
+
+// hopeful is what there is of an object of which other peers may have more; ok false: they have not.
+func (r *Resources) hopeful(id bandwidth.ID) (kbps int, limited, ok bool) {
+	o := r.rules.objects[id]
+	if o.counter == nil {
+		return 0, false, true
+	}
+	if o.part.hopeful() {
+		return int(o.part.total), true, true
+	}
+	return 0, false, false
+}
+
+// lack is what somebody is short of.
+type lack struct {
+	part *part
+	n    uint32
+}
+
+// lacking lists what is short of some amounts beside what a call has already. never is the first of it that other peers
+// have no more of; nil: they may have all of it. changing is held.
+func (r *Resources) lacking(amounts []admission.Amount, had *held) (lacks []lack, never *admission.Amount) {
+	var look admission.Look
+	for _, a := range amounts {
 		n := a.N - min(a.N, had.amount(a.Of))
 		if n == 0 {
 			continue
 		}
-		p := r.lending.of[a.Of]
-		if left, usable := a.Of.Usable(); usable && left >= n {
+		if left, usable := look.Usable(a.Of); usable && left >= n {
 			continue
 		}
-		if !p.hopeful(now) { // what others have is of no use
-			if a.Of != r.limits.calls && !r.whole(a.Of) {
-				return nil // it is decided again, with less
-			}
-			r.tell(a.Of, n)
-			return r.refused(a.Of)
+		p := r.lending.of[a.Of]
+		if !p.hopeful() {
+			return nil, &admission.Amount{Of: a.Of, N: n}
 		}
-		if first == nil {
-			first = p
-		}
+		lacks = append(lacks, lack{p, n})
 	}
-	if first == nil {
-		return nil
+	return lacks, nil
+}
+
+// patient says of what a call wants more than is here while other peers may have some, and tells the ledger of all that at
+// once; nil: of nothing. turn was the cluster's last word when the decision began. changing is held.
+func (r *Resources) patient(h, had *held, turn uint64) (*Refusal, *admission.Counter) {
+	lacks, never := r.lacking(h.amounts, had)
+	switch {
+	case never != nil && never.Of != r.limits.calls && !r.whole(never.Of):
+		return nil, nil // it is decided again, with less
+	case never != nil:
+		r.tell(never.Of, never.N)
+		return r.refused(never.Of), never.Of
+	case len(lacks) == 0:
+		return nil, nil
 	}
-	var short []*part
-	for _, a := range h.amounts {
-		n := a.N - min(a.N, had.amount(a.Of))
-		if left, usable := a.Of.Usable(); n > 0 && (!usable || left < n) {
-			short = append(short, r.lending.of[a.Of])
-			r.tell(a.Of, n)
-		}
+	for _, l := range lacks {
+		r.tell(l.part.counter, l.n)
 	}
-	r.awaiting.refused(short)
-	out := r.refused(first.counter)
+	r.awaiting.refused(lacks, turn)
+	first := lacks[0].part.counter
+	out := r.refused(first)
 	out.Waits = true
-	return out
+	return out, first
 }
 
 func (r *Resources) tell(c *admission.Counter, n uint32) {
@@ -85,27 +110,25 @@ func (r *Resources) refused(short *admission.Counter) *Refusal {
 	return &Refusal{Why: OverTotal, At: short.Name()}
 }
 
-// hopes says that all that is short of some amounts other peers may have: who was refused them waits for it.
-func (r *Resources) hopes(amounts []admission.Amount) bool {
-	now := time.Now()
+// hopes says that all that is short of some amounts other peers may have: who was refused them waits for it. The ledger has
+// heard of what was short first, and hears of the rest. room: nothing is short any more.
+func (r *Resources) hopes(amounts []admission.Amount, told *admission.Counter, turn uint64) (waits, room bool) {
 	r.changing.RLock()
 	defer r.changing.RUnlock()
 	if r.lending.lease == nil {
-		return false
+		return false, false
 	}
-	var short []*part
-	for _, a := range amounts {
-		if left, usable := a.Of.Usable(); usable && left >= a.N || a.N == 0 {
-			continue
-		}
-		p := r.lending.of[a.Of]
-		if !p.hopeful(now) {
-			return false
-		}
-		short = append(short, p)
+	lacks, never := r.lacking(amounts, nil)
+	if never != nil || len(lacks) == 0 {
+		return false, never == nil
 	}
-	r.awaiting.refused(short)
-	return true
+	for _, l := range lacks {
+		if l.part.counter != told {
+			r.tell(l.part.counter, l.n)
+		}
+	}
+	r.awaiting.refused(lacks, turn)
+	return true, false
 }
 
 // countShort counts a refusal for want of something that stands.

@@ -280,11 +280,15 @@ func (m *lendingModel) run(t *testing.T) {
 		m.step()
 		m.check()
 	}
-	m.r.Wake()
-	time.Sleep(2 * usualWait)
+	m.r.Wake() // before anybody's time is over
 	synctest.Wait()
 	if m.waiting != 0 {
 		m.fail("%d are forgotten", m.waiting)
+	}
+	time.Sleep(2 * usualWait)
+	synctest.Wait()
+	if m.waiting != 0 {
+		m.fail("%d are called that were not waiting", -m.waiting)
 	}
 }
 
@@ -362,7 +366,10 @@ func (m *lendingModel) call() {
 	case err == nil:
 		m.calls = append(m.calls, g)
 	case errors.As(err, &refused) && refused.Waits:
-		called := false
+		called, spoken := false, m.pick(4) == 0
+		if spoken { // before it is known that somebody waits for it
+			m.r.Wake()
+		}
 		if m.r.Await(since, func() {
 			if called {
 				m.fail("called twice")
@@ -371,6 +378,15 @@ func (m *lendingModel) call() {
 			m.waiting--
 		}) {
 			m.waiting++
+		} else {
+			called = true
+		}
+		if spoken {
+			time.Sleep(soon)
+			synctest.Wait()
+		}
+		if spoken && !called {
+			m.fail("nobody told it what the cluster said before it waited")
 		}
 	}
 }

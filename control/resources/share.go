@@ -79,15 +79,23 @@ func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied boo
 // when Resources.Await says; only a refusal that stands is counted.
 func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied, patient bool) registrations.Taken {
 	amounts := s.amounts(d, aliases, proxied)
-	short := s.admission.Take(amounts...)
-	switch short {
-	case nil:
-		return registrations.Seated
-	case s.limits.registrations, s.limits.proxied:
-		return registrations.NoPlace
-	}
-	if patient && s.resources.hopes(amounts) {
-		return registrations.Waits
+	var short *admission.Counter
+	for range tries {
+		turn := s.resources.awaiting.turn.Load() // before anything is looked at
+		switch short = s.admission.Take(amounts...); short {
+		case nil:
+			return registrations.Seated
+		case s.limits.registrations, s.limits.proxied:
+			return registrations.NoPlace
+		}
+		if !patient {
+			break
+		}
+		if waits, room := s.resources.hopes(amounts, short, turn); waits {
+			return registrations.Waits
+		} else if !room {
+			break
+		}
 	}
 	s.resources.countShort(short)
 	return registrations.NoLicence

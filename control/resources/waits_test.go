@@ -107,7 +107,7 @@ func TestWhoWaits(t *testing.T) {
 func TestShortIsBounded(t *testing.T) {
 	var w awaiting
 	for range 3 * maxShort {
-		w.refused(nil)
+		w.refused(nil, 0)
 	}
 	if len(w.short) != maxShort {
 		t.Errorf("%d are kept", len(w.short))
