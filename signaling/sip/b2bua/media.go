@@ -58,7 +58,8 @@ type media struct {
 	secure bool
 	told   [2][]byte // what each end was told last
 	share  *share    // of the call's grant; nil: nothing is counted
-	held   *exchange // whose offer waits for what other peers have; nil: none does
+	held   *exchange // a request whose offer waits for what other peers have; nil: none does
+	late   *rtp.Leg  // who made the offer in a response that waits so; nil: none does
 
 	mu    sync.Mutex // kinds is read for listings, from other goroutines
 	kinds []sdp.Kind
@@ -161,6 +162,8 @@ func (m *media) counts(from rtp.Leg, p *pair, final bool) bool {
 // offerer is the leg whose offer has no answer yet; nil: there is none.
 func (m *media) offerer() *rtp.Leg {
 	switch {
+	case m.late != nil: // a request that waits, too, can be refused
+		return m.late
 	case m.held != nil:
 		return &m.held.from.name
 	case m.open:

@@ -57,8 +57,10 @@ func outcome(s *share, err error) patience.Outcome {
 // answer: it answers the offer of the INVITE. It reports whether the response is held.
 func (f *fork) after(p *pair, m *message.Message, final bool, then func()) (held bool) {
 	c := f.call
+	f.media.late = nil
 	err := p.reach(m, legB, c.offer != nil, final)
 	if waits(err) && c.b.patience.Hold(&f.wait, c.shard, func() { f.after(p, m, final, then) }) {
+		f.media.holdLate(legB, c.offer != nil)
 		return true
 	}
 	c.b.patience.Over(&f.wait, settled(f.media.share, err))
@@ -147,12 +149,23 @@ func (x *exchange) try(then func()) {
 	then()
 }
 
+// holdLate notes that the description of a response waits: nobody else may offer anything meanwhile, if it is an offer.
+func (m *media) holdLate(from rtp.Leg, answer bool) {
+	if !answer {
+		m.late = &from
+	}
+}
+
 // after is fork.after for the response to a request within a dialog.
 func (x *exchange) after(m *message.Message, then func()) {
 	c := x.from.call
+	if x.late != nil && !x.offered {
+		x.media().late = nil
+	}
 	err := x.from.pair.reach(m, x.to.name, x.offered, true)
 	if waits(err) && c.b.patience.Hold(&x.wait, c.shard, func() { x.after(m, then) }) {
 		x.late = m
+		x.media().holdLate(x.to.name, x.offered)
 		return
 	}
 	x.late = nil

@@ -273,3 +273,66 @@ func TestAnswerAwaitsBandwidth(t *testing.T) {
 		r.wants("ended", 0, 0)
 	})
 }
+
+// RFC 3311 section 5.2: an offer in a response that waits is an offer that has no answer: one that a request brings
+// meanwhile is refused, and the one that waits is passed on as it was.
+func TestOffersWhileOneWaitsInAResponse(t *testing.T) {
+	both := func(a, b *phone) {
+		a.send(message.Update, withSDP(offerOf(alice, sound64)))
+		a.gets("491 UPDATE")
+		b.send(message.Update, withSDP(offerOf(bob, sound64)))
+		b.gets("500 UPDATE")
+		a.silent(100 * time.Millisecond)
+	}
+	passed := func(r *rig, a, b *phone) {
+		ok := a.gets("200 INVITE")
+		r.tells(ok, "audio b=AS:64 video b=AS:704")
+		a.ack(nil, ok, withSDP(offerOf(alice, sound64, pictures)))
+		b.gets("ACK")
+		r.wants("answered", 768, 2)
+		r.bye(a, b)
+	}
+	t.Run("while the call is set up", func(t *testing.T) {
+		inRig(t, func(r *rig) {
+			r.shares(400)
+			a, b := r.phone(alice), r.phone(bob)
+			a.invite()
+			in := b.gets("INVITE")
+			b.answer(in, 180)
+			a.dialog(a.gets("180 INVITE"))
+			b.answer(in, 200, withSDP(offerOf(bob, sound64, pictures)))
+			both(a, b)
+			r.comes(800)
+			passed(r, a, b)
+		})
+	})
+	t.Run("within the call", func(t *testing.T) {
+		inRig(t, func(r *rig) {
+			r.shares(400)
+			a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+			a.send(message.Invite)
+			b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+			both(a, b)
+			r.comes(800)
+			passed(r, a, b)
+		})
+	})
+	t.Run("there is no more", func(t *testing.T) {
+		inRig(t, func(r *rig) {
+			r.shares(400)
+			a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+			a.send(message.Invite)
+			b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+			both(a, b)
+			r.denied()
+			ok := a.gets("200 INVITE")
+			r.tells(ok, "b=AS:400 audio b=AS:64 video b=AS:336")
+			a.ack(nil, ok, withSDP(offerOf(alice, sound64, "video 0 RTP/AVP 97")))
+			b.gets("ACK")
+			a.send(message.Update, withSDP(offerOf(alice, sound64)))
+			b.answer(b.gets("UPDATE"), 200, withSDP(offerOf(bob, sound64)))
+			a.gets("200 UPDATE")
+			r.bye(a, b)
+		})
+	})
+}
