@@ -39,6 +39,31 @@ func TestReinviteAdjustsTheGrant(t *testing.T) {
 	})
 }
 
+// A 2xx that says again what was offered and answered before it (RFC 3262 section 5) offers nothing, and leaves nothing behind
+// that a later offer which is refused could bring back.
+func TestOfferIsSaidAgain(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.limited(2000)
+		a, b := r.phone(alice), r.phone(bob)
+		a.invite(with("Supported", "100rel"))
+		in := b.gets("INVITE")
+		b.answer(in, 183, reliable("1"), withSDP(offerOf(bob, sound64)))
+		a.prack(a.gets("183 INVITE"), withSDP(offerOf(alice, sound64)))
+		b.answer(b.gets("PRACK"), 200)
+		a.gets("200 PRACK")
+		b.answer(in, 200, withSDP(offerOf(bob, sound64)))
+		a.ack(nil, a.gets("200 INVITE"))
+		b.gets("ACK")
+		r.wants("connected", 64, 1)
+		req := a.send(message.Invite, withSDP(offerOf(alice, sound64, more)))
+		b.answer(b.gets("INVITE"), 488)
+		b.gets("ACK")
+		a.ack(req, a.gets("488 INVITE"))
+		r.wants("video was refused", 64, 1)
+		r.bye(a, b)
+	})
+}
+
 // What a call lost to others it may have again when it asks again.
 func TestReinviteAsksAgain(t *testing.T) {
 	inRig(t, func(r *rig) {

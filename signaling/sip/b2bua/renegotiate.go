@@ -59,7 +59,7 @@ func (l *leg) refreshCame(t *transaction.Server) {
 // offer puts the offer of a request into the one that is passed.
 func (x *exchange) offer(req *message.Message) bool {
 	text, err := []byte(nil), x.bad
-	if x.body != nil && x.media().open { // meanwhile
+	if x.body != nil && x.media().offerer() != nil { // meanwhile
 		x.outOfTurn()
 		return false
 	}

@@ -109,12 +109,12 @@ func (s *share) now() *agreement {
 // may have it. Any other is decided when the offer is passed on.
 func (s *share) reach(d *sdp.Session) error {
 	s.connect()
-	if s.keeps(d) {
+	if s.ahead = nil; s.keeps(d) { // one that was asked for and not passed on is of the past
 		return nil
 	}
 	before := s.now()
 	err := s.want(d, true)
-	if err == nil && s.ahead == nil {
+	if err == nil {
 		s.ahead = before
 	}
 	return err

@@ -138,11 +138,14 @@ func (x *exchange) ready(then func()) {
 
 func (x *exchange) try(then func()) {
 	c, m := x.from.call, x.media()
-	if x.body == nil || m.share == nil {
+	if m.held == x {
+		m.held = nil
+	}
+	if x.body == nil || m.share == nil || m.offerer() != nil { // of a response that came meanwhile: offer refuses this one
 		then()
 		return
 	}
-	if m.held = nil; waits(m.share.reach(x.body.session)) && c.b.patience.Hold(&x.wait, c.shard, func() { x.try(then) }) {
+	if waits(m.share.reach(x.body.session)) && c.b.patience.Hold(&x.wait, c.shard, func() { x.try(then) }) {
 		m.held = x
 		return
 	}

@@ -336,3 +336,45 @@ func TestOffersWhileOneWaitsInAResponse(t *testing.T) {
 		})
 	})
 }
+
+// RFC 3311 section 5.2: an offer that waits in a request is refused when a response brings another one meanwhile, and
+// leaves nothing: the call has what the other one asks for, also when a later offer is refused.
+func TestResponseOffersWhileARequestWaits(t *testing.T) {
+	refused := func(r *rig, a *phone) {
+		r.comes(1700)
+		a.gets("491 UPDATE")
+	}
+	for name, tc := range map[string]struct {
+		video         string
+		before, after func(r *rig, a *phone) // the response is passed on
+		kbps          uint64
+	}{
+		"there is enough for it": {"video 7002 RTP/AVP 97\r\nb=AS:300", func(*rig, *phone) {}, refused, 364},
+		"it waits, too":          {pictures, refused, func(*rig, *phone) {}, 768},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.shares(400)
+				a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+				a.send(message.Invite)
+				in := b.gets("INVITE")
+				a.send(message.Update, withSDP(offerOf(alice, sound64, more)))
+				b.silent(100 * time.Millisecond)
+				b.answer(in, 200, withSDP(offerOf(bob, sound64, tc.video)))
+				tc.before(r, a)
+				ok := a.gets("200 INVITE")
+				tc.after(r, a)
+				r.wants("offered", tc.kbps, 2)
+				a.ack(nil, ok, withSDP(offerOf(alice, sound64, pictures)))
+				b.gets("ACK")
+				r.wants("answered", tc.kbps, 2)
+				req := a.send(message.Invite, withSDP(offerOf(alice, sound64, more)))
+				b.answer(b.gets("INVITE"), 488)
+				b.gets("ACK")
+				a.ack(req, a.gets("488 INVITE"))
+				r.wants("refused", tc.kbps, 2)
+				r.bye(a, b)
+			})
+		})
+	}
+}
