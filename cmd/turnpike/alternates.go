@@ -74,9 +74,11 @@ func (a *alternates) here() inuse.TURN {
 		return inuse.TURN{}
 	}
 	t := a.place
+	whole := a.node.resources.Relays().Left()
 	port, room := s.Room()
-	t.Port, t.Free = port, min(uint32(room), a.node.resources.Relays().Left())
+	t.Port, t.Free = port, min(uint32(room), whole)
 	if t.TLS != 0 {
+		t.FreeTLS = min(uint32(s.RoomAt(t.TLS)), whole)
 		t.Domain = a.node.turnDomain()
 	}
 	return t

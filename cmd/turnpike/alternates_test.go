@@ -50,7 +50,7 @@ func TestWhereClientsOfPeersAreTaken(t *testing.T) {
 func TestAlternateOnItsSide(t *testing.T) {
 	a := alternatesOf(t, "internal: {name: s0}, external: {name: s1}")
 	peer := inuse.Usage{Relays: inuse.Amount{Max: 100}, TURN: a.place}
-	peer.TURN.Port, peer.TURN.Free = 3478, 100
+	peer.TURN.Port, peer.TURN.Free, peer.TURN.FreeTLS = 3478, 100, 100
 	peer.TURN.Addrs[inuse.Internal][0] = netip.MustParseAddr("10.0.0.2")
 	peer.TURN.Addrs[inuse.External] = [2]netip.Addr{netip.MustParseAddr("203.0.113.8"), netip.MustParseAddr("2001:db8::2")}
 	row := inuse.New("b", func() inuse.Usage { return peer }).Row()

@@ -12,7 +12,7 @@ type Visitor struct {
 	Side       Side // by which it came
 	V6         bool // it speaks IPv6
 	TCP, TLS   bool // neither: UDP
-	IPv4, IPv6 bool // families of the relays that it wants
+	IPv4, IPv6 bool // families of the relays that it needs; none: any
 	Relays     uint32
 }
 
@@ -53,7 +53,7 @@ func (t *Table) Alternate(v Visitor) (Alternate, bool) {
 		if _, ok := u.TURN.place(v); !ok || id == t.self {
 			continue
 		}
-		free := t.left(id, u, now)
+		free := t.left(id, u, v.TLS, now)
 		if free >= v.Relays && free > 0 && (free > most || free == most && id < best) {
 			best, most = id, free
 		}
@@ -71,15 +71,19 @@ func (t *Table) Alternate(v Visitor) (Alternate, bool) {
 	return place, true
 }
 
-// left is how many relays a peer has to spare.
-func (t *Table) left(id cluster.ID, u Usage, now time.Time) uint32 {
+// left is how many relays a peer has to spare at the port that the visitor comes to.
+func (t *Table) left(id cluster.ID, u Usage, tls bool, now time.Time) uint32 {
+	free := u.TURN.Free
+	if tls {
+		free = u.TURN.FreeTLS
+	}
 	s := t.sent[id]
 	if s.relays > 0 && now.Sub(s.since) > sentTime {
 		delete(t.sent, id)
 		s = sent{}
 	}
 	spare := (uint64(u.Relays.Used)+uint64(u.TURN.Free))/sparedShare + uint64(s.relays)
-	return u.TURN.Free - uint32(min(uint64(u.TURN.Free), spare))
+	return free - uint32(min(uint64(free), spare))
 }
 
 // place returns where the visitor is taken; false: nowhere.

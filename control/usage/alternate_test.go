@@ -14,7 +14,7 @@ import (
 
 // peerWith is a peer with so many relays free of 640, at 198.51.100.n.
 func peerWith(n byte, free uint32, edit func(*Usage)) Usage {
-	u := Usage{Relays: Amount{640 - free, 640}, TURN: TURN{Port: 3478, TCP: true, Free: free, TLS: 5349, IPv4: true, IPv6: true, Domain: "tp.example.test"}}
+	u := Usage{Relays: Amount{640 - free, 640}, TURN: TURN{Port: 3478, TCP: true, Free: free, TLS: 5349, FreeTLS: free, IPv4: true, IPv6: true, Domain: "tp.example.test"}}
 	u.TURN.Addrs[External] = [2]netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, n}), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: n})}
 	u.TURN.Addrs[Internal][0] = netip.AddrFrom4([4]byte{10, 0, 0, n})
 	if edit != nil {
@@ -50,7 +50,11 @@ func TestAlternate(t *testing.T) {
 		{"in maintenance, or of another version", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN = TURN{} })}, udp, ""},
 		{"without TCP", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.TCP = false })}, Visitor{TCP: true, IPv4: true, Relays: 1}, ""},
 		{"without TLS", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.TLS = 0 })}, Visitor{TCP: true, TLS: true, IPv4: true, Relays: 1}, ""},
+		{"full over TLS", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.FreeTLS = 0 })}, Visitor{TCP: true, TLS: true, IPv4: true, Relays: 1}, ""},
+		{"full but for TLS", map[cluster.ID]Usage{"b": peerWith(2, 0, func(u *Usage) { u.TURN.FreeTLS = 100 })}, Visitor{TCP: true, TLS: true, IPv4: true, Relays: 1}, "198.51.100.2:5349 [2001:db8::2]:5349 tp.example.test"},
+		{"full over TLS, and not for others", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.FreeTLS = 0 })}, udp, "198.51.100.2:3478 [2001:db8::2]:3478 tp.example.test"},
 		{"without relays of the family", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.IPv6 = false })}, Visitor{IPv6: true, Relays: 1}, ""},
+		{"any family", map[cluster.ID]Usage{"b": peerWith(2, 100, func(u *Usage) { u.TURN.IPv6 = false })}, Visitor{Relays: 1}, "198.51.100.2:3478 [2001:db8::2]:3478 tp.example.test"},
 		{"nobody but the node itself", map[cluster.ID]Usage{"a": peerWith(1, 100, nil)}, udp, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,8 +26,8 @@ type TURN struct {
 	// Port takes UDP, and TCP where TCP is set; TLS takes clients over TLS, 0: none.
 	Port, TLS uint16
 	TCP       bool
-	// Free is how many relays it can give at that port.
-	Free uint32
+	// Free is how many relays it can give at that port, FreeTLS at the other one: a port has a limit of its own (CA-03).
+	Free, FreeTLS uint32
 	// IPv4 and IPv6 are the families of its relays.
 	IPv4, IPv6 bool
 	// Domain is a name in its certificate; empty: none is known.
@@ -37,7 +37,7 @@ type TURN struct {
 const (
 	// maxDomain is the longest name (RFC 8489 section 14.16).
 	maxDomain = 255
-	// maxRow is as much of a row as is read: six amounts, four addresses and a name.
+	// maxRow is as much of a row as is read: eleven numbers, four addresses and a name.
 	maxRow = 512
 )
 
@@ -82,7 +82,8 @@ func (t *TURN) append(dst []byte) []byte {
 	if len(name) > maxDomain {
 		name = ""
 	}
-	return append(binary.AppendUvarint(dst, uint64(len(name))), name...)
+	dst = append(binary.AppendUvarint(dst, uint64(len(name))), name...)
+	return binary.AppendUvarint(dst, uint64(t.FreeTLS))
 }
 
 // parseTURN reads what append wrote. What cannot be read is nowhere: nobody is sent there.
@@ -98,6 +99,10 @@ func parseTURN(left []byte) (t TURN) {
 		}
 	})
 	t.Domain = string(r.bytes(int(r.number(maxDomain))))
+	t.FreeTLS = t.Free // of a version that does not tell
+	if len(r.left) > 0 {
+		t.FreeTLS = uint32(r.number(math.MaxUint32))
+	}
 	if r.failed {
 		return TURN{}
 	}

@@ -24,7 +24,7 @@ var some = Usage{
 		Addrs: [sides][2]netip.Addr{
 			{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::1")}, {netip.MustParseAddr("10.0.0.1")},
 		},
-		Port: 3478, TLS: 5349, TCP: true, Free: 5993, IPv4: true, Domain: "tp1.example.test",
+		Port: 3478, TLS: 5349, TCP: true, Free: 5993, FreeTLS: 940, IPv4: true, Domain: "tp1.example.test",
 	},
 }
 
@@ -94,7 +94,11 @@ func TestRowsOfOtherVersionsAreRead(t *testing.T) {
 	}
 	untold := some
 	untold.TURN = TURN{}
-	before, _ := strings.CutSuffix(encode(untold), "\x00\x00\x00\x00\x00")
+	before, _ := strings.CutSuffix(encode(untold), "\x00\x00\x00\x00\x00\x00")
+	one, _ := strings.CutSuffix(encode(some), "\xac\x07") // the earlier one that did not tell what is free over TLS
+	if u, err := decode(one); err != nil || u.TURN.FreeTLS != some.TURN.Free {
+		t.Errorf("%d are free over TLS, %v", u.TURN.FreeTLS, err)
+	}
 	for what, row := range map[string]string{
 		"of an earlier one":   before,
 		"with an address cut": encode(some)[:30],

@@ -19,8 +19,8 @@ type Alternates interface {
 type Visitor struct {
 	Server     netip.AddrPort // that it asked, of this node
 	Transport  Transport      // which it keeps (RFC 8489 section 10)
-	IPv4, IPv6 bool           // families of the relays that it wants, all of them
-	Relays     int            // how many they are
+	IPv4, IPv6 bool           // families of the relays that it needs; none: any is better than none
+	Relays     int            // how many it needs
 }
 
 // Alternate is another server.
@@ -96,10 +96,14 @@ func (s *Server) elsewhere(r *request, w wanted, reason stun.ErrorCode) stun.Err
 		s.stats.cameBack.Add(1)
 		return reason
 	}
-	to, ok := s.cfg.Alternates.Instead(Visitor{
+	v := Visitor{
 		Server: r.from.server, Transport: r.from.transport,
 		IPv4: w.families[ipv4], IPv6: w.families[ipv6], Relays: w.relays(),
-	})
+	}
+	if w.dual {
+		v.IPv4, v.IPv6, v.Relays = false, false, 1
+	}
+	to, ok := s.cfg.Alternates.Instead(v)
 	if !ok || to.Addr.Addr().Is4() != r.from.client.Addr().Is4() {
 		return reason
 	}
@@ -146,7 +150,18 @@ func (s *Server) Room() (port uint16, relays int) {
 			port = l.Port()
 		}
 	}
-	relays = s.cfg.MaxRelays - s.relays
+	return port, s.roomAt(port)
+}
+
+// RoomAt is Room at one request port, such as that of clients over TLS (CA-03).
+func (s *Server) RoomAt(port uint16) (relays int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomAt(port)
+}
+
+func (s *Server) roomAt(port uint16) int {
+	relays := s.cfg.MaxRelays - s.relays
 	if s.cfg.MaxPerPort > 0 {
 		relays = min(relays, s.cfg.MaxPerPort-s.perPort[port])
 	}
@@ -155,5 +170,5 @@ func (s *Server) Room() (port uint16, relays int) {
 			relays = min(relays, len(p.free)+len(p.resting))
 		}
 	}
-	return port, max(0, relays)
+	return max(0, relays)
 }

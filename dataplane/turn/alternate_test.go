@@ -99,7 +99,7 @@ func TestTryAlternate(t *testing.T) {
 		},
 		{
 			name: "two families and no place for any", to: both, attrs: []attr{bothFamilies()}, code: 300,
-			want: []netip.AddrPort{otherServer, otherServer6}, asked: []Visitor{{Server: serverAddr, Transport: UDP, IPv4: true, IPv6: true, Relays: 2}},
+			want: []netip.AddrPort{otherServer, otherServer6}, asked: []Visitor{{Server: serverAddr, Transport: UDP, Relays: 1}}, // one is better than none
 		},
 		{
 			name: "a port and its neighbour", to: both, attrs: []attr{raw(stun.AttrEvenPort, 0x80)}, code: 300,
@@ -242,6 +242,7 @@ func TestRoom(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.edit)
+			elsewhere := w.server.RoomAt(5349)
 			var got [3]int
 			var port uint16
 			_, got[0] = w.server.Room()
@@ -249,6 +250,11 @@ func TestRoom(t *testing.T) {
 			c.allocate()
 			if port, got[1] = w.server.Room(); (port == 3479) != strings.Contains(tt.name, "another") {
 				t.Errorf("others are best sent to port %d", port)
+			}
+			if now := w.server.RoomAt(5349); w.server.cfg.MaxPerPort > 0 && now != elsewhere {
+				t.Errorf("%d are left at a port where none was given, of %d", now, elsewhere)
+			} else if at := w.server.RoomAt(serverAddr.Port()); at != tt.want[0]-1 {
+				t.Errorf("%d are left at the port of the client", at)
 			}
 			c.must(stun.MethodRefresh, lifetime(0))
 			_, got[2] = w.server.Room()
