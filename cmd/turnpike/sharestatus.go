@@ -21,7 +21,8 @@ func licenceStatus(a *app) *cobra.Command {
 whole cluster and of this node, who waits for more, and how often a limit refused
 somebody here. What is granted may be used without asking anybody; more is asked for
 before it is wanted. docs/cluster.md says what the policies do. Exit code 3 says that
-something shared is used up, or that this node counts apart from others.`,
+something is used up, of the cluster's or of this node's own, or that this node counts
+apart from others.`,
 		Example: `  turnpike licence status
   turnpike licence status --peers
   turnpike licence status -o json | jq '.use[] | {name, policy, here, cluster}'`,

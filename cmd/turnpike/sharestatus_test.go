@@ -72,7 +72,7 @@ func TestShareStatus(t *testing.T) {
 		{"bandwidth_status", one, []string{"bandwidth", "status"}, 3}, // porto's line is used up
 		{"bandwidth_status_peers", one, []string{"bandwidth", "status", "lisbon line", "--peers"}, 0},
 		{"bandwidth_status_apart", two, []string{"bandwidth", "status", "porto line"}, 3},
-		{"licence_status", one, []string{"licence", "status"}, 3}, // no room is left
+		{"licence_status", one, []string{"licence", "status"}, 3}, // no room is left, of this node's own
 		{"licence_status_peers", one, []string{"license", "status", "--peers"}, 3},
 		{"licence_status_waits", three, []string{"licence", "status"}, 3},
 	} {
