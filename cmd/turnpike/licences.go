@@ -22,7 +22,7 @@ var _ api.Licensed = (*node)(nil)
 // whom it returns.
 func (n *node) license() *licences.Keeper {
 	n.licences = licences.New(licences.Deps{
-		Node: n.id, Config: n.running, Levels: n.levels, Whole: n.wholeLevels, Alarms: n.board, Log: n.log,
+		Node: n.id, Config: n.running, Levels: n.levels, Whole: n.wholeLevels, Pooled: n.pooled, Alarms: n.board, Log: n.log,
 		Changed: func(licensing.Installed) { n.supply() },
 	})
 	return n.licences
@@ -33,6 +33,15 @@ func (n *node) levels() []resources.Level { return n.resources.Levels() }
 
 // wholeLevels are how full the capacity of the cluster is.
 func (n *node) wholeLevels() []resources.Level { return n.resources.WholeLevels() }
+
+// pooled says that licences count here which a peer has bought: then this node does not bring what it may try out.
+func (n *node) pooled() bool {
+	if n.cluster == nil {
+		return false
+	}
+	l, on := n.cluster.Ledger()
+	return on && l.Begun && len(l.Own) == 0
+}
 
 // Licences says what the node may do, because of which keys (api.Licensed).
 func (n *node) Licences() api.Licences {

@@ -66,10 +66,11 @@ func near(l resources.Level, warnAt int) bool {
 // tellLevels raises and lowers the alarms about limits (CA-04).
 func (k *Keeper) tellLevels(levels []resources.Level, r reading, now time.Time) {
 	warnAt := r.config.Licensing.WarnAt
+	bought := r.installed.Keyed || k.deps.Pooled != nil && k.deps.Pooled()
 	for _, l := range limits() {
 		level, ok := find(levels, l.level)
-		// Without keys for licences the platform is the limit, and tells.
-		counts := ok && (!l.licence || r.installed.Keyed)
+		// Without keys for licences, of this node or of a peer, the platform is the limit, and tells.
+		counts := ok && (!l.licence || bought)
 		full := k.full(level, now) && counts
 		detail := fmt.Sprintf("%s of %s %s are in use", count(level.Used, l.unit), count(level.Limit, l.unit), l.what)
 		k.tell(l.near, counts && near(level, warnAt), detail)

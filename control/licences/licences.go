@@ -40,7 +40,9 @@ type Deps struct {
 	// Levels says how full the limits are; nil: there are none.
 	Levels func() []resources.Level
 	// Whole says how full the capacity is that all peers of a cluster share (CA-02); nil: they share none.
-	Whole  func() []resources.Level
+	Whole func() []resources.Level
+	// Pooled says that licences count here which a peer of the cluster has bought (LI-01); nil: none do.
+	Pooled func() bool
 	Alarms Alarms
 	Log    Log
 	// Changed is told what is installed, at the start and whenever it is something else.

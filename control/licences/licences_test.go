@@ -52,7 +52,8 @@ type rig struct {
 	config *config.Node
 	levels []resources.Level
 
-	whole []resources.Level
+	whole  []resources.Level
+	pooled bool
 
 	mu    sync.Mutex
 	given []licensing.Installed
@@ -76,6 +77,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { _ = r.board.Close() })
 	r.Keeper = licences.New(licences.Deps{
 		Node: thisNode, Config: func() *config.Node { return r.config }, Levels: func() []resources.Level { return r.levels }, Whole: func() []resources.Level { return r.whole },
+		Pooled: func() bool { return r.pooled },
 		Alarms: r.board, Log: r.log, Changed: func(in licensing.Installed) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -234,6 +236,22 @@ func TestNoLicenceIsNearInEvaluation(t *testing.T) {
 	r.Look()
 	if got := r.standing(); got != "39001" {
 		t.Errorf("%q stand", got)
+	}
+}
+
+// LI-01, CA-04: a node without keys in a cluster that has some uses what peers have bought, and tells when that ends.
+func TestLicencesOfPeersAreNearTheirEnd(t *testing.T) {
+	r := newRig(t)
+	r.pooled = true
+	for _, step := range []struct {
+		used uint32
+		want string
+	}{{100, "39001"}, {180, "30001, 39001"}, {200, "30020, 39001"}, {0, "39001"}} {
+		r.levels = []resources.Level{{Name: resources.LevelRMS, Used: step.used, Limit: 200}}
+		r.Look()
+		if got := r.standing(); got != step.want {
+			t.Errorf("%d of 200: %q stand, want %q", step.used, got, step.want)
+		}
 	}
 }
 
