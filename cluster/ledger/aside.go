@@ -182,7 +182,7 @@ func (c *Core) counted(now time.Duration, from cluster.ID, b Beat) bool {
 		return false
 	}
 	for _, w := range b.Wants {
-		if w.Held && w.Leased {
+		if w.Held && a.lead.knows(from, w) {
 			a.lead.consider(now, from, b.Incarnation, w)
 		}
 	}

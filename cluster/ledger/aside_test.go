@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -83,6 +84,26 @@ func TestAsideWaitsForAll(t *testing.T) {
 	}
 	if !confirms(7*time.Second, ledger.Beat{Incarnation: 1, Seq: 2, Under: h}) {
 		t.Error("it does not confirm one that does")
+	}
+}
+
+// A provisional ledger takes what peers use whatever its configuration has, but no peer can make it grow without end.
+func TestAsideTakesNoEndOfNames(t *testing.T) {
+	c := ledger.New(ledger.Config{Self: "a", Incarnation: 1}, ledger.NewTable())
+	c.Step(0, ledger.Members{Peers: []cluster.ID{"a", "b"}})
+	c.Step(0, ledger.Here{Peers: []cluster.ID{"a", "b"}})
+	c.Step(6*time.Second, ledger.Tick{})
+	h, _ := c.Aside()
+	for seq := range uint64(40) {
+		b := ledger.Beat{Incarnation: 1, Seq: seq + 1, Under: h}
+		for i := range ledger.MaxWants {
+			n := seq*ledger.MaxWants + uint64(i) + 1
+			b.Wants = append(b.Wants, ledger.Want{Resource: ledger.Resource(fmt.Sprint("pipe ", n)), Number: n, Amount: 1, Held: true, Leased: true})
+		}
+		c.Step(6*time.Second, ledger.Received{From: "b", Message: b})
+	}
+	if n := len(c.Provisional().Grants["b"]); n != 4096 {
+		t.Errorf("%d names are taken", n)
 	}
 }
 

@@ -120,12 +120,12 @@ func (l *leading) answer(now time.Duration, from cluster.ID, b Beat) {
 }
 
 // knows says whether there is such a thing to ask for here. In a provisional ledger that is what its peers use
-// while they have a lease.
+// while they have a lease, no more names of a peer than there can be.
 func (l *leading) knows(from cluster.ID, w Want) bool {
 	_, shared := l.table.Totals[w.Resource]
 	_, has := l.table.Grants[from][w.Resource]
 	if l.under != (History{}) {
-		return w.Leased && (shared || has || w.Held)
+		return w.Leased && (shared || has || w.Held && len(l.table.Grants[from]) < maxHeld)
 	}
 	return shared || has
 }

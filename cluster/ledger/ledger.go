@@ -75,6 +75,9 @@ const (
 	MaxWants    = 256
 	maxProposed = 1024
 	maxWaiting  = 4096
+	// maxHeld is how many names a provisional ledger takes of a peer that its configuration does not have: about twice
+	// what one can have, for those that are no more and that calls still use.
+	maxHeld = 4096
 )
 
 // Total is how much there is of a resource.
