@@ -45,7 +45,7 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 	p.news = false
 	if scan {
 		p.scanned = now
-		maps.DeleteFunc(p.since, func(name string, _ time.Time) bool { return p.pending[name] == 0 })
+		p.forget(now)
 	}
 	pending := make(map[string]uint32, len(p.pending))
 	for name, n := range p.pending {
@@ -66,6 +66,17 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 		p.scan(wants, &shared, now)
 	}
 	return wants
+}
+
+// forget forgets what counts no more, also of names that the configuration has had. mu is held.
+func (p *Pooling) forget(now time.Time) {
+	maps.DeleteFunc(p.since, func(name string, _ time.Time) bool { return p.pending[name] == 0 })
+	for _, m := range []struct {
+		of   map[string]time.Time
+		rest time.Duration
+	}{{p.denied, deniedRest}, {p.recalls, recalledRest}, {p.none, noneRest}} {
+		maps.DeleteFunc(m.of, func(_ string, at time.Time) bool { return now.Sub(at) > m.rest })
+	}
 }
 
 func (p *Pooling) want(wants map[ledger.Resource]uint32, part resources.Part, n uint32) {

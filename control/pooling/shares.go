@@ -36,7 +36,8 @@ func (p *Pooling) Raise(r ledger.Resource, to uint32) {
 	}
 }
 
-// Lower implements member.Shares. Others wait for it: nothing of it is asked for ahead for a while.
+// Lower implements member.Shares. Mostly others wait for it: nothing of it is asked for ahead for a while. Where the ledger
+// only asks what is in use, or this node leaves, that does no harm.
 func (p *Pooling) Lower(r ledger.Resource, to uint32) uint32 {
 	p.mu.Lock()
 	p.recalls[string(r)] = time.Now()
