@@ -29,6 +29,7 @@ import (
 	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/pooling"
 	"turnpike.dev/turnpike/control/registrations/peers"
 )
 
@@ -63,9 +64,7 @@ func (n *node) join(ctx context.Context, c *config.Node, state *stateDir, log *e
 	if len(c.Cluster.Peers) == 0 {
 		n.tellPermissive()
 		n.board.Lower(alarmDatabase, "")
-		for _, t := range n.standingTroubles() {
-			n.board.Lower(t.Number, t.Key)
-		}
+		n.lowerCluster()
 		return nil
 	}
 	own, err := localNames(c)
@@ -301,6 +300,20 @@ func (n *node) standingTroubles() []troubles.Trouble {
 		}
 	}
 	return out
+}
+
+// lowerCluster lowers what an earlier process has raised as a member of a cluster, where this one has no part in any:
+// nobody else does.
+func (n *node) lowerCluster() {
+	for _, t := range n.standingTroubles() {
+		n.board.Lower(t.Number, t.Key)
+	}
+	pooling.LowerAway(n.board, n.board.List())
+	for _, a := range n.board.List() {
+		if a.Number == alarmPeerFull && a.Stands() {
+			n.board.Lower(a.Number, a.Key)
+		}
+	}
 }
 
 // newID returns an id that was never used.

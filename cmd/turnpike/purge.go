@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/member"
@@ -16,6 +17,7 @@ import (
 	"turnpike.dev/turnpike/control/config/store"
 	"turnpike.dev/turnpike/control/durable"
 	"turnpike.dev/turnpike/control/eventlog"
+	"turnpike.dev/turnpike/control/pooling"
 )
 
 const (
@@ -31,12 +33,34 @@ const (
 // what is wrong and what to do, and keeps the shared configuration as it is until it has joined again (OP-06).
 func (n *node) withoutCluster(err error) {
 	n.damaged = err
-	n.board.Raise(alarmDatabase, "", fmt.Sprintf("%v. The node serves alone. Do: turnpike support bundle; then turnpike database purge --confirm %s", err, n.config.System.Name))
+	n.resources.Share(pooling.NewApart(n.resources, sinceBoot))
+	n.board.Raise(alarmDatabase, "", fmt.Sprintf("%v. The node serves alone. %s. Do: turnpike support bundle; then turnpike database purge --confirm %s", err, apartUses(n.config), n.config.System.Name))
 	n.log.Error("Cluster Database Failure", "Detail", err)
-	for _, t := range n.standingTroubles() {
-		n.board.Lower(t.Number, t.Key)
-	}
+	n.lowerCluster()
 	n.store.SetCluster(apart{})
+}
+
+// apartUses says what a node without its part in the cluster uses of what the peers share.
+func apartUses(c *config.Node) string {
+	var whole, none []string
+	for _, of := range []struct {
+		policy config.SharingPolicy
+		what   string
+	}{{c.Licensing.Policy, "licences"}, {c.Bandwidth.Policy, "bandwidth"}} {
+		if of.policy == config.SharingStrict {
+			none = append(none, of.what)
+		} else {
+			whole = append(whole, of.what)
+		}
+	}
+	var out []string
+	if len(whole) > 0 {
+		out = append(out, "It uses all of its own "+strings.Join(whole, " and ")+", and the peers may use that too (policy available)")
+	}
+	if len(none) > 0 {
+		out = append(out, "It admits nothing that needs "+strings.Join(none, " or ")+" of what the peers share (policy strict)")
+	}
+	return strings.Join(out, ". ")
 }
 
 // apart stands for the cluster on a node whose database is damaged: what the peers share cannot be changed there.

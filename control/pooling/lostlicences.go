@@ -31,6 +31,10 @@ type awayAlarm struct {
 	peer   string
 }
 
+// LowerAway lowers those of these alarms that stand on a node that has no part in a cluster any more: an earlier process
+// has raised them.
+func LowerAway(b Board, standing []alarms.Alarm) { newAwayLicences(b, standing).tell(nil) }
+
 // newAwayLicences goes on from the alarms that stand.
 func newAwayLicences(b Board, standing []alarms.Alarm) *awayLicences {
 	a := &awayLicences{board: b, raised: map[awayAlarm]string{}}

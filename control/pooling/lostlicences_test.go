@@ -23,6 +23,21 @@ func (b *recordedBoard) Lower(number int, key string) {
 	b.said = append(b.said, fmt.Sprint("lower ", number, " ", key))
 }
 
+// A node that has no part in a cluster any more lowers what an earlier process has raised about peers' licences, and that alone.
+func TestLowerAway(t *testing.T) {
+	b := &recordedBoard{}
+	LowerAway(b, []alarms.Alarm{
+		{Number: 30012, Key: "b", State: alarms.Raised},
+		{Number: 30017, Key: "c", State: alarms.Acknowledged},
+		{Number: 30013, Key: "b", State: alarms.Lowered},
+		{Number: 30010, State: alarms.Raised},
+	})
+	slices.Sort(b.said)
+	if diff := cmp.Diff([]string{"lower 30012 b", "lower 30017 c"}, b.said); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // LI-03: 30012 to 30017, one after the other while a peer is away, and none when it is back; also what an earlier
 // process has raised.
 func TestAwayLicences(t *testing.T) {
