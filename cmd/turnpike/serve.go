@@ -172,9 +172,6 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 	run.Go(func() error { return node.bound.Run(ctx) })
 	run.Go(func() error { return node.resources.Run(ctx) })
 	run.Go(func() error { return node.licences.Run(ctx) })
-	if node.cluster != nil {
-		run.Go(func() error { return node.peering.run(ctx) })
-	}
 	if n.TURN.Mode {
 		server, err := newTURN(n, all, state, node, process, log)
 		if err != nil {
@@ -188,6 +185,11 @@ func serve(ctx context.Context, n *config.Node, file string, stdout io.Writer) (
 		node.totals.begin()
 		node.turn = server
 		run.Go(func() error { return server.Run(ctx) })
+	}
+	// The cluster's first word from this process is what is in use: before all that an earlier one left is counted,
+	// peers could have the rest (CA-02).
+	if node.cluster != nil {
+		run.Go(func() error { return node.peering.run(ctx) })
 	}
 
 	// SIP, over the same relay.
