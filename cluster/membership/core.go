@@ -17,6 +17,8 @@ const (
 	hearAgain  = 3 * time.Second
 	// recoverAfter is how long there must have been no leader.
 	recoverAfter = 10 * time.Second
+	// stuckAfter is how long, where enough voters seem to be there: they elect one within seconds, if they can.
+	stuckAfter = 20 * time.Second
 	// settleAfter is how long there must have been one until an operator's decision needs nothing more.
 	settleAfter = 6 * time.Second
 	// patience is how long a voter may be away from the list while an entry is nobody known: it

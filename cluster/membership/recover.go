@@ -4,7 +4,9 @@ import "slices"
 
 // recover begins a new history with this node alone, where the one that is cannot agree on anything any more:
 // too few of its voters are in the list and have what was agreed, or the operator has made this node the primary while
-// too few of them are there. His word is what frees the others' part in it (CL-12, CL-13).
+// too few of them are there. His word is what frees the others' part in it (CL-12, CL-13). It counts too where enough seem to
+// be there and yet nobody leads: another may have seen a voter added that this node has not, and whose log is lost since.
+// Then neither can lead, this one because the other knows more, and that one because too few are left.
 func (c *Core) recover() {
 	if c.stored.Cluster == "" || !c.rules.Acting || c.agreed.Cluster != c.stored.Cluster ||
 		c.leaderless == 0 || c.now-c.leaderless < recoverAfter || c.now-c.decided < recoverAfter {
@@ -21,7 +23,8 @@ func (c *Core) recover() {
 	}
 	enough := func(n int) bool { return 2*n > len(c.agreed.Voters) && c.votes(c.cfg.Self) }
 	decided := c.own.Decision > c.stored.Decision
-	if enough(there) || enough(listed) && !decided || len(c.agreed.Voters) == 0 && !decided {
+	stuck := decided && c.now-c.leaderless >= stuckAfter
+	if enough(there) && !stuck || enough(listed) && !decided || len(c.agreed.Voters) == 0 && !decided {
 		return
 	}
 	if id, ok := c.mint(); ok {

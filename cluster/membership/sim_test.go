@@ -29,7 +29,7 @@ const (
 
 func trial(b broken) sim.Trial {
 	return sim.Trial{
-		Name: "membership", Sizes: []int{1, 2, 3, 4, 5, 6}, Seeds: 4, Steps: 3000, Settle: 60 * time.Second,
+		Name: "membership", Sizes: []int{1, 2, 3, 4, 5, 6}, Seeds: 3, Steps: 2500, Settle: 60 * time.Second,
 		New: func(w *sim.World) sim.Program { return newPeers(w, b) },
 		Must: []string{
 			"cut one way", "cut in a bridge", "crash", "pause", "torn write lost",

@@ -260,11 +260,20 @@ func (n *nodes) tidy() {
 	}
 }
 
-// keeper is who has the latest configuration, and belongs to a cluster.
+// keeper is who has the latest configuration of those who belong to a cluster, as the guide has it; of all where nobody does.
 func (n *nodes) keeper() int {
-	best, tag := 0, revisions.Tag{}
+	if i := n.newest(func(b belonging) bool { return b.Cluster != "" }); i >= 0 {
+		return i
+	}
+	return max(n.newest(func(belonging) bool { return true }), 0)
+}
+
+// newest is who has the latest configuration of some, but for those who are strange; -1: there is none.
+func (n *nodes) newest(of func(belonging) bool) int {
+	best, tag := -1, revisions.Tag{}
 	for i, m := range n.w.Machines {
-		if t := m.Read("revision").(revisions.Stored).Tag; t.Compare(tag) > 0 && !n.strange(i, m.Read("belonging").(belonging)) {
+		b := m.Read("belonging").(belonging)
+		if t := m.Read("revision").(revisions.Stored).Tag; of(b) && !n.strange(i, b) && (best < 0 || t.Compare(tag) > 0) {
 			best, tag = i, t
 		}
 	}
