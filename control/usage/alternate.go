@@ -28,6 +28,8 @@ const (
 	sparedShare = 64
 	// sentTime is after which time those that were sent to a peer are in its row, if they came.
 	sentTime = 2 * every
+	// comeTime is how long they take to get there, and the word of it to come back: a row within it does not count them yet.
+	comeTime = every / 2
 )
 
 // sent is how many relays a peer was sent clients for that its row cannot tell of yet.
@@ -69,6 +71,13 @@ func (t *Table) Alternate(v Visitor) (Alternate, bool) {
 	t.sent[best] = s
 	place, _ := t.now[best].TURN.place(v)
 	return place, true
+}
+
+// settle forgets who was sent to a peer whose row is new: if they came, it says so. The lock is held.
+func (t *Table) settle(id cluster.ID) {
+	if time.Since(t.sent[id].since) >= comeTime {
+		delete(t.sent, id)
+	}
 }
 
 // left is how many relays a peer has to spare at the port that the visitor comes to.

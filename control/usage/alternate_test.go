@@ -102,6 +102,9 @@ func TestWhoWasSentCounts(t *testing.T) {
 		for i, want := range []byte{2, 2, 3, 2, 3, 0, 0} {
 			to(want, "visitor "+string(rune('1'+i)))
 		}
+		table.learn("c", peerWith(3, 12, nil))
+		to(0, "its row was written before they got there")
+		time.Sleep(comeTime)
 		table.learn("c", peerWith(3, 11, nil))
 		to(3, "its row is new")
 		to(0, "and one came")

@@ -120,7 +120,7 @@ func (t *Table) Changed(list []rows.Changed) {
 	defer t.mu.Unlock()
 	for _, c := range list {
 		id := cluster.ID(c.Key[min(len(Prefix), len(c.Key)):])
-		delete(t.sent, id) // if they came, the row says so
+		t.settle(id)
 		u, err := decode(c.Row.Value)
 		if !c.Found || err != nil || c.Owner != id {
 			delete(t.now, id)
