@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/member"
@@ -14,6 +16,7 @@ func (n *node) pool(m *member.Member, agreed *agreement.Agreement) {
 	n.pooling = pooling.New(pooling.Deps{
 		Self: cluster.ID(n.id), Resources: n.resources, Member: m, Keeper: n.licences,
 		Board: n.board, Standing: n.board.List(), Boot: sinceBoot,
+		Named: func(id cluster.ID) string { return peerName(m.Status().Peers, id) },
 	})
 	m.Share(n.pooling)
 	m.Watch(pooling.Prefix, n.pooling.Take)
@@ -21,6 +24,16 @@ func (n *node) pool(m *member.Member, agreed *agreement.Agreement) {
 		n.pooling.Lend()
 	}
 	n.resources.Share(n.pooling)
+}
+
+// peerName is how the list calls a peer, also one that is away; empty: it does not know it.
+func peerName(list []member.PeerStatus, id cluster.ID) string {
+	for _, p := range list {
+		if p.ID == id {
+			return cmp.Or(p.Name, p.Address)
+		}
+	}
+	return ""
 }
 
 // shortage tells of what was short: the keeper of licences, and where there is one the cluster.

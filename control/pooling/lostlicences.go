@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/control/alarms"
@@ -33,7 +34,7 @@ type awayAlarm struct {
 
 // LowerAway lowers those of these alarms that stand on a node that has no part in a cluster any more: an earlier process
 // has raised them.
-func LowerAway(b Board, standing []alarms.Alarm) { newAwayLicences(b, standing).tell(nil) }
+func LowerAway(b Board, standing []alarms.Alarm) { newAwayLicences(b, standing).tell(nil, nil) }
 
 // newAwayLicences goes on from the alarms that stand.
 func newAwayLicences(b Board, standing []alarms.Alarm) *awayLicences {
@@ -46,13 +47,16 @@ func newAwayLicences(b Board, standing []alarms.Alarm) *awayLicences {
 	return a
 }
 
-// tell says which peers are away, and what they brought.
-func (a *awayLicences) tell(lost []pool.Lost) {
+// tell says which peers are away, and what they brought. named says how the list calls a peer; empty: it does not know it.
+func (a *awayLicences) tell(lost []pool.Lost, named func(cluster.ID) string) {
 	now := map[awayAlarm]string{}
 	for _, l := range lost {
 		number, detail := awayLevel(l)
 		if number == 0 {
 			continue
+		}
+		if name := named(l.Peer); name != "" {
+			detail = " of " + name + detail
 		}
 		calls, registrations := awayAmounts(l.Brings)
 		if calls != "" {

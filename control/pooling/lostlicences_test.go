@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/control/alarms"
 )
@@ -43,13 +44,14 @@ func TestLowerAway(t *testing.T) {
 func TestAwayLicences(t *testing.T) {
 	b := &recordedBoard{}
 	a := newAwayLicences(b, []alarms.Alarm{{Number: 30014, Key: "c", State: alarms.Raised}})
+	name := ""
 	at := func(away time.Duration, level pool.Level, want ...string) {
 		t.Helper()
 		var lost []pool.Lost
 		if away > 0 {
 			lost = []pool.Lost{{Peer: "b", Brings: pool.Amounts{"rms": 600, "room": 20, "desktop": 5}, Away: away, Level: level}}
 		}
-		a.tell(lost)
+		a.tell(lost, func(cluster.ID) string { return name })
 		slices.Sort(b.said)
 		if diff := cmp.Diff(want, b.said); diff != "" {
 			t.Errorf("away for %s: %s", away, diff)
@@ -60,6 +62,10 @@ func TestAwayLicences(t *testing.T) {
 	at(2*time.Hour, pool.ForHours,
 		"raise 30012 b 300 rich media sessions: away for 2 hours", "raise 30013 b 5 desktop, 20 room: away for 2 hours")
 	at(2*time.Hour+time.Minute, pool.ForHours)
+	name = "tp2"
+	at(2*time.Hour+time.Minute, pool.ForHours, // the list knows it by now
+		"raise 30012 b 300 rich media sessions of tp2: away for 2 hours", "raise 30013 b 5 desktop, 20 room of tp2: away for 2 hours")
+	name = ""
 	at(3*pool.Days, pool.ForDays, "lower 30012 b", "lower 30013 b",
 		"raise 30014 b 300 rich media sessions: away for 3 days, they leave the pool in 11",
 		"raise 30015 b 5 desktop, 20 room: away for 3 days, they leave the pool in 11")

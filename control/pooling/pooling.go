@@ -56,6 +56,8 @@ type Deps struct {
 	Boot func() time.Duration
 	// Measured says how many kbit/s really pass what has a name; nil: nobody measures.
 	Measured func(name string) uint32
+	// Named says how the list of peers calls one, by its name or address; empty: it does not know it. nil: it knows none.
+	Named func(cluster.ID) string
 }
 
 // Pooling is a node's use of what its cluster shares. Its methods may be called by any number of goroutines, those of
@@ -205,13 +207,20 @@ func (p *Pooling) Run(ctx context.Context) error {
 	}
 }
 
+func (p *Pooling) named(id cluster.ID) string {
+	if p.deps.Named == nil {
+		return ""
+	}
+	return p.deps.Named(id)
+}
+
 // look takes what the ledger and the rows say of the whole cluster.
 func (p *Pooling) look() {
 	shared, on := p.deps.Member.Ledger()
 	if !on {
 		return
 	}
-	p.away.tell(shared.Lost)
+	p.away.tell(shared.Lost, p.named)
 	p.mu.Lock()
 	p.seen = [2]map[ledger.Resource]member.Holding{shared.Resources, p.seen[0]}
 	p.mu.Unlock()
