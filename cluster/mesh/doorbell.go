@@ -15,6 +15,9 @@ import (
 // ringEvery is how often a datagram is sent to a port until one comes back.
 const ringEvery = 200 * time.Millisecond
 
+// maxFailed is after how many faults in a row a doorbell falls silent: they do not end by themselves.
+const maxFailed = 16
+
 // errNoEcho is why a UDP port is told not to be reached.
 var errNoEcho = errors.New("no datagram comes back: a firewall between drops them")
 
@@ -68,12 +71,17 @@ func (d *doorbell) shut(token wire.Token) {
 func (d *doorbell) answer(conn *net.UDPConn, done chan struct{}) {
 	defer close(done)
 	var buf [2 * len(wire.Token{})]byte
-	for {
+	for failed := 0; failed < maxFailed; {
 		n, from, err := conn.ReadFromUDPAddrPort(buf[:])
-		if errors.Is(err, net.ErrClosed) {
-			return
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			failed++
+			continue
 		}
-		if err == nil && n == len(wire.Token{}) && d.knows(wire.Token(buf[:n])) {
+		failed = 0
+		if n == len(wire.Token{}) && d.knows(wire.Token(buf[:n])) {
 			_, _ = conn.WriteToUDPAddrPort(buf[:n], from) // who rings does it again
 		}
 	}

@@ -111,6 +111,38 @@ func TestDoorbell(t *testing.T) {
 	closeNow(t, bellOf(t, at.Addr()))
 }
 
+// A port that cannot be read any more is no endless work, and is shut like another.
+func TestDoorbellThatFails(t *testing.T) {
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.71.255.2"), bellPort)
+	d := mesh.NewDoorbell(at)
+	shut, open := d.Open([16]byte{1})
+	if !open {
+		t.Fatal("it does not open")
+	}
+	d.Break()
+	shut()
+	closeNow(t, bellOf(t, at.Addr()))
+}
+
+// Who asks while another question ends finds the port free.
+func TestDoorbellOpensAtOnceAgain(t *testing.T) {
+	d := mesh.NewDoorbell(netip.AddrPortFrom(netip.MustParseAddr("127.71.255.3"), bellPort))
+	var asking sync.WaitGroup
+	for i := range byte(4) {
+		asking.Go(func() {
+			for range 500 {
+				shut, open := d.Open([16]byte{i})
+				if !open {
+					t.Error("somebody else has the port")
+					return
+				}
+				shut()
+			}
+		})
+	}
+	asking.Wait()
+}
+
 // bellOf takes the port, when the node that was asked has seen that the question is over.
 func bellOf(t *testing.T, at netip.Addr) *net.UDPConn {
 	t.Helper()
