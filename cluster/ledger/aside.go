@@ -91,6 +91,7 @@ func (c *Core) part(now time.Duration) {
 // turn counts in another History from now on, and brings there only what is in use.
 func (c *Core) turn(to History) {
 	c.aside = &aside{under: to, followers: map[cluster.ID]follower{}}
+	c.unasked()
 	c.releaseAll()
 }
 
@@ -119,6 +120,7 @@ func (c *Core) comeBack() {
 		return
 	}
 	c.aside = nil
+	c.unasked()
 	c.releaseAll()
 	for _, r := range names(c.hold) {
 		c.next(r, c.hold[r])
@@ -164,7 +166,7 @@ func (c *Core) followAside(m Lead) {
 			owes = owes || m.Grants[r].Freed
 		}
 	}
-	c.give(m.Recall)
+	c.give(m.Term, m.Number, m.Recall)
 	for _, h := range c.hold {
 		owes = owes || h.leased && h.owes()
 	}

@@ -13,6 +13,9 @@ func (c *Core) beat(now time.Duration) {
 	b := Beat{Cluster: c.cfg.Cluster, Incarnation: c.cfg.Incarnation, Seq: c.seq}
 	b.Wants = c.wants(now)
 	b.Under = c.counts()
+	if b.Spent = c.answers(); b.Spent != nil {
+		b.Term = c.recallTerm
+	}
 	for _, id := range c.members {
 		c.do(Send{id, b})
 	}

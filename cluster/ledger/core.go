@@ -32,6 +32,12 @@ type Core struct {
 	probed  map[Resource]bool     // Lower was asked for to learn what is in use already
 	left    bool                  // what is idle is given back until something is wanted again
 	recalls uint64
+	now     time.Duration // of the step
+
+	// Of recalls that this node hears: of the leader of which term, and the newest number.
+	recallTerm, recall uint64
+	spent              map[Resource]Spent // to be said
+	rounds             uint64             // of this node's own recalls: never twice in a term, whatever it leads
 
 	seq       uint64
 	sent      [remembered]time.Duration
@@ -61,7 +67,7 @@ type Core struct {
 // New returns the core of a node. Its table is what was agreed up to now; Applied goes on from there.
 func New(cfg Config, table *Table) *Core {
 	return &Core{
-		cfg: cfg, table: table, hold: map[Resource]*holding{}, asking: map[Resource]*holding{}, probed: map[Resource]bool{},
+		cfg: cfg, table: table, hold: map[Resource]*holding{}, asking: map[Resource]*holding{}, probed: map[Resource]bool{}, spent: map[Resource]Spent{},
 		freeing: map[cluster.ID]bool{}, calls: map[cluster.ID]History{}, wanted: map[cluster.ID]map[Resource]heard{},
 	}
 }
@@ -70,7 +76,7 @@ func names[V any](m map[Resource]V) []Resource { return slices.Sorted(maps.Keys(
 
 // Step takes an event and returns what has to be done.
 func (c *Core) Step(now time.Duration, e Event) []Action {
-	c.out = nil
+	c.out, c.now = nil, now
 	if !c.begun {
 		c.begin(now)
 	}
@@ -182,7 +188,7 @@ func (c *Core) receive(now time.Duration, e Received) {
 		}
 	case Recall:
 		if m.Cluster == c.cfg.Cluster && m.Under == c.under() && (c.aside != nil || m.Term >= c.term) {
-			c.give(m.Of)
+			c.give(m.Term, m.Number, m.Of)
 		}
 	}
 }
@@ -194,6 +200,7 @@ func (c *Core) anew(e Anew) {
 	c.term, c.echo, c.lead, c.aside = 0, c.seq, nil, nil
 	c.freeing, c.freeingIn = map[cluster.ID]bool{}, 0
 	clear(c.calls)
+	c.unasked()
 	clear(c.wanted)
 	for _, r := range names(c.hold) {
 		c.release(r, c.hold[r])

@@ -88,12 +88,14 @@ type rig struct {
 	busy    bool
 	denied  int
 	leased  map[cluster.ID]bool
+	mute    map[cluster.ID]bool // its counters do not answer
+	no      time.Duration       // when somebody was denied last
 }
 
 func newRig(t *testing.T, p ledger.Policy) *rig {
 	r := &rig{
 		T: t, cores: map[cluster.ID]*ledger.Core{}, use: map[cluster.ID]uint32{}, ceiling: map[cluster.ID]uint32{},
-		lease: map[cluster.ID]time.Duration{}, away: map[cluster.ID]bool{}, at: map[cluster.ID]int{}, leased: map[cluster.ID]bool{},
+		lease: map[cluster.ID]time.Duration{}, away: map[cluster.ID]bool{}, at: map[cluster.ID]int{}, leased: map[cluster.ID]bool{}, mute: map[cluster.ID]bool{},
 	}
 	for _, id := range []cluster.ID{"a", "b"} {
 		r.cores[id] = ledger.New(ledger.Config{Self: id, Incarnation: 1}, ledger.NewTable())
@@ -119,12 +121,16 @@ func (r *rig) step(at cluster.ID, e ledger.Event) {
 		case ledger.Raise:
 			r.ceiling[at] = a.To
 		case ledger.Lower:
+			if r.mute[at] {
+				continue
+			}
 			r.ceiling[at] = max(a.To, r.use[at])
 			r.step(at, ledger.Lowered{Resource: a.Resource, To: r.ceiling[at]})
 		case ledger.Lease:
 			r.lease[at] = a.Until
 		case ledger.Denied:
 			r.denied++
+			r.no = r.now
 		}
 	}
 }

@@ -16,6 +16,12 @@ type holding struct {
 	moved    bool          // so it is because it was counted elsewhere
 	leased   bool          // it may be used only while the lease runs
 	desired  uint32        // the ceiling that would be enough
+	since    time.Duration // when asked was made
+	// What others wait for.
+	recalled  asked
+	lowersTo  uint32 // what was asked for with Lower,
+	lowersFor uint64 // after this recall
+	spent     Spent  // said last
 }
 
 // limited takes what there is by the configuration. What is in use already of something that was not limited before is
@@ -68,6 +74,7 @@ func (c *Core) ask(r Resource, h *holding, amount uint32, held bool) {
 	}
 	c.number++
 	h.asked, h.said = &Want{Resource: r, Number: c.number, Amount: amount, Held: held, Leased: leased}, false
+	h.since = c.now
 	c.asking[r], c.soon = h, true
 }
 
@@ -101,7 +108,7 @@ func (c *Core) lower(r Resource, h *holding, to uint32) bool {
 	if h.lowering || shrinks || to >= h.ceiling {
 		return false
 	}
-	h.lowering = true
+	h.lowering, h.lowersTo, h.lowersFor = true, to, c.recall
 	c.do(Lower{r, to})
 	return true
 }
@@ -119,7 +126,11 @@ func (c *Core) lowered(e Lowered) {
 	was := h.ceiling
 	h.lowering = false
 	h.held = h.held || e.To > was // it was not limited meanwhile
+	c.cameDown(r, h, e.To)
 	if !h.held && e.To == was {
+		if c.goOn(r, h) {
+			return // asked again meanwhile
+		}
 		c.next(r, h) // all of it is in use: there is nothing to give
 		if c.aside == nil || !h.leased {
 			c.agreed(r) // what was answered meanwhile
@@ -167,7 +178,7 @@ func (c *Core) follow(m Lead) {
 	for _, r := range names(m.Grants) {
 		c.granted(r, m.Grants[r])
 	}
-	c.give(m.Recall)
+	c.give(m.Term, m.Number, m.Recall)
 	if !c.owing(m.Grants) {
 		c.do(Lease{c.led + LeaseTime})
 	}
@@ -177,15 +188,6 @@ func (c *Core) follow(m Lead) {
 func (c *Core) sayAll() {
 	for _, h := range c.asking {
 		h.said, c.soon = false, true
-	}
-}
-
-// give gives back what others wait for, as far as it is idle.
-func (c *Core) give(of map[Resource]uint32) {
-	for _, r := range names(of) {
-		if h := c.hold[r]; h != nil && c.lower(r, h, of[r]) {
-			c.recalls++
-		}
 	}
 }
 
@@ -252,7 +254,7 @@ func (c *Core) release(r Resource, h *holding) {
 	c.lease(r, h)
 	h.held, h.moved = true, h.moved || h.ceiling > 0
 	if !h.lowering {
-		h.lowering = true
+		h.lowering, h.lowersTo, h.lowersFor = true, 0, c.recall
 		if !c.probed[r] {
 			c.do(Lower{r, 0})
 		}
@@ -291,7 +293,8 @@ func (c *Core) granted(r Resource, g Grant) {
 	c.answered(r, h)
 	c.unlease(r, h, g)
 	h.moved = false
-	if g.Amount > h.ceiling {
+	asked, raised := h.since, g.Amount > h.ceiling
+	if raised {
 		h.ceiling = g.Amount
 		c.do(Raise{r, h.ceiling})
 	}
@@ -299,10 +302,15 @@ func (c *Core) granted(r Resource, g Grant) {
 		h.desired = 0
 	}
 	if denied {
-		c.do(Denied{r})
+		c.do(Denied{r, asked})
 	}
-	if c.left {
+	switch {
+	case c.left:
 		c.lower(r, h, 0)
+	case raised:
+		h.recalled.open = false // it is for who waits here
+	default:
+		c.goOn(r, h)
 	}
 	c.next(r, h)
 }
@@ -332,7 +340,7 @@ func (c *Core) sweep() {
 			c.lower(r, h, 0)
 		default:
 			if h.desired > 0 {
-				c.do(Denied{r})
+				c.do(Denied{r, c.now})
 			}
 			c.answered(r, h)
 			delete(c.hold, r)

@@ -20,6 +20,8 @@ type leading struct {
 	proposed  map[request]proposed
 	waiting   map[request]waiting // requests for which others are asked
 	urgent    map[Resource]bool   // of which others are asked at the end of the step
+	pressed   map[request]bool    // who is asked then of what
+	spent     map[request]Spent   // who has said that it has no more
 	over      map[Resource]bool   // of which more is granted than there is
 	totals    map[Resource]time.Duration
 	ruled     time.Duration // when totals are looked at next
@@ -40,12 +42,13 @@ type waiting struct {
 	Want
 	incarnation cluster.Incarnation
 	since       time.Duration
+	recall      uint64 // answers to an earlier one do not count for it
 }
 
 func (c *Core) leader(now time.Duration, t *Table) *leading {
 	l := &leading{
 		core: c, table: t, began: now, confirmed: map[cluster.ID]time.Duration{}, urgent: map[Resource]bool{}, over: map[Resource]bool{},
-		proposed: map[request]proposed{}, waiting: map[request]waiting{}, totals: map[Resource]time.Duration{},
+		proposed: map[request]proposed{}, waiting: map[request]waiting{}, pressed: map[request]bool{}, spent: map[request]Spent{}, totals: map[Resource]time.Duration{},
 	}
 	for r := range t.Totals {
 		l.look(r)
@@ -112,10 +115,15 @@ func (l *leading) answer(now time.Duration, from cluster.ID, b Beat) {
 			l.consider(now, from, b.Incarnation, w)
 		}
 	}
+	for _, s := range b.Spent[:min(len(b.Spent), MaxWants)] {
+		if l.hears(request{from, s.Resource}, b, s) {
+			l.retry(now, s.Resource)
+		}
+	}
 	l.confirmed[from] = now
 	c.do(Send{from, Lead{
 		Cluster: c.cfg.Cluster, Term: l.term, Incarnation: b.Incarnation, Echo: b.Seq, Under: l.under,
-		Grants: l.learns(from, b), Recall: l.recall(from),
+		Grants: l.learns(from, b), Recall: l.recall(from), Number: c.rounds,
 	}})
 }
 
@@ -167,23 +175,30 @@ func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarna
 	if ok && now-under.at < proposeAgain || !ok && len(l.proposed) >= maxProposed {
 		return
 	}
-	if !w.Held && l.lacks(q, w) > 0 {
-		since := now
-		was, waits := l.waiting[q]
-		if waits && was.Number == w.Number {
-			since = was.since
-		}
-		if now-since < recallTime {
-			if waits || len(l.waiting) < maxWaiting {
-				l.waiting[q] = waiting{w, i, since}
-				l.urgent[w.Resource] = l.urgent[w.Resource] || since == now
-			}
-			return
-		}
+	if !w.Held && l.lacks(q, w) > 0 && l.recalls(now, q, i, w) {
+		return
 	}
 	delete(l.waiting, q)
 	l.proposed[q] = proposed{now, w.Amount - min(had.Amount, w.Amount)}
 	l.propose(now, Entry{Peer: from, Incarnation: i, Want: &w})
+}
+
+// recalls says whether a request waits for what others have idle: until all have answered that have some, or for so long.
+func (l *leading) recalls(now time.Duration, q request, i cluster.Incarnation, w Want) bool {
+	was, waits := l.waiting[q]
+	begins := !waits || was.Number != w.Number || was.incarnation != i
+	if begins {
+		l.core.rounds++
+		was = waiting{w, i, now, l.core.rounds}
+	}
+	if now-was.since >= recallTime || l.exhausted(q, was.recall) {
+		return false
+	}
+	if waits || len(l.waiting) < maxWaiting {
+		l.waiting[q] = was
+		l.urgent[w.Resource] = l.urgent[w.Resource] || begins
+	}
+	return true
 }
 
 // lacks is how much is not there of what somebody wants, when all has been agreed that is under way.
@@ -201,17 +216,18 @@ func (l *leading) lacks(q request, w Want) uint32 {
 // urge asks all others at once for what somebody waits for since this step.
 func (l *leading) urge() {
 	maps.DeleteFunc(l.urgent, func(_ Resource, urgent bool) bool { return !urgent })
-	if len(l.urgent) == 0 {
+	if len(l.urgent) == 0 && len(l.pressed) == 0 {
 		return
 	}
 	for _, id := range l.holders() {
 		of := l.recall(id)
-		maps.DeleteFunc(of, func(r Resource, _ uint32) bool { return !l.urgent[r] })
+		maps.DeleteFunc(of, func(r Resource, _ uint32) bool { return !l.urgent[r] && !l.pressed[request{id, r}] })
 		if len(of) > 0 {
-			l.core.do(Send{id, Recall{Cluster: l.core.cfg.Cluster, Term: l.term, Of: of, Under: l.under}})
+			l.core.do(Send{id, Recall{Cluster: l.core.cfg.Cluster, Term: l.term, Of: of, Number: l.core.rounds, Under: l.under}})
 		}
 	}
 	clear(l.urgent)
+	clear(l.pressed)
 }
 
 // retry looks again at who waits for a resource, now that some of it may have come back.
@@ -297,6 +313,9 @@ func (l *leading) proposeTotal(now time.Duration, e Entry) {
 // will not be said again keep its place.
 func (l *leading) forgets(now time.Duration) {
 	maps.DeleteFunc(l.waiting, func(_ request, w waiting) bool { return now-w.since > 2*recallTime })
+	maps.DeleteFunc(l.spent, func(q request, _ Spent) bool {
+		return !slices.ContainsFunc(l.core.members, func(id cluster.ID) bool { _, waits := l.waiting[request{id, q.resource}]; return waits })
+	})
 	old := func(at time.Duration) bool { return now-at > 4*proposeAgain }
 	maps.DeleteFunc(l.proposed, func(_ request, p proposed) bool { return old(p.at) })
 	maps.DeleteFunc(l.totals, func(_ Resource, at time.Duration) bool { return old(at) })
@@ -349,9 +368,14 @@ func (l *leading) applied(now time.Duration, e Entry) {
 			l.look(r)
 		}
 	case e.Want != nil:
-		delete(l.proposed, request{e.Peer, e.Want.Resource})
-		l.look(e.Want.Resource)
-		l.retry(now, e.Want.Resource)
+		q := request{e.Peer, e.Want.Resource}
+		p, ok := l.proposed[q]
+		delete(l.proposed, q)
+		l.look(q.resource)
+		l.retry(now, q.resource)
+		if ok && p.grows == 0 {
+			l.again(q)
+		}
 	default:
 		delete(l.totals, e.Resource)
 		l.look(e.Resource)

@@ -51,7 +51,8 @@ const (
 	FreeAfter = 5 * time.Second
 	// Overlap is how long an old leader may go on confirming after it last knew that it was the leader.
 	Overlap = time.Second
-	// recallTime is how long others are asked for idle ceilings until a request is granted in part.
+	// recallTime is how long others are asked for idle ceilings at most until a request is granted in part: until all have
+	// answered, and so long where one does not.
 	recallTime = time.Second
 	// proposeAgain is how long a proposal may take.
 	proposeAgain = 2 * time.Second
@@ -235,8 +236,12 @@ type Leased struct {
 	Leased   bool
 }
 
-// Denied says that a request was granted in part or not at all: there is no more.
-type Denied struct{ Resource Resource }
+// Denied says that a request was granted in part or not at all: there is no more. The others were asked after Asked, when
+// the request was made.
+type Denied struct {
+	Resource Resource
+	Asked    time.Duration
+}
 
 func (Send) action()    {}
 func (Propose) action() {}
@@ -271,6 +276,9 @@ type Beat struct {
 	// Under is the provisional ledger that its sender counts in: it has said there what it holds. Its leader
 	// calls for it so.
 	Under History
+	// Spent answers recalls of the leader of Term, or of who leads Under.
+	Spent []Spent
+	Term  uint64
 }
 
 // Lead is the leader's answer to a Beat.
@@ -281,6 +289,7 @@ type Lead struct {
 	Echo        uint64              // the Beat that it confirms
 	Grants      map[Resource]Grant  // of the peer's those that it must learn: answers, and what is not its own word
 	Recall      map[Resource]uint32 // ceilings that it is asked to come down to, as far as it can
+	Number      uint64              // of the recall
 	Under       History             // whose Term means nothing then
 }
 
@@ -289,5 +298,6 @@ type Recall struct {
 	Cluster string
 	Term    uint64
 	Of      map[Resource]uint32
+	Number  uint64 // numbers grow with each request that begins to wait; 0: it is answered only with what is given
 	Under   History
 }

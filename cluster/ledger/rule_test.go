@@ -154,7 +154,7 @@ func TestWaiting(t *testing.T) {
 	r := newRig(t, ledger.Strict)
 	r.step("a", ledger.Short{Resource: pool, N: 10})
 	r.pass(time.Second)
-	r.use["a"] = 10
+	r.use["a"], r.mute["a"] = 10, true
 	r.step("b", ledger.Short{Resource: pool, N: 2})
 	r.pass(700 * time.Millisecond)
 	for _, id := range []cluster.ID{"a", "b"} {

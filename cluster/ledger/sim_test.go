@@ -30,6 +30,7 @@ const (
 	early            // a ceiling is used without a lease as soon as the configuration says strict
 	deaf             // a ceiling is used without a lease when the configuration does not say strict any more
 	quick            // nothing is held for the media of the lost
+	nodding          // an answer to an old recall counts for a new one
 )
 
 // What is shared out: strict and available always are, mixed by a policy that changes, a pipe is held for the media of the
@@ -63,7 +64,7 @@ func trial(b broken) sim.Trial {
 		Alone: []string{
 			"crash", "leader changed", "granted", "denied", "lease over", "recovered calls", "total changed", "policy changed", "left",
 			"came", "went", "used before it was limited", "used without a lease", "under a lease again", "given to one peer in the end",
-			"given to all that waited", "table forgot",
+			"given to all that waited", "table forgot", "refused at once",
 		},
 	}
 }
@@ -87,6 +88,7 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 		"strict before it is agreed":         early,
 		"strict for longer than it is":       deaf,
 		"media of the lost is not minded":    quick,
+		"an old answer for a new recall":     nodding,
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := trial(b)
@@ -115,8 +117,10 @@ type shares struct {
 	totals map[ledger.Resource]ledger.Total
 	err    error
 	want   uint32
-	who    int
-	busy   ledger.Resource // of which most is wanted in a run
+	// exceeds is when more than there is was wanted; 0: it was refused.
+	exceeds time.Duration
+	who     int
+	busy    ledger.Resource // of which most is wanted in a run
 
 	aside  map[ledger.History]*ledger.Table // of provisional ledgers
 	joined map[[2]int]time.Duration         // since when two machines reach each other and run the same processes
@@ -181,7 +185,7 @@ func (s *shares) elect() {
 func (s *shares) Start(m *sim.Machine) sim.Process {
 	p := &node{
 		s: s, m: m, id: name(m.Index), use: map[ledger.Resource]uint32{}, ceiling: map[ledger.Resource]uint32{},
-		free: map[ledger.Resource]bool{}, waits: map[ledger.Resource]uint32{}, said: map[ledger.Resource]bool{}, known: map[cluster.ID]cluster.Incarnation{},
+		free: map[ledger.Resource]bool{}, waits: map[ledger.Resource]uint32{}, said: map[ledger.Resource]bool{}, known: map[cluster.ID]cluster.Incarnation{}, nodded: map[cluster.ID][]ledger.Spent{},
 	}
 	incarnation := cluster.Incarnation(m.Starts)
 	if s.broken == trustful {
@@ -336,6 +340,20 @@ func (s *shares) Quiet() {
 		s.w.Logf("%s wants %d", name(s.who), s.want)
 		p := s.w.Machines[s.who].Process.(*node)
 		p.step(p.m.Now(), ledger.Short{Resource: strict, N: s.want - p.ceiling[strict]})
+	})
+	s.w.After(21*time.Second, s.tooMuch)
+}
+
+// tooMuch wants more than there is where all is already that others do not use: all can be asked, so that is answered
+// within a round trip, and not after the time that those have who do not answer.
+func (s *shares) tooMuch() {
+	p := s.w.Machines[s.who].Process.(*node)
+	s.exceeds = s.w.Now()
+	p.step(p.m.Now(), ledger.Short{Resource: strict, N: 1})
+	s.w.After(atOnce, func() {
+		if s.exceeds != 0 {
+			s.fail("%s is not refused within %s, and all others can be asked", p.id, atOnce)
+		}
 	})
 }
 

@@ -126,8 +126,15 @@ func (s *shares) held(e ledger.Entry) {
 	}
 }
 
+// atOnce is how soon it is known that there is no more: less than a leader waits for who does not answer.
+const atOnce = 950 * time.Millisecond
+
 // denied: in a healed cluster nobody is refused what others do not use.
 func (s *shares) denied(p *node, r ledger.Resource) {
+	if p.m.Index == s.who && r == strict && s.exceeds != 0 {
+		s.exceeds = 0
+		s.w.Count("refused at once")
+	}
 	n := p.waits[r]
 	if n == 0 {
 		return

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ type node struct {
 	here     []cluster.ID
 	index    int // of the log
 	term     uint64
+	nodded   map[cluster.ID][]ledger.Spent // all that was answered ever
 }
 
 func (p *node) leased() bool { return p.s.broken == unleased || p.m.Now() < p.lease }
@@ -125,6 +127,7 @@ func (p *node) Receive(now time.Duration, from int, message any) {
 		return
 	case ledger.Beat:
 		p.heard(now, name(from), m)
+		p.nods(name(from), &m)
 		if h, aside := p.core.Aside(); p.s.broken == presuming && aside && h.Leader == p.id {
 			m.Under = h
 		}
@@ -145,6 +148,19 @@ func (p *node) heard(now time.Duration, from cluster.ID, b ledger.Beat) {
 	if p.known[from] < b.Incarnation {
 		p.known[from] = b.Incarnation
 		p.propose(ledger.Entry{Peer: from, Incarnation: b.Incarnation, Free: true, All: true})
+	}
+}
+
+// nods is what a leader does that takes answers to old recalls for those to new ones.
+func (p *node) nods(from cluster.ID, b *ledger.Beat) {
+	if p.s.broken != nodding {
+		return
+	}
+	p.nodded[from] = append(p.nodded[from], b.Spent...)
+	b.Spent, b.Term = nil, p.term
+	for _, s := range p.nodded[from] {
+		s.Recall = math.MaxUint64
+		b.Spent = append(b.Spent, s)
 	}
 }
 

@@ -106,7 +106,7 @@ func weight(message any) int {
 	case rows.Part:
 		return frame + changes(m.Rows)
 	case ledger.Beat:
-		return frame * (1 + len(m.Wants))
+		return frame * (1 + len(m.Wants) + len(m.Spent))
 	case ledger.Lead:
 		return frame * (1 + len(m.Grants) + len(m.Recall))
 	case ledger.Recall:

@@ -29,8 +29,9 @@ type Shares interface {
 	Lease(until time.Duration)
 	// Wants says how much more of each is wanted now than is left.
 	Wants() map[ledger.Resource]uint32
-	// Denied says that there was not so much: it is of no use to ask again at once.
-	Denied(r ledger.Resource)
+	// Denied says that there was not so much when the peers were asked, after asked (by CLOCK_BOOTTIME): it is of no use to
+	// ask again at once.
+	Denied(r ledger.Resource, asked time.Duration)
 }
 
 // counted is how often the ledger hears who is there.
@@ -232,7 +233,7 @@ func (m *Member) share(a ledger.Action) {
 		s.begun = true
 		s.shares.Lease(a.Until)
 	case ledger.Denied:
-		s.shares.Denied(a.Resource)
+		s.shares.Denied(a.Resource, a.Asked)
 	}
 }
 

@@ -119,7 +119,7 @@ func bodyOf(m any) (kind, body) {
 	case ledger.Lead:
 		return kindLead, leadOf(m)
 	case ledger.Recall:
-		return kindRecall, &recallBody{Term: m.Term, Of: amountsOf(m.Of), Under: historyOf(m.Under), Cluster: m.Cluster}
+		return kindRecall, &recallBody{Term: m.Term, Of: amountsOf(m.Of), Number: m.Number, Under: historyOf(m.Under), Cluster: m.Cluster}
 	case Request:
 		return kindRequest, &requestBody{Name: m.Name, Body: m.Body}
 	case Answer:

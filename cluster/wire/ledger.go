@@ -26,6 +26,15 @@ type wantsBody struct {
 	Wants       []wantBody   `cbor:"3,keyasint,omitempty"`
 	Under       *historyBody `cbor:"4,keyasint,omitempty"`
 	Cluster     string       `cbor:"5,keyasint,omitempty"`
+	Spent       []spentBody  `cbor:"6,keyasint,omitempty"`
+	Term        uint64       `cbor:"7,keyasint,omitempty"`
+}
+
+// spentBody answers a recall.
+type spentBody struct {
+	Resource string `cbor:"1,keyasint"`
+	Recall   uint64 `cbor:"2,keyasint,omitempty"`
+	Ceiling  uint32 `cbor:"3,keyasint,omitempty"`
 }
 
 type grantBody struct {
@@ -44,6 +53,7 @@ type leadBody struct {
 	Recall      map[string]uint32    `cbor:"5,keyasint,omitempty"`
 	Under       *historyBody         `cbor:"6,keyasint,omitempty"`
 	Cluster     string               `cbor:"7,keyasint,omitempty"`
+	Number      uint64               `cbor:"8,keyasint,omitempty"`
 }
 
 type recallBody struct {
@@ -51,10 +61,14 @@ type recallBody struct {
 	Of      map[string]uint32 `cbor:"2,keyasint,omitempty"`
 	Under   *historyBody      `cbor:"3,keyasint,omitempty"`
 	Cluster string            `cbor:"4,keyasint,omitempty"`
+	Number  uint64            `cbor:"5,keyasint,omitempty"`
 }
 
 func wantsOf(m ledger.Beat) *wantsBody {
-	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under), Cluster: m.Cluster}
+	b := &wantsBody{Incarnation: uint64(m.Incarnation), Seq: m.Seq, Under: historyOf(m.Under), Cluster: m.Cluster, Term: m.Term}
+	for _, s := range m.Spent {
+		b.Spent = append(b.Spent, spentBody{string(s.Resource), s.Recall, s.Ceiling})
+	}
 	for _, w := range m.Wants {
 		b.Wants = append(b.Wants, wantBody{string(w.Resource), w.Number, w.Amount, w.Held, w.Leased})
 	}
@@ -62,7 +76,7 @@ func wantsOf(m ledger.Beat) *wantsBody {
 }
 
 func leadOf(m ledger.Lead) *leadBody {
-	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall), Under: historyOf(m.Under), Cluster: m.Cluster}
+	b := &leadBody{Term: m.Term, Incarnation: uint64(m.Incarnation), Echo: m.Echo, Recall: amountsOf(m.Recall), Under: historyOf(m.Under), Cluster: m.Cluster, Number: m.Number}
 	if m.Grants != nil {
 		b.Grants = make(map[string]grantBody, len(m.Grants))
 	}
@@ -100,7 +114,11 @@ func amountsOf(m map[ledger.Resource]uint32) map[string]uint32 {
 func (b *wantsBody) message() (any, error) {
 	var c check
 	c.count("wants", len(b.Wants), ledger.MaxWants)
-	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
+	c.count("answers", len(b.Spent), ledger.MaxWants)
+	m := ledger.Beat{Incarnation: cluster.Incarnation(b.Incarnation), Seq: b.Seq, Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText), Term: b.Term}
+	for _, s := range b.Spent {
+		m.Spent = append(m.Spent, ledger.Spent{Resource: resource(&c, s.Resource), Recall: s.Recall, Ceiling: s.Ceiling})
+	}
 	for _, w := range b.Wants {
 		m.Wants = append(m.Wants, ledger.Want{Resource: resource(&c, w.Resource), Number: w.Number, Amount: w.Amount, Held: w.Held, Leased: w.Leased})
 	}
@@ -109,7 +127,7 @@ func (b *wantsBody) message() (any, error) {
 
 func (b *leadBody) message() (any, error) {
 	var c check
-	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
+	m := ledger.Lead{Term: b.Term, Incarnation: cluster.Incarnation(b.Incarnation), Echo: b.Echo, Recall: amounts(&c, b.Recall), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText), Number: b.Number}
 	c.count("grants", len(b.Grants), ledger.MaxWants)
 	if b.Grants != nil {
 		m.Grants = make(map[ledger.Resource]ledger.Grant, len(b.Grants))
@@ -122,7 +140,7 @@ func (b *leadBody) message() (any, error) {
 
 func (b *recallBody) message() (any, error) {
 	var c check
-	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of), Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
+	m := ledger.Recall{Term: b.Term, Of: amounts(&c, b.Of), Number: b.Number, Under: b.Under.history(&c), Cluster: c.text("a cluster", b.Cluster, maxText)}
 	return m, c.err
 }
 

@@ -70,7 +70,7 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 
 // forget forgets what counts no more, also of names that the configuration has had. mu is held.
 func (p *Pooling) forget(now time.Time) {
-	maps.DeleteFunc(p.since, func(name string, _ time.Time) bool { return p.pending[name] == 0 })
+	maps.DeleteFunc(p.since, func(name string, _ time.Duration) bool { return p.pending[name] == 0 })
 	for _, m := range []struct {
 		of   map[string]time.Time
 		rest time.Duration

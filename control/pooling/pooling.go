@@ -74,7 +74,7 @@ type Pooling struct {
 	pending map[string]uint32             // what requests are short of since the last answer, in all
 	news    bool                          // there is more of it than was told
 	unmet   map[string]*admission.Counter // of the same names
-	since   map[string]time.Time          // when somebody began to be short of it, whoever it is by now
+	since   map[string]time.Duration      // when somebody began to be short of it, whoever it is by now
 	none    map[string]time.Time          // when the cluster said last that there is none of what somebody was short of
 	partly  partly
 	asked   map[string]time.Time // ahead, and not answered yet
@@ -110,7 +110,7 @@ var (
 func New(d Deps) *Pooling {
 	return &Pooling{
 		deps: d, lease: admission.NewLease(admission.Served(d.Boot)),
-		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, since: map[string]time.Time{}, none: map[string]time.Time{}, recalls: map[string]time.Time{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
+		pending: map[string]uint32{}, unmet: map[string]*admission.Counter{}, since: map[string]time.Duration{}, none: map[string]time.Time{}, recalls: map[string]time.Time{}, asked: map[string]time.Time{}, denied: map[string]time.Time{},
 		others: map[cluster.ID]map[string]uint32{}, told: map[string]uint32{}, away: newAwayLicences(d.Board, d.Standing),
 	}
 }
@@ -168,7 +168,7 @@ func (p *Pooling) Short(c *admission.Counter, n uint32) bool {
 	p.pending[name] += min(n, admission.Unlimited-p.pending[name])
 	p.unmet[name] = c
 	if _, known := p.since[name]; !known {
-		p.since[name] = time.Now()
+		p.since[name] = p.deps.Boot()
 	}
 	known := p.news
 	p.news = true

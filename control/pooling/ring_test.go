@@ -61,6 +61,7 @@ type peer struct {
 	offer     member.Offer
 	begun     bool
 	wanted    bool
+	deaf      bool // its core hears nothing
 	put       []rows.Key
 	short     map[string]int // what the keeper was told
 }
@@ -283,7 +284,7 @@ func (p *peer) wants() {
 
 // step runs the core, and lets it hear what follows here.
 func (p *peer) step(e ledger.Event) {
-	if p.core == nil {
+	if p.core == nil || p.deaf {
 		return
 	}
 	if p.told = append(p.told, e); len(p.told) > 1 {
@@ -317,7 +318,7 @@ func (p *peer) do(a ledger.Action) {
 		p.begun = true
 		p.pool.Lease(a.Until)
 	case ledger.Denied:
-		p.pool.Denied(a.Resource)
+		p.pool.Denied(a.Resource, a.Asked)
 	}
 }
 

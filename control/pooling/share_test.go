@@ -236,3 +236,76 @@ func TestOffer(t *testing.T) {
 		t.Error("a node of no cluster shares something")
 	}
 }
+
+// BW-05: that there is no more is known after a round trip, not after the time that others have who do not answer; and then it
+// is true.
+func TestNoIsKnownSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, 4, 40*time.Millisecond, halves(10))
+		r.run(3 * time.Second)
+		for i, kbps := range []uint32{4000, 100, 100, 100} { // the first has all that there is
+			var made *asking
+			r.nodes[i].ask(call("Porto", kbps), func(a *asking) { made = a })
+			r.run(3 * time.Second)
+			if full := i > 0; made == nil || (made.refused != nil) != full || made.took > 400*time.Millisecond {
+				t.Errorf("call %d: %+v", i, made)
+			}
+		}
+	})
+}
+
+// BW-05: a denial of what was asked for before somebody was short refuses nobody: it is asked for again.
+func TestEarlierDenialRefusesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, 2, 40*time.Millisecond, halves(10))
+		r.run(3 * time.Second)
+		a := r.nodes[0]
+		made := false
+		a.ask(call("Porto", 3500), func(*asking) { made = true })
+		before := r.now() - time.Millisecond
+		a.pool.Denied("pipe Porto", before)
+		if made || !a.wanted {
+			t.Errorf("decided: %t, asked for again: %t", made, a.wanted)
+		}
+		a.pool.Denied("pipe Porto", r.now())
+		if r.run(time.Millisecond); !made {
+			t.Error("the answer to its own request does not decide it")
+		}
+	})
+}
+
+// BW-04: who waits because the lease is over goes on when the ceiling counts without one, also when nothing else comes.
+func TestStrictNeedsNoLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, 2, 40*time.Millisecond, halves(10))
+		r.run(3 * time.Second)
+		a := r.nodes[0]
+		a.deaf = true // nothing comes any more, and the lease ends
+		r.run(5 * time.Second)
+		var made *asking
+		a.ask(call("Porto", 100), func(done *asking) { made = done })
+		if r.run(100 * time.Millisecond); made != nil {
+			t.Fatalf("without a lease: %+v", made)
+		}
+		a.pool.Leased("pipe Porto", false)
+		if r.run(time.Millisecond); made == nil || made.refused != nil {
+			t.Errorf("it still waits: %+v", made)
+		}
+	})
+}
+
+// LI-06: the ledger's look at what is in use of something that only became limited is no recall: some of it is asked for
+// ahead all the same.
+func TestFirstLookIsNoRecall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, 2, 40*time.Millisecond, halves(10))
+		p := r.nodes[1].pool
+		if len(p.recalls) > 0 {
+			t.Errorf("recalled at the start: %v", p.recalls)
+		}
+		r.run(3 * time.Second)
+		if p.Lower("pipe Porto", 0); p.recalls["pipe Porto"].IsZero() {
+			t.Error("what was given is lowered, and that is no recall")
+		}
+	})
+}

@@ -18,6 +18,9 @@ func (p *Pooling) Lend() map[ledger.Resource]uint32 {
 // Leased implements member.Shares.
 func (p *Pooling) Leased(r ledger.Resource, leased bool) {
 	p.deps.Resources.Leased(string(r), leased)
+	if part, _ := p.deps.Resources.Part(string(r)); !leased && part.Ceiling > part.Used && !p.lease.Runs() {
+		p.wake() // who waited for the lease needs none, and perhaps nothing else follows
+	}
 }
 
 // Raise implements member.Shares.
@@ -36,13 +39,17 @@ func (p *Pooling) Raise(r ledger.Resource, to uint32) {
 	}
 }
 
-// Lower implements member.Shares. Mostly others wait for it: nothing of it is asked for ahead for a while. Where the ledger
-// only asks what is in use, or this node leaves, that does no harm.
+// Lower implements member.Shares. Others wait for it: nothing of it is asked for ahead for a while. Where nothing was here and
+// nothing is in use the ledger only looks.
 func (p *Pooling) Lower(r ledger.Resource, to uint32) uint32 {
-	p.mu.Lock()
-	p.recalls[string(r)] = time.Now()
-	p.mu.Unlock()
-	return p.deps.Resources.Lower(string(r), to)
+	was, _ := p.deps.Resources.Part(string(r))
+	now := p.deps.Resources.Lower(string(r), to)
+	if was.Given > 0 || now > 0 {
+		p.mu.Lock()
+		p.recalls[string(r)] = time.Now()
+		p.mu.Unlock()
+	}
+	return now
 }
 
 // Lease implements member.Shares.
@@ -55,9 +62,9 @@ func (p *Pooling) Lease(until time.Duration) {
 	}
 }
 
-// Denied implements member.Shares. What was refused meanwhile was refused for want of what the cluster has. An answer that
-// comes sooner than others can have been asked is of a request before: what is short now is asked for next.
-func (p *Pooling) Denied(r ledger.Resource) {
+// Denied implements member.Shares. What was refused meanwhile was refused for want of what the cluster has. An answer to a
+// request from before anybody was short refuses nobody: what is short now is asked for next.
+func (p *Pooling) Denied(r ledger.Resource, asked time.Duration) {
 	name, now := string(r), time.Now()
 	p.mu.Lock()
 	delete(p.asked, name)
@@ -66,7 +73,7 @@ func (p *Pooling) Denied(r ledger.Resource) {
 	if last := p.partly; c == nil && last.name == name && now.Sub(last.at) < atOnce {
 		c = last.of
 	}
-	early := c != nil && now.Sub(p.since[name]) < soonest
+	early := c != nil && asked < p.since[name]
 	p.news = p.news || early
 	if c != nil && !early {
 		p.none[name] = now
@@ -81,9 +88,6 @@ func (p *Pooling) Denied(r ledger.Resource) {
 		p.wake()
 	}
 }
-
-// soonest is how soon after a shortage the cluster can say at the earliest that there is no more: it asks others first.
-const soonest = 500 * time.Millisecond
 
 // atOnce is how soon after a Raise the same answer's Denied comes.
 const atOnce = 10 * time.Millisecond
