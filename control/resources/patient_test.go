@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -299,6 +300,7 @@ type lendingModel struct {
 	given   map[string]uint32
 	calls   []*Grant
 	waiting int
+	calling sync.Mutex
 }
 
 func (m *lendingModel) pick(n int) int {
@@ -366,26 +368,33 @@ func (m *lendingModel) call() {
 	case err == nil:
 		m.calls = append(m.calls, g)
 	case errors.As(err, &refused) && refused.Waits:
-		called, spoken := false, m.pick(4) == 0
+		called, held, spoken := false, false, m.pick(4) == 0
 		if spoken { // before it is known that somebody waits for it
 			m.r.Wake()
 		}
+		m.calling.Lock()
+		m.waiting++
+		m.calling.Unlock()
 		if m.r.Await(since, func() {
+			m.calling.Lock() // the time of several may be over at once
+			defer m.calling.Unlock()
 			if called {
 				m.fail("called twice")
 			}
 			called = true
 			m.waiting--
 		}) {
-			m.waiting++
+			held = true
 		} else {
-			called = true
+			m.calling.Lock()
+			m.waiting--
+			m.calling.Unlock()
 		}
 		if spoken {
 			time.Sleep(soon)
 			synctest.Wait()
 		}
-		if spoken && !called {
+		if spoken && held && !called {
 			m.fail("nobody told it what the cluster said before it waited")
 		}
 	}
