@@ -56,11 +56,17 @@ func (p *Pooling) Wants() map[ledger.Resource]uint32 {
 		return nil
 	}
 	shared, _ := p.deps.Member.Ledger()
-	wants := map[ledger.Resource]uint32{}
+	wants, room := map[ledger.Resource]uint32{}, false
 	for name, n := range pending {
-		if part, ok := p.deps.Resources.Part(name); ok {
-			p.want(wants, part, p.needed(part, n, shared.Resources[ledger.Resource(name)]))
+		part, ok := p.deps.Resources.Part(name)
+		if need := p.needed(part, n, shared.Resources[ledger.Resource(name)]); ok && need > 0 {
+			wants[ledger.Resource(name)] = need
+		} else {
+			room = true // what is here has been freed since, or nothing limits it any more
 		}
+	}
+	if room && p.lease.Runs() { // else they wait for the lease
+		p.wake()
 	}
 	if scan && len(shared.Resources) > 0 { // it is agreed what there is
 		p.scan(wants, &shared, now)
@@ -76,12 +82,6 @@ func (p *Pooling) forget(now time.Time) {
 		rest time.Duration
 	}{{p.denied, deniedRest}, {p.recalls, recalledRest}, {p.none, noneRest}} {
 		maps.DeleteFunc(m.of, func(_ string, at time.Time) bool { return now.Sub(at) > m.rest })
-	}
-}
-
-func (p *Pooling) want(wants map[ledger.Resource]uint32, part resources.Part, n uint32) {
-	if n > 0 {
-		wants[ledger.Resource(part.Name)] = n
 	}
 }
 

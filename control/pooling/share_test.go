@@ -309,3 +309,28 @@ func TestFirstLookIsNoRecall(t *testing.T) {
 		}
 	})
 }
+
+// LI-06: what a call here frees another one here gets that waits, also when no peer answers.
+func TestFreedHereWhileOneWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, 2, 40*time.Millisecond, halves(10))
+		r.run(3 * time.Second)
+		var first, next *asking
+		r.nodes[1].ask(call("Porto", 4000), func(a *asking) { first = a })
+		r.run(4 * time.Second)
+		if first == nil || first.refused != nil || first.grant.Granted().Kbps[0] != 4000 {
+			t.Fatalf("the whole pipe: %+v", first)
+		}
+		r.delay = time.Minute
+		r.nodes[1].ask(call("Porto", 1000), func(a *asking) { next = a })
+		r.run(50 * time.Millisecond)
+		if next != nil {
+			t.Fatalf("it does not wait: %+v", next)
+		}
+		first.grant.Release()
+		r.run(2 * scanEvery)
+		if next == nil || next.refused != nil || next.grant.Granted().Kbps[0] != 1000 {
+			t.Errorf("it is free here: %+v", next)
+		}
+	})
+}

@@ -14,11 +14,17 @@ type counted struct {
 var _ Capacity = (*counted)(nil)
 
 // Take implements Capacity.
-func (c *counted) Take(d licensing.Device, aliases int, proxied, _ bool) Taken {
-	if !c.Room(proxied) {
+func (c *counted) Take(_ bool, seats ...Seat) Taken {
+	for i, s := range seats {
+		if c.Room(s.Proxied) {
+			c.Keep(s.Device, s.Aliases, s.Proxied)
+			continue
+		}
+		for _, s := range seats[:i] {
+			c.Give(s.Device, s.Aliases, s.Proxied)
+		}
 		return NoPlace
 	}
-	c.Keep(d, aliases, proxied)
 	return Seated
 }
 
@@ -44,33 +50,30 @@ func (c *counted) of(proxied bool) *int {
 	return &c.local
 }
 
-// seat is what a binding takes of the capacity.
-type seat struct {
-	device  licensing.Device
-	aliases int
-	proxied bool
+// Seat is what a binding takes of the capacity.
+type Seat struct {
+	Device  licensing.Device
+	Aliases int
+	Proxied bool
 }
 
-func seatOf(b *Binding) seat {
-	return seat{licensing.RegistrationOf(b.Protocol == dialplan.SIP, b.Desktop), 1 + len(b.Also), b.Proxied}
+func seatOf(b *Binding) Seat {
+	return Seat{licensing.RegistrationOf(b.Protocol == dialplan.SIP, b.Desktop), 1 + len(b.Also), b.Proxied}
 }
 
-// seatAll takes the places of new bindings, all or none. Who is patient is told where peers may have some.
+// seatAll takes the places of new bindings, all or none: in one, so that the cluster hears of all that is short. Who is
+// patient is told where peers may have some.
 func (t *Table) seatAll(list []Binding, patient bool) error {
-	taken := make([]seat, 0, len(list))
+	seats := make([]Seat, 0, len(list))
 	for i := range list {
-		if t.byID[list[i].ID] != nil {
-			continue
+		if t.byID[list[i].ID] == nil {
+			seats = append(seats, seatOf(&list[i]))
 		}
-		s := seatOf(&list[i])
-		got := t.cfg.Capacity.Take(s.device, s.aliases, s.proxied, patient)
-		if got == Seated {
-			taken = append(taken, s)
-			continue
-		}
-		for _, s := range taken {
-			t.cfg.Capacity.Give(s.device, s.aliases, s.proxied)
-		}
+	}
+	if len(seats) == 0 {
+		return nil
+	}
+	if got := t.cfg.Capacity.Take(patient, seats...); got != Seated {
 		return t.unseated(got)
 	}
 	return nil

@@ -25,14 +25,20 @@ func (s *seats) of(d licensing.Device) *int {
 	return &s.Rooms
 }
 
-func (s *seats) Take(d licensing.Device, aliases int, proxied, patient bool) Taken {
-	switch {
-	case s.Place > 0 && *s.of(d) >= aliases:
-		s.Keep(d, aliases, proxied)
+func (s *seats) Take(patient bool, all ...Seat) Taken {
+	had := *s
+	for _, seat := range all {
+		s.Keep(seat.Device, seat.Aliases, seat.Proxied)
+	}
+	left := *s
+	if left.Place >= 0 && left.Rooms >= 0 && left.Desktops >= 0 {
 		return Seated
+	}
+	*s = had
+	switch {
 	case patient && s.Peers:
 		return Waits
-	case s.Place < 1:
+	case left.Place < 0:
 		return NoPlace
 	}
 	return NoLicence

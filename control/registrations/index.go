@@ -9,7 +9,7 @@ import (
 // entry is a place in the table; its binding is replaced, never changed.
 type entry struct {
 	*Binding
-	seat seat   // that it took
+	seat Seat   // that it took
 	next *entry // of the same origin
 	at   int    // in the heap
 }
@@ -42,7 +42,7 @@ func (t *Table) drop(e *entry) *Binding {
 	}
 	t.unlinkOrigin(e)
 	heap.Remove(&t.due, e.at)
-	t.cfg.Capacity.Give(e.seat.device, e.seat.aliases, e.seat.proxied)
+	t.cfg.Capacity.Give(e.seat.Device, e.seat.Aliases, e.seat.Proxied)
 	if e.Proxied {
 		t.counts.Proxied--
 	} else {

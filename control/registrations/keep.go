@@ -77,7 +77,7 @@ func (t *Table) Restore() (int, error) {
 		}
 		t.lastID = max(t.lastID, b.ID)
 		s := seatOf(b)
-		t.cfg.Capacity.Keep(s.device, s.aliases, s.proxied)
+		t.cfg.Capacity.Keep(s.Device, s.Aliases, s.Proxied)
 		t.link(&entry{Binding: b, seat: s})
 		restored++
 	}

@@ -65,9 +65,9 @@ type Limits struct {
 // Capacity is where bindings take their places from: one of the platform each, and a
 // licence for each alias (CA-01, facts A3). It is called with the table locked.
 type Capacity interface {
-	// Take takes what a new binding needs, or nothing where the platform has no place
-	// for it or no licence is left. Who is patient is told where other peers of the cluster may have some.
-	Take(d licensing.Device, aliases int, proxied, patient bool) Taken
+	// Take takes what the new bindings of a request need, or nothing where the platform has no place
+	// for one or no licence is left. Who is patient is told where other peers of the cluster may have some.
+	Take(patient bool, seats ...Seat) Taken
 	// Keep takes for one that is there already, also beyond the limits.
 	Keep(d licensing.Device, aliases int, proxied bool)
 	// Give gives back.

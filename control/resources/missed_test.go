@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ func TestOwnPlacesGoMeanwhile(t *testing.T) {
 		if got := refusal(t, err); !got.Waits && got.Why != OverCapacity {
 			t.Errorf("after %d looks: %v", from, got)
 		}
+		r.Await(time.Now(), func() {})
 		if at > 0 {
 			break // it is not looked as often
 		}
@@ -82,7 +84,7 @@ func TestWordBeforeAwait(t *testing.T) {
 			}
 		},
 		"a registration": func(t *testing.T, r *Resources) {
-			if got := r.Registrations().Take(licensing.Room, 1, false, true); got != registrations.Waits {
+			if got := r.Registrations().Take(true, registrations.Seat{Aliases: 1}); got != registrations.Waits {
 				t.Error(got)
 			}
 		},
@@ -91,16 +93,16 @@ func TestWordBeforeAwait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newResources(t, nodeOf(t, twoSites), Deps{})
 				lend(r, map[string]uint32{"rms": 0, "room": 0})
-				called := 0
-				await := func(want int) {
+				var called atomic.Int32
+				await := func(want int32) {
 					t.Helper()
-					if !r.Await(time.Now(), func() { called++ }) {
+					if !r.Await(time.Now(), func() { called.Add(1) }) {
 						t.Error("it may not wait")
 					}
 					time.Sleep(soon)
 					synctest.Wait()
-					if called != want {
-						t.Errorf("%d are called, want %d", called, want)
+					if got := called.Load(); got != want {
+						t.Errorf("%d are called, want %d", got, want)
 					}
 				}
 				ask(t, r) // the first two, whichever is which of the later ones
@@ -120,8 +122,8 @@ func TestWordBeforeAwait(t *testing.T) {
 				await(4)
 				time.Sleep(usualWait)
 				synctest.Wait()
-				if called != 5 {
-					t.Errorf("%d are called in the end", called)
+				if got := called.Load(); got != 5 {
+					t.Errorf("%d are called in the end", got)
 				}
 			})
 		})
@@ -178,4 +180,29 @@ func TestOnlyWantIsCounted(t *testing.T) {
 	r.Lower(WholeCalls, 0)
 	want[WholeCalls] = 1
 	is("the cluster is", line(800), OverCapacity, want)
+}
+
+// LI-06: the ledger hears of all that the bindings of one request are short of, together: what there is for the first is of
+// no use without the others.
+func TestBindingsAreShortTogether(t *testing.T) {
+	told := shorts{}
+	r := newResources(t, nodeOf(t, twoSites), Deps{Ledger: told})
+	lend(r, map[string]uint32{"room": 2, "desktop": 0})
+	room, desktop := registrations.Seat{Aliases: 1}, registrations.Seat{Device: licensing.Desktop, Aliases: 1}
+	for range 2 {
+		if got := r.Registrations().Take(true, room, room, desktop, room); got != registrations.Waits {
+			t.Errorf("three of two, and one of none: %v", got)
+		}
+		if diff := cmp.Diff(map[string]uint32{"room": 3, "desktop": 1}, told.drain()); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	}
+	r.Raise("room", 3)
+	r.Raise("desktop", 1)
+	if got := r.Registrations().Take(true, room, room, desktop, room); got != registrations.Seated {
+		t.Errorf("all is here: %v", got)
+	}
+	if diff := cmp.Diff(map[string]uint64{"registrations": 4, "room": 3, "desktop": 1}, used(r)); diff != "" {
+		t.Errorf("in use (-want +got):\n%s", diff)
+	}
 }

@@ -31,7 +31,7 @@ func TestLicencesAreLent(t *testing.T) {
 	seats.Keep(licensing.Desktop, 2, false)
 	var now atomic.Int64
 	lease := admission.NewLease(func() time.Duration { return time.Duration(now.Load()) })
-	if seats.Take(licensing.Desktop, 1, false, false) != registrations.Seated {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.Seated {
 		t.Error("no licence of the node's own while none is lent")
 	}
 	seats.Give(licensing.Desktop, 1, false)
@@ -42,11 +42,11 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("it lends %v before it was given anything", has)
 	}
 	r.Raise(LevelDesktop, 5)
-	if seats.Take(licensing.Desktop, 1, false, false) != registrations.NoLicence {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.NoLicence {
 		t.Error("a licence before the lease runs")
 	}
 	lease.Extend(time.Second)
-	if seats.Take(licensing.Desktop, 1, false, false) != registrations.Seated {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.Seated {
 		t.Error("no licence of those that were given")
 	}
 	if err := r.Change(n, licensing.Installed{Keyed: true, Pool: licensing.Pool{Desktop: 7}}); err != nil {
@@ -56,7 +56,7 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("after a change it brings %v and has %v", brings(), desktops(r))
 	}
 	now.Store(int64(2 * time.Second))
-	if seats.Take(licensing.Desktop, 1, false, false) != registrations.NoLicence {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.NoLicence {
 		t.Error("a licence after the lease has ended")
 	}
 	if to := r.Lower(LevelDesktop, 0); to != 3 {

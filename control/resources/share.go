@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"slices"
+
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/licensing"
@@ -74,11 +76,26 @@ func (s *RegistrationShare) amounts(d licensing.Device, aliases int, proxied boo
 	return []admission.Amount{{Of: s.limits.registrations, N: 1}, {Of: s.limits.whole.registrations, N: 1}, {Of: kind, N: uint32(aliases)}}
 }
 
-// Take takes the places of a binding, if the platform has one and there are licences. What a whole cluster
+// sum is what bindings take together.
+func (s *RegistrationShare) sum(seats []registrations.Seat) []admission.Amount {
+	var out []admission.Amount
+	for _, seat := range seats {
+		for _, a := range s.amounts(seat.Device, seat.Aliases, seat.Proxied) {
+			if at := slices.IndexFunc(out, func(o admission.Amount) bool { return o.Of == a.Of }); at >= 0 {
+				out[at].N += a.N
+				continue
+			}
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Take takes the places of new bindings, if the platform has them and there are licences. What a whole cluster
 // carries counts as licences do. Who is patient and refused what other peers of the cluster may have more of may try again
 // when Resources.Await says; only a refusal that stands is counted.
-func (s *RegistrationShare) Take(d licensing.Device, aliases int, proxied, patient bool) registrations.Taken {
-	amounts := s.amounts(d, aliases, proxied)
+func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) registrations.Taken {
+	amounts := s.sum(seats)
 	var short *admission.Counter
 	for range tries {
 		turn := s.resources.awaiting.turn.Load() // before anything is looked at

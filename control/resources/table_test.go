@@ -65,8 +65,10 @@ func TestCapacityTable(t *testing.T) {
 		rest := calls(1, plenty, home)(mixed)
 		sessions := calls(2, plenty, away)(fresh())
 		seats, r := fresh().Registrations(), fresh()
-		registered := until(func() bool { return seats.Take(licensing.Room, 1, false, false) == registrations.Seated })
-		proxied := until(func() bool { return seats.Take(licensing.Room, 1, true, false) == registrations.Seated })
+		registered := until(func() bool { return seats.Take(false, registrations.Seat{Aliases: 1}) == registrations.Seated })
+		proxied := until(func() bool {
+			return seats.Take(false, registrations.Seat{Aliases: 1, Proxied: true}) == registrations.Seated
+		})
 		relays := until(func() bool { return r.Relays().Take(1) })
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d + %d\t%d\t%d\t%d\t%d\t\n", p, video, audio, video/2, rest, sessions, registered, proxied, relays)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/control/registrations"
-	"turnpike.dev/turnpike/licensing"
 )
 
 // refusals is what was refused for want of each part, without what nobody was.
@@ -48,12 +47,12 @@ func TestRefusedRegistrationsAreCounted(t *testing.T) {
 			t.Errorf("%s: refused (-want +got):\n%s", when, diff)
 		}
 	}
-	is("two are short", seats.Take(licensing.Room, 1, false, true), registrations.Waits, map[string]uint64{})
-	is("finally", seats.Take(licensing.Room, 1, false, false), registrations.NoLicence, map[string]uint64{WholeRegistrations: 1})
+	is("two are short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.Waits, map[string]uint64{})
+	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 1})
 	r.Denied(LevelRoom)
-	is("there is no more of one", seats.Take(licensing.Room, 1, false, true), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2})
+	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2})
 	r.Raise(WholeRegistrations, 1)
-	is("one is short", seats.Take(licensing.Room, 1, false, true), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})
+	is("one is short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})
 }
 
 // LI-06, BW-05: who waits for what is who waits: not who has given up, nor how often one has asked.
@@ -81,7 +80,7 @@ func TestWhoWaits(t *testing.T) {
 		ask(both, time.Now())
 		ask(line, time.Now())
 		ask(line, time.Now())
-		if got := r.Registrations().Take(licensing.Room, 1, false, true); got != registrations.Waits || !r.Await(time.Now(), func() {}) {
+		if got := r.Registrations().Take(true, registrations.Seat{Aliases: 1}); got != registrations.Waits || !r.Await(time.Now(), func() {}) {
 			t.Errorf("a registration: %v", got)
 		}
 		all := map[string]uint32{"pipe L": 3, "rms": 1, "room": 1}

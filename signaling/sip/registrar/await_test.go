@@ -24,12 +24,12 @@ type lent struct {
 	waiting []func()
 }
 
-func (l *lent) Take(_ licensing.Device, _ int, _, patient bool) registrations.Taken {
+func (l *lent) Take(patient bool, seats ...registrations.Seat) registrations.Taken {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.left > 0:
-		l.left--
+	case l.left >= len(seats):
+		l.left -= len(seats)
 		return registrations.Seated
 	case patient && !l.none:
 		return registrations.Waits
