@@ -15,6 +15,7 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/agreement"
 	"turnpike.dev/turnpike/cluster/membership"
+	"turnpike.dev/turnpike/perf/lab"
 )
 
 // fullDisk is a file system of its own for what a peer agrees on, that can be full.
@@ -27,7 +28,7 @@ type fullDisk struct {
 func (r *rig) onSmallDisk(id cluster.ID) fullDisk {
 	r.t.Helper()
 	if os.Geteuid() != 0 {
-		r.t.Skip("it mounts a small file system: run as root")
+		r.t.Skip(lab.ErrUnsupported)
 	}
 	p := r.peers[id]
 	if err := p.Close(); err != nil {

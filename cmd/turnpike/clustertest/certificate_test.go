@@ -60,7 +60,7 @@ func TestCertificatesOverAndSwapped(t *testing.T) {
 
 	r.part("Over", func(t *testing.T, r *rig) {
 		must(t, clocks[1].Set(30*time.Minute)) // for which the third's is over
-		r.tells(20*time.Second, 1, "expired")
+		r.tells(40*time.Second, 1, "expired")
 		r.peer(10*time.Second, 2, 1, "failed", failed)
 		r.peer(time.Second, 0, 1, "active", active)
 		r.peer(time.Second, 0, 2, "active", active)
@@ -71,8 +71,8 @@ func TestCertificatesOverAndSwapped(t *testing.T) {
 	r.part("Swapped", func(t *testing.T, r *rig) {
 		r.run(1, append([]string{"certificate", "upload"}, files[0]...)...)
 		r.run(0, append([]string{"certificate", "upload"}, files[1]...)...)
-		r.tells(20*time.Second, 2, names[0])
-		r.tells(20*time.Second, 2, names[1])
+		r.tells(40*time.Second, 2, names[0])
+		r.tells(40*time.Second, 2, names[1])
 		r.run(0, append([]string{"certificate", "upload"}, files[0]...)...)
 		r.run(1, append([]string{"certificate", "upload"}, files[1]...)...)
 		r.whole(30*time.Second, 0, 1, 2)
