@@ -103,7 +103,7 @@ func (c *crowd) takeAll(th thing, nodes []int) (all []*held) {
 // apart breaks a cluster in two, each of which uses all there is, and heals it.
 func apart(t *testing.T, c *crowd, th thing, p partition) {
 	everybody := []int{0, 1, 2, 3}
-	used := map[int][]*held{0: c.fill(th, p.one[0], th.total/2), 1: c.fill(th, p.other[0], th.total/2)}
+	used := [2][]*held{c.fill(th, p.one[0], th.total/2), c.fill(th, p.other[0], th.total/2)}
 	must(t, p.set(c, p, true))
 	begin := time.Now()
 	var sides sync.WaitGroup

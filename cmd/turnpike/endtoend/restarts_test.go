@@ -205,11 +205,14 @@ func (s *site) checkCleanup(t *testing.T) {
 	s.End(t, unix.SIGKILL)
 	s.Command(t, 0, "cleanup")
 	s.noTrace(t)
-	for _, l := range s.Lab.Node.Links {
-		link, err := s.Lab.Node.Netlink().LinkByName(l.Name)
-		if err != nil || link.Attrs().Xdp != nil && link.Attrs().Xdp.Attached {
-			t.Errorf("a program is left on %s, %v", l.Name, err)
-		}
+	for _, l := range s.Lab.Node.Links { // the kernel detaches after the last reference to the link is gone
+		nodetest.Eventually(t, 5*time.Second, "no program on "+l.Name, func() error {
+			link, err := s.Lab.Node.Netlink().LinkByName(l.Name)
+			if err == nil && link.Attrs().Xdp != nil && link.Attrs().Xdp.Attached {
+				err = errors.New("one is left")
+			}
+			return err
+		})
 	}
 	if left := s.processes(t); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
