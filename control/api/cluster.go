@@ -119,8 +119,22 @@ func (a clusterAPI) change(ctx context.Context, note string, step func(*config.N
 	return a.propose(ctx, store.Proposal{Note: note}, step)
 }
 
-// propose completes a proposal with what a step comes to.
-func (a clusterAPI) propose(ctx context.Context, p store.Proposal, step func(*config.Node) ([]config.Operation, error)) (Changed, error) {
+// maxTries is how often a step is worked out again, when peers' changes come between.
+const maxTries = 4
+
+// propose completes a proposal with what a step comes to: by the configuration of the moment, also where another
+// revision has come meanwhile.
+func (a clusterAPI) propose(ctx context.Context, p store.Proposal, step func(*config.Node) ([]config.Operation, error)) (out Changed, err error) {
+	p.Author = author(ctx)
+	for range maxTries {
+		if out, err = a.try(p, step); !errors.Is(err, store.ErrConflict) {
+			return out, err
+		}
+	}
+	return out, err
+}
+
+func (a clusterAPI) try(p store.Proposal, step func(*config.Node) ([]config.Operation, error)) (Changed, error) {
 	cur := a.node.Store().Current()
 	if cur == nil {
 		return Changed{}, store.ErrEmpty
@@ -129,7 +143,7 @@ func (a clusterAPI) propose(ctx context.Context, p store.Proposal, step func(*co
 	if err != nil {
 		return Changed{}, refused(err)
 	}
-	p.Author, p.Operations, p.Expect = author(ctx), ops, cur.Number
+	p.Operations, p.Expect = ops, cur.Number
 	result, err := a.node.Store().Propose(p)
 	if err != nil {
 		return Changed{}, err
