@@ -80,3 +80,14 @@ func OpenOn(cfg Config, f Files) (*Agreement, error) {
 
 // Folder is a folder's files.
 func Folder(dir string) Files { return disk{dir} }
+
+// Lulls is how many peers a leader waits for to answer again.
+func (a *Agreement) Lulls() int {
+	r := a.running()
+	if r == nil {
+		return 0
+	}
+	r.carrier.mu.Lock()
+	defer r.carrier.mu.Unlock()
+	return len(r.carrier.waits)
+}

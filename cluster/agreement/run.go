@@ -83,7 +83,7 @@ type run struct {
 	machine *machine
 	store   *store
 	streams *streams
-	carrier *raft.NetworkTransport
+	carrier *carrier
 	raft    *raft.Raft
 	orders  chan order
 	// forfeited is the latest term in which a proposal got lost.
@@ -106,10 +106,10 @@ func (a *Agreement) start(id string) (_ *run, err error) {
 		cluster: id, agree: a, store: s, machine: newMachine(id, a.cfg.Applied), streams: newStreams(a.cfg, id),
 		orders: make(chan order, maxOrders), pending: make(chan proposal, maxOrders), end: make(chan struct{}),
 	}
-	r.carrier = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	r.carrier = &carrier{end: r.end, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: provider{}, Logger: logger, Stream: r.streams, MaxPool: 2, Timeout: rpcTimeout,
 		MsgpackUseNewTimeFormat: true,
-	})
+	})}
 	w := &written{BoltStore: s.bolt, end: r.end, failed: func(err error) { go a.fail(r, err) }}
 	begin := func() (err error) {
 		r.raft, err = raft.NewRaft(raftConfig(a.cfg.Self, logger), r.machine, w, w, s.snaps, r.carrier)
