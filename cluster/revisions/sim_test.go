@@ -26,7 +26,7 @@ const (
 
 func trial(b broken) sim.Trial {
 	return sim.Trial{
-		Name: "revisions", Sizes: []int{1, 2, 3, 6}, Seeds: 6, Steps: 5000, Settle: 14 * time.Second,
+		Name: "revisions", Sizes: []int{1, 2, 3, 6}, Seeds: 4, Steps: 4000, Long: 5000, Settle: 14 * time.Second, Calm: 2 * time.Second,
 		New: func(w *sim.World) sim.Program { return newAuthors(w, b) },
 		Must: []string{
 			"cut one way", "cut in a bridge", "crash", "pause", "message overtaken", "torn write lost", "torn write kept", "accepted", "deposed",

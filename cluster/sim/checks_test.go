@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -174,15 +175,40 @@ func (n *nodes) differ(p, q *node, e string) error {
 
 // Converged says what is not as it should be some time after all was healed and made equal.
 func (n *nodes) Converged() error {
-	first := n.w.Machines[0].Process.(*node)
+	if err := n.ordered(); err != nil {
+		return err
+	}
+	if n.final == "" {
+		return errors.New("nothing was changed in the end")
+	}
+	for _, m := range n.w.Machines {
+		if err := n.configured(m.Process.(*node)); err != nil {
+			return err
+		}
+	}
+	if got := n.w.Machines[n.who].Process.(*node).ceiling[strict]; got < n.want {
+		return fmt.Errorf("%s has %d of strict, nobody else uses what is missing to %d", name(n.who), got, n.want)
+	}
+	return nil
+}
+
+// ordered says what is not as it should be before the last change.
+func (n *nodes) ordered() error {
+	first, ok := n.w.Machines[0].Process.(*node)
+	if !ok {
+		return errors.New("a does not run")
+	}
 	primary := first.own().primary
 	h := n.histories[first.cluster()]
 	if h == nil || h.leader != primary {
 		return fmt.Errorf("%q is not led by %s", first.cluster(), name(primary))
 	}
 	for i, m := range n.w.Machines {
-		p := m.Process.(*node)
-		for _, err := range []error{n.belongs(p, h), n.configured(p, primary), n.spread(p, first), n.shared(p, h)} {
+		p, ok := m.Process.(*node)
+		if !ok {
+			return fmt.Errorf("%s does not run", name(i))
+		}
+		for _, err := range []error{n.belongs(p, h), n.spread(p, first), n.shared(p, h)} {
 			if err != nil {
 				return err
 			}
@@ -193,9 +219,6 @@ func (n *nodes) Converged() error {
 		if p.revisions.Acting() != (i == primary) {
 			return fmt.Errorf("%s acts: %t", p.id, p.revisions.Acting())
 		}
-	}
-	if got := n.w.Machines[n.who].Process.(*node).ceiling[strict]; got < n.want {
-		return fmt.Errorf("%s has %d of strict, nobody else uses what is missing to %d", name(n.who), got, n.want)
 	}
 	return nil
 }
@@ -217,9 +240,9 @@ func (n *nodes) belongs(p *node, h *history) error {
 }
 
 // configured: the last change is in force everywhere, within a second.
-func (n *nodes) configured(p *node, primary int) error {
+func (n *nodes) configured(p *node) error {
 	if p.inForce != n.final || p.revisions.Has().Digest != n.final {
-		return fmt.Errorf("%s has %s, %q; the primary %s wrote %q", p.id, p.revisions.Has(), p.inForce, name(primary), n.final)
+		return fmt.Errorf("%s has %s, %q; the primary %s wrote %q", p.id, p.revisions.Has(), p.inForce, name(p.own().primary), n.final)
 	}
 	if took := p.applied - n.begun; took > time.Second {
 		return fmt.Errorf("a change took %s to %s", took, p.id)

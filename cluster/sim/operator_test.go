@@ -197,31 +197,49 @@ func (n *nodes) readdress(i int) {
 const (
 	tidied  = 6 * time.Second
 	settled = 55 * time.Second
+	steady  = 3 * time.Second
 )
 
 // Quiet is the operator who makes all settings equal, resets what was removed or is strange, and restarts what needs
-// it; and then changes something, and ends most calls.
+// it; and then, when all is as it should be, changes something, and ends most calls.
 func (n *nodes) Quiet() {
-	n.w.After(tidied, n.tidy)
-	n.w.After(settled, func() {
-		m := n.w.Machines[0]
-		p := n.w.Machines[m.Read("own").(own).primary].Process.(*node)
-		n.final, n.begun = p.text(), n.w.Now()
-		p.propose(n.final)
-		n.who, n.want = n.w.Rand.IntN(len(n.w.Machines)), 20
-		for i, m := range n.w.Machines {
-			q := m.Process.(*node)
-			for _, r := range shared {
-				for q.use[r] > 2 {
-					q.hangUp(r)
-				}
-			}
-			if i != n.who {
-				n.want -= q.use[strict]
+	latest := n.w.Now() + settled
+	n.w.After(tidied, func() {
+		n.tidy()
+		n.await(n.w.Now(), latest)
+	})
+}
+
+// await calls the end when nothing has been wrong for a while, or at the latest.
+func (n *nodes) await(since, latest time.Duration) {
+	if n.ordered() != nil {
+		since = n.w.Now()
+	}
+	if n.w.Now() >= latest || n.w.Now()-since >= steady {
+		n.end()
+		return
+	}
+	n.w.After(500*time.Millisecond, func() { n.await(since, latest) })
+}
+
+func (n *nodes) end() {
+	m := n.w.Machines[0]
+	p := n.w.Machines[m.Read("own").(own).primary].Process.(*node)
+	n.final, n.begun = p.text(), n.w.Now()
+	p.propose(n.final)
+	n.who, n.want = n.w.Rand.IntN(len(n.w.Machines)), 20
+	for i, m := range n.w.Machines {
+		q := m.Process.(*node)
+		for _, r := range shared {
+			for q.use[r] > 2 {
+				q.hangUp(r)
 			}
 		}
-		n.insist()
-	})
+		if i != n.who {
+			n.want -= q.use[strict]
+		}
+	}
+	n.insist()
 }
 
 // insist wants all that is left on one node, again and again, as callers do.

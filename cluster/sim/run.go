@@ -19,14 +19,19 @@ type Trial struct {
 	// Sizes are of the clusters; Seeds, Steps: how many runs of each, and how long they are.
 	Sizes        []int
 	Seeds, Steps int
+	// Long is how many steps the runs of make soak have; 0: as many as the others.
+	Long int
 	// First is the first seed; 0: 1.
 	First uint64
 	// Settle is how long a healed cluster may take to converge.
 	Settle time.Duration
-	New    func(*World) Program
+	// Calm ends a run as soon as the cluster has been as it should be for so long; 0: when Settle is over. make soak waits until
+	// then in any case, and sees what falls apart later.
+	Calm time.Duration
+	New  func(*World) Program
 	// Must are the rare things that have to happen in the runs together; Alone those that happen to a cluster of one too, Three
-	// those that need a majority without somebody.
-	Must, Alone, Three []string
+	// those that need a majority without somebody; Rare those that are asked of make soak only.
+	Must, Alone, Three, Rare []string
 }
 
 // Variables of the environment that make runs longer: how many seeds of each size, the first, how many steps, and of one
@@ -44,20 +49,41 @@ const catchSeeds = 50
 // Run runs the seeds that once failed and then new ones. One that fails is added to the file.
 func (tr Trial) Run(t *testing.T) {
 	t.Helper()
+	tr = tr.asked()
 	counts := map[string]int{}
 	for _, k := range tr.kept(t) {
-		long := tr
+		again := tr
 		if k.steps > 0 {
-			long.Steps = k.steps
+			again.Steps = k.steps
 		}
-		long.one(t, k.size, k.seed, counts)
+		again.one(t, k.size, k.seed, counts)
 	}
-	seeds, first := tr.Seeds, max(tr.First, 1)
+	for _, size := range tr.Sizes {
+		for seed := tr.First; seed < tr.First+uint64(tr.Seeds); seed++ {
+			if !tr.one(t, size, seed, counts) {
+				tr.keep(t, size, seed)
+				return
+			}
+		}
+	}
+	for _, what := range tr.must() {
+		if counts[what] == 0 {
+			t.Errorf("%q never happened in %d runs of each size: the runs are too tame", what, tr.Seeds)
+		}
+	}
+	t.Logf("%d runs of %d steps for each size of %v: %v", tr.Seeds, tr.Steps, tr.Sizes, counts)
+}
+
+// asked is the trial that the environment asks for.
+func (tr Trial) asked() Trial {
+	tr.First = max(tr.First, 1)
 	if n, err := strconv.Atoi(os.Getenv(seedsVariable)); err == nil {
-		seeds = n
+		tr.Seeds, tr.Calm = n, 0
+		tr.Steps = max(tr.Long, tr.Steps)
+		tr.Must = slices.Concat(tr.Must, tr.Rare)
 	}
 	if n, err := strconv.ParseUint(os.Getenv(firstVariable), 10, 64); err == nil {
-		first = n
+		tr.First = n
 	}
 	if n, err := strconv.Atoi(os.Getenv(stepsVariable)); err == nil {
 		tr.Steps = n
@@ -65,20 +91,7 @@ func (tr Trial) Run(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv(sizeVariable)); err == nil {
 		tr.Sizes = []int{n}
 	}
-	for _, size := range tr.Sizes {
-		for seed := range uint64(seeds) {
-			if !tr.one(t, size, first+seed, counts) {
-				tr.keep(t, size, first+seed)
-				return
-			}
-		}
-	}
-	for _, what := range tr.must() {
-		if counts[what] == 0 {
-			t.Errorf("%q never happened in %d runs of each size: the runs are too tame", what, seeds)
-		}
-	}
-	t.Logf("%d runs of %d steps for each size of %v: %v", seeds, tr.Steps, tr.Sizes, counts)
+	return tr
 }
 
 // must are the names that can happen in clusters of these sizes.
@@ -110,7 +123,7 @@ func (tr Trial) run(size int, seed uint64) (*World, error) {
 	w := NewWorld(seed, size, tr.New)
 	err := w.Run(tr.Steps)
 	if err == nil {
-		err = w.Settle(tr.Settle)
+		err = w.Settle(tr.Settle, tr.Calm)
 	}
 	return w, err
 }

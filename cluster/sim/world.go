@@ -124,18 +124,39 @@ func (w *World) Run(steps int) error {
 	return nil
 }
 
-// Settle heals the world, waits and says whether the cluster has converged.
-func (w *World) Settle(within time.Duration) error {
+// Settle heals the world, waits and says whether the cluster has converged. If calm is not 0 it does not wait any
+// longer when that has been so for calm.
+func (w *World) Settle(within, calm time.Duration) error {
 	w.heal()
+	since, next := w.now, w.now
 	for end := w.now + within; w.now < end; {
 		if err := w.step(); err != nil {
 			return err
+		}
+		if calm == 0 || w.now < next {
+			continue
+		}
+		next = w.now + time.Second
+		if !w.converged() {
+			since = w.now
+		} else if w.now-since > calm {
+			return nil
 		}
 	}
 	if err := w.program.Converged(); err != nil {
 		return fmt.Errorf("%s after all was healed: %w", within, err)
 	}
 	return nil
+}
+
+// converged says that everybody runs, and that all is as it should be.
+func (w *World) converged() bool {
+	for _, m := range w.Machines {
+		if !m.Runs() {
+			return false
+		}
+	}
+	return w.program.Converged() == nil
 }
 
 func (w *World) step() error {
