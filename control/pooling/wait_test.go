@@ -12,7 +12,7 @@ type asking struct {
 	p      *peer
 	want   resources.Want
 	since  time.Duration
-	asked  time.Time
+	wait   resources.Waiter
 	waited bool
 	done   func(*asking)
 
@@ -23,15 +23,15 @@ type asking struct {
 
 // ask has a node admit a call; done is called when that is decided.
 func (p *peer) ask(w resources.Want, done func(*asking)) {
-	a := &asking{p: p, want: w, since: p.ring.now(), asked: time.Now(), done: done}
+	a := &asking{p: p, want: w, since: p.ring.now(), done: done}
 	a.try()
 }
 
 func (a *asking) try() {
 	g, err := a.p.resources.Admit("call", a.want)
 	var refused *resources.Refusal
-	if errors.As(err, &refused) && refused.Waits {
-		if a.p.resources.Await(a.asked, func() { a.p.ring.after(0, a.try) }) {
+	if errors.As(err, &refused) && refused.Waits != nil {
+		if a.p.resources.Await(&a.wait, refused.Waits, func() { a.p.ring.after(0, a.try) }) {
 			a.waited = true
 			return
 		}

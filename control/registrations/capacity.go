@@ -1,6 +1,8 @@
 package registrations
 
 import (
+	"errors"
+
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/licensing"
 )
@@ -14,7 +16,7 @@ type counted struct {
 var _ Capacity = (*counted)(nil)
 
 // Take implements Capacity.
-func (c *counted) Take(_ bool, seats ...Seat) Taken {
+func (c *counted) Take(_ bool, seats ...Seat) error {
 	for i, s := range seats {
 		if c.Room(s.Proxied) {
 			c.Keep(s.Device, s.Aliases, s.Proxied)
@@ -23,9 +25,9 @@ func (c *counted) Take(_ bool, seats ...Seat) Taken {
 		for _, s := range seats[:i] {
 			c.Give(s.Device, s.Aliases, s.Proxied)
 		}
-		return NoPlace
+		return ErrFull
 	}
-	return Seated
+	return nil
 }
 
 // Keep implements Capacity.
@@ -73,22 +75,14 @@ func (t *Table) seatAll(list []Binding, patient bool) error {
 	if len(seats) == 0 {
 		return nil
 	}
-	if got := t.cfg.Capacity.Take(patient, seats...); got != Seated {
-		return t.unseated(got)
+	err := t.cfg.Capacity.Take(patient, seats...)
+	if err != nil && !errors.Is(err, ErrWaits) { // that one does not stand
+		t.counts.Refused++
 	}
-	return nil
-}
-
-// unseated is the error of a new binding that has no places, counted where that stands.
-func (t *Table) unseated(why Taken) error {
-	if why == Waits {
-		return ErrWaits
+	if errors.Is(err, ErrFull) {
+		t.tellFull()
 	}
-	t.counts.Refused++
-	if why == NoPlace {
-		return t.tellFull()
-	}
-	return ErrLicence
+	return err
 }
 
 // Room says whether one more binding fits, of this registrar or of another, and raises the
@@ -100,17 +94,16 @@ func (t *Table) Room(proxied bool) bool {
 		return true
 	}
 	t.counts.Refused++
-	_ = t.tellFull()
+	t.tellFull()
 	return false
 }
 
 // tellFull raises the alarm that the platform carries no more (CA-04).
-func (t *Table) tellFull() error {
+func (t *Table) tellFull() {
 	if !t.full && t.cfg.Alarms != nil {
 		t.cfg.Alarms.Raise(alarmFull, "", ErrFull.Error())
 	}
 	t.full = true
-	return ErrFull
 }
 
 // settle lowers the alarm when there is room again.

@@ -25,23 +25,23 @@ func (s *seats) of(d licensing.Device) *int {
 	return &s.Rooms
 }
 
-func (s *seats) Take(patient bool, all ...Seat) Taken {
+func (s *seats) Take(patient bool, all ...Seat) error {
 	had := *s
 	for _, seat := range all {
 		s.Keep(seat.Device, seat.Aliases, seat.Proxied)
 	}
 	left := *s
 	if left.Place >= 0 && left.Rooms >= 0 && left.Desktops >= 0 {
-		return Seated
+		return nil
 	}
 	*s = had
 	switch {
 	case patient && s.Peers:
-		return Waits
+		return ErrWaits
 	case left.Place < 0:
-		return NoPlace
+		return ErrFull
 	}
-	return NoLicence
+	return ErrLicence
 }
 
 func (s *seats) Keep(d licensing.Device, aliases int, _ bool) {

@@ -65,9 +65,10 @@ type Limits struct {
 // Capacity is where bindings take their places from: one of the platform each, and a
 // licence for each alias (CA-01, facts A3). It is called with the table locked.
 type Capacity interface {
-	// Take takes what the new bindings of a request need, or nothing where the platform has no place
-	// for one or no licence is left. Who is patient is told where other peers of the cluster may have some.
-	Take(patient bool, seats ...Seat) Taken
+	// Take takes what the new bindings of a request need, or nothing: ErrFull where the platform has no place for one,
+	// ErrLicence where no licence is left. Who is patient gets an error that is ErrWaits, and says for what, where other
+	// peers of the cluster may have some.
+	Take(patient bool, seats ...Seat) error
 	// Keep takes for one that is there already, also beyond the limits.
 	Keep(d licensing.Device, aliases int, proxied bool)
 	// Give gives back.
@@ -75,17 +76,6 @@ type Capacity interface {
 	// Room says whether the platform has a place left.
 	Room(proxied bool) bool
 }
-
-// Taken is what became of what a new binding needs.
-type Taken uint8
-
-// What becomes of it. All but Seated take nothing.
-const (
-	Seated    Taken = iota
-	NoPlace         // the platform carries no more
-	NoLicence       // no licence is left
-	Waits           // other peers of the cluster may have what is short; only who is patient is told so
-)
 
 // Counts is how many bindings there are, those that expired a moment ago included.
 type Counts struct {

@@ -151,7 +151,7 @@ func (r *Resources) whole(short *admission.Counter) bool {
 // count counts a refusal that stands for want of something that is shared: of what there was too little, or, where the
 // decision itself said so, of what it names. One call that asks for too much is no want.
 func (r *Resources) count(refused *Refusal, short *admission.Counter) *Refusal {
-	if refused.Waits || short == nil && refused.Why != OverTotal {
+	if refused.Waits != nil || short == nil && refused.Why != OverTotal {
 		return refused
 	}
 	r.changing.RLock()

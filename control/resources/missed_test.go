@@ -1,7 +1,9 @@
 package resources
 
 import (
-	"sync/atomic"
+	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,10 +36,9 @@ func TestOwnPlacesGoMeanwhile(t *testing.T) {
 	for at = 1; ; {
 		from := at
 		_, err := r.Admit("1", call)
-		if got := refusal(t, err); !got.Waits && got.Why != OverCapacity {
+		if got := refusal(t, err); got.Waits == nil && got.Why != OverCapacity {
 			t.Errorf("after %d looks: %v", from, got)
 		}
-		r.Await(time.Now(), func() {})
 		if at > 0 {
 			break // it is not looked as often
 		}
@@ -72,59 +73,60 @@ func TestFaultLeavesNothingLocked(t *testing.T) {
 	}
 }
 
-// LI-06: the cluster's word may come between a refusal and Await: nobody waits then for one that was given already. Of those
-// who were refused at the same time it is not known who comes, so each of them tries again.
+// LI-06: the cluster's word may come between a refusal and Await: nobody waits then for one that was given already, and
+// nobody else is called.
 func TestWordBeforeAwait(t *testing.T) {
 	call := one(through(phone("Lisbon"), guest("World"), 800))
 	call.Patient = true
-	for name, ask := range map[string]func(*testing.T, *Resources){
-		"a call": func(t *testing.T, r *Resources) {
-			if _, err := r.Admit("1", call); !refusal(t, err).Waits {
-				t.Error(err)
-			}
-		},
-		"a registration": func(t *testing.T, r *Resources) {
-			if got := r.Registrations().Take(true, registrations.Seat{Aliases: 1}); got != registrations.Waits {
-				t.Error(got)
-			}
+	for name, ask := range map[string]func(*Resources) error{
+		"a call": func(r *Resources) error { _, err := r.Admit("1", call); return err },
+		"a registration": func(r *Resources) error {
+			return r.Registrations().Take(true, registrations.Seat{Aliases: 1})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newResources(t, nodeOf(t, twoSites), Deps{})
 				lend(r, map[string]uint32{"rms": 0, "room": 0})
-				var called atomic.Int32
-				await := func(want int32) {
+				var calling sync.Mutex // guards called
+				var called []string
+				await := func(who string, of *Shortage) {
 					t.Helper()
-					if !r.Await(time.Now(), func() { called.Add(1) }) {
+					if !r.Await(&Waiter{}, of, func() {
+						calling.Lock()
+						defer calling.Unlock()
+						called = append(called, who)
+					}) {
 						t.Error("it may not wait")
 					}
+				}
+				is := func(when string, want ...string) {
+					t.Helper()
 					time.Sleep(soon)
 					synctest.Wait()
-					if got := called.Load(); got != want {
-						t.Errorf("%d are called, want %d", got, want)
+					calling.Lock()
+					defer calling.Unlock()
+					slices.Sort(called)
+					if diff := cmp.Diff(want, called); diff != "" {
+						t.Errorf("%s, called (-want +got):\n%s", when, diff)
 					}
+					called = nil
 				}
-				ask(t, r) // the first two, whichever is which of the later ones
-				ask(t, r)
+				early, late := shortage(t, ask(r)), shortage(t, ask(r))
+				await("early", early)
+				is("nobody has spoken")
 				r.Wake()
-				ask(t, r)
-				await(1) // may be any
-				await(2)
-				await(3)
-				ask(t, r)
-				await(3)  // nobody has spoken since
-				ask(t, r) // and does not wait
-				r.Wake()
-				synctest.Wait()
-				time.Sleep(longestShort + 1)
-				ask(t, r)
-				await(4)
+				await("late", late)
+				await("new", shortage(t, ask(r)))
+				is("between the refusal and the wait of one", "early", "late")
 				time.Sleep(usualWait)
-				synctest.Wait()
-				if got := called.Load(); got != 5 {
-					t.Errorf("%d are called in the end", got)
-				}
+				is("its time is over", "new")
+				_ = ask(r) // and does not wait
+				r.Wake()
+				await("another", shortage(t, ask(r)))
+				is("of another's refusal")
+				time.Sleep(usualWait)
+				is("in the end", "another")
 			})
 		})
 	}
@@ -138,13 +140,13 @@ func TestDeniedAndCutOff(t *testing.T) {
 	r.Denied("pipe L")
 	call := one(way(phone("Lisbon"), phone("DefaultSubZone"), 800))
 	call.Patient = true
-	if _, err := r.Admit("1", call); refusal(t, err).Waits {
+	if _, err := r.Admit("1", call); refusal(t, err).Waits != nil {
 		t.Error("there is no more, and it waits")
 	}
 	for _, p := range r.Parts() {
 		r.lending.parts[p.Name].counter.Lend(over)
 	}
-	if _, err := r.Admit("1", call); !refusal(t, err).Waits {
+	if _, err := r.Admit("1", call); refusal(t, err).Waits == nil {
 		t.Error("it is refused for good")
 	}
 	if diff := cmp.Diff(map[string]uint64{"pipe L": 1}, refusals(r)); diff != "" {
@@ -190,7 +192,7 @@ func TestBindingsAreShortTogether(t *testing.T) {
 	lend(r, map[string]uint32{"room": 2, "desktop": 0})
 	room, desktop := registrations.Seat{Aliases: 1}, registrations.Seat{Device: licensing.Desktop, Aliases: 1}
 	for range 2 {
-		if got := r.Registrations().Take(true, room, room, desktop, room); got != registrations.Waits {
+		if got := r.Registrations().Take(true, room, room, desktop, room); !errors.Is(got, registrations.ErrWaits) {
 			t.Errorf("three of two, and one of none: %v", got)
 		}
 		if diff := cmp.Diff(map[string]uint32{"room": 3, "desktop": 1}, told.drain()); diff != "" {
@@ -199,7 +201,7 @@ func TestBindingsAreShortTogether(t *testing.T) {
 	}
 	r.Raise("room", 3)
 	r.Raise("desktop", 1)
-	if got := r.Registrations().Take(true, room, room, desktop, room); got != registrations.Seated {
+	if got := r.Registrations().Take(true, room, room, desktop, room); got != nil {
 		t.Errorf("all is here: %v", got)
 	}
 	if diff := cmp.Diff(map[string]uint64{"registrations": 4, "room": 3, "desktop": 1}, used(r)); diff != "" {

@@ -86,10 +86,9 @@ func (r *Resources) patient(h, had *held, turn uint64) (*Refusal, *admission.Cou
 	for _, l := range lacks {
 		r.tell(l.part.counter, l.n)
 	}
-	r.awaiting.refused(lacks, turn)
 	first := lacks[0].part.counter
 	out := r.refused(first)
-	out.Waits = true
+	out.Waits = &Shortage{lacks, turn}
 	return out, first
 }
 
@@ -110,25 +109,24 @@ func (r *Resources) refused(short *admission.Counter) *Refusal {
 	return &Refusal{Why: OverTotal, At: short.Name()}
 }
 
-// hopes says that all that is short of some amounts other peers may have: who was refused them waits for it. The ledger has
-// heard of what was short first, and hears of the rest. room: nothing is short any more.
-func (r *Resources) hopes(amounts []admission.Amount, told *admission.Counter, turn uint64) (waits, room bool) {
+// hopes lists what is short of some amounts where other peers may have all of it: who was refused them waits for it. The
+// ledger has heard of what was short first, and hears of the rest. room: nothing is short any more.
+func (r *Resources) hopes(amounts []admission.Amount, told *admission.Counter, turn uint64) (waits *Shortage, room bool) {
 	r.changing.RLock()
 	defer r.changing.RUnlock()
 	if r.lending.lease == nil {
-		return false, false
+		return nil, false
 	}
 	lacks, never := r.lacking(amounts, nil)
 	if never != nil || len(lacks) == 0 {
-		return false, never == nil
+		return nil, never == nil
 	}
 	for _, l := range lacks {
 		if l.part.counter != told {
 			r.tell(l.part.counter, l.n)
 		}
 	}
-	r.awaiting.refused(lacks, turn)
-	return true, false
+	return &Shortage{lacks, turn}, false
 }
 
 // countShort counts a refusal for want of something that stands.

@@ -1,10 +1,13 @@
 package resources
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/registrations"
@@ -31,7 +34,7 @@ func TestLicencesAreLent(t *testing.T) {
 	seats.Keep(licensing.Desktop, 2, false)
 	var now atomic.Int64
 	lease := admission.NewLease(func() time.Duration { return time.Duration(now.Load()) })
-	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.Seated {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != nil {
 		t.Error("no licence of the node's own while none is lent")
 	}
 	seats.Give(licensing.Desktop, 1, false)
@@ -42,11 +45,11 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("it lends %v before it was given anything", has)
 	}
 	r.Raise(LevelDesktop, 5)
-	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.NoLicence {
+	if !errors.Is(seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}), registrations.ErrLicence) {
 		t.Error("a licence before the lease runs")
 	}
 	lease.Extend(time.Second)
-	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.Seated {
+	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != nil {
 		t.Error("no licence of those that were given")
 	}
 	if err := r.Change(n, licensing.Installed{Keyed: true, Pool: licensing.Pool{Desktop: 7}}); err != nil {
@@ -56,7 +59,7 @@ func TestLicencesAreLent(t *testing.T) {
 		t.Errorf("after a change it brings %v and has %v", brings(), desktops(r))
 	}
 	now.Store(int64(2 * time.Second))
-	if seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}) != registrations.NoLicence {
+	if !errors.Is(seats.Take(false, registrations.Seat{Device: licensing.Desktop, Aliases: 1}), registrations.ErrLicence) {
 		t.Error("a licence after the lease has ended")
 	}
 	if to := r.Lower(LevelDesktop, 0); to != 3 {
@@ -81,35 +84,52 @@ func TestAwait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newResources(t, nodeOf(t, custom), Deps{})
 		var called atomic.Int64
-		again := func() { called.Add(1) }
-		soon := time.Now
-		if r.Await(soon(), again) {
+		await := func(w *Waiter) bool {
+			return r.Await(w, &Shortage{turn: r.awaiting.turn.Load()}, func() { called.Add(1) })
+		}
+		if await(&Waiter{}) {
 			t.Error("held where the licences are the node's own")
 		}
 		r.Lend(admission.NewLease(func() time.Duration { return 0 }))
 		r.Begin()
-		if r.Await(time.Now().Add(-firstWait), again) {
+		if await(&Waiter{Since: time.Now().Add(-firstWait)}) {
 			t.Error("held though its time is over")
 		}
-		for range maxAwaiting {
-			if !r.Await(soon(), again) {
+		all := make([]Waiter, maxAwaiting)
+		for i := range all {
+			if !await(&all[i]) {
 				t.Fatal("not held")
 			}
 		}
-		if r.Await(soon(), again) {
+		if await(&Waiter{}) {
 			t.Error("more are held than may be")
+		}
+		if !await(&all[0]) {
+			t.Error("one that was held is not any more because it asked again")
+		}
+		all[1].Stop()
+		all[1].Stop()
+		if !await(&Waiter{}) {
+			t.Error("not held when another was stopped")
 		}
 		r.Wake()
 		r.Wake()
 		if n := called.Load(); n != maxAwaiting {
 			t.Errorf("%d were called", n)
 		}
-		if !r.Await(soon(), again) {
+		if !await(&all[1]) {
 			t.Fatal("not held when the others were called")
 		}
 		time.Sleep(2 * time.Second)
 		if n := called.Load(); n != maxAwaiting+1 {
 			t.Errorf("%d were called when their time was over", n)
+		}
+		if await(&all[1]) {
+			t.Error("it waits for longer than it may")
+		}
+		want := Waited{Requests: maxAwaiting + 1, InVain: 1, For: usualWait} // with that in between, which was at no time
+		if diff := cmp.Diff(want, r.Waited()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

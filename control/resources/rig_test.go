@@ -100,6 +100,16 @@ func admitted(t testing.TB, r *Resources, serial string, w Want) *Grant {
 	return g
 }
 
+// shortage is what a request waits for that was refused with an error.
+func shortage(t testing.TB, err error) *Shortage {
+	t.Helper()
+	var s *Shortage
+	if !errors.As(err, &s) {
+		t.Fatalf("it does not wait: %v", err)
+	}
+	return s
+}
+
 func refusal(t testing.TB, err error) Refusal {
 	t.Helper()
 	var r *Refusal

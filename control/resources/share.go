@@ -92,30 +92,30 @@ func (s *RegistrationShare) sum(seats []registrations.Seat) []admission.Amount {
 }
 
 // Take takes the places of new bindings, if the platform has them and there are licences. What a whole cluster
-// carries counts as licences do. Who is patient and refused what other peers of the cluster may have more of may try again
-// when Resources.Await says; only a refusal that stands is counted.
-func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) registrations.Taken {
+// carries counts as licences do. Who is patient and refused what other peers of the cluster may have more of gets a
+// Shortage for Resources.Await; only a refusal that stands is counted.
+func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) error {
 	amounts := s.sum(seats)
 	var short *admission.Counter
 	for range tries {
 		turn := s.resources.awaiting.turn.Load() // before anything is looked at
 		switch short = s.admission.Take(amounts...); short {
 		case nil:
-			return registrations.Seated
+			return nil
 		case s.limits.registrations, s.limits.proxied:
-			return registrations.NoPlace
+			return registrations.ErrFull
 		}
 		if !patient {
 			break
 		}
-		if waits, room := s.resources.hopes(amounts, short, turn); waits {
-			return registrations.Waits
+		if waits, room := s.resources.hopes(amounts, short, turn); waits != nil {
+			return waits
 		} else if !room {
 			break
 		}
 	}
 	s.resources.countShort(short)
-	return registrations.NoLicence
+	return registrations.ErrLicence
 }
 
 // Keep takes the places of a binding that is there, also beyond the limits.

@@ -65,9 +65,9 @@ func TestCapacityTable(t *testing.T) {
 		rest := calls(1, plenty, home)(mixed)
 		sessions := calls(2, plenty, away)(fresh())
 		seats, r := fresh().Registrations(), fresh()
-		registered := until(func() bool { return seats.Take(false, registrations.Seat{Aliases: 1}) == registrations.Seated })
+		registered := until(func() bool { return seats.Take(false, registrations.Seat{Aliases: 1}) == nil })
 		proxied := until(func() bool {
-			return seats.Take(false, registrations.Seat{Aliases: 1, Proxied: true}) == registrations.Seated
+			return seats.Take(false, registrations.Seat{Aliases: 1, Proxied: true}) == nil
 		})
 		relays := until(func() bool { return r.Relays().Take(1) })
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d + %d\t%d\t%d\t%d\t%d\t\n", p, video, audio, video/2, rest, sessions, registered, proxied, relays)

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,21 +39,21 @@ func TestRefusedRegistrationsAreCounted(t *testing.T) {
 	r := newResources(t, n, Deps{})
 	lend(r, map[string]uint32{WholeRegistrations: 0, LevelRoom: 0})
 	seats := r.Registrations()
-	is := func(when string, got, want registrations.Taken, refused map[string]uint64) {
+	is := func(when string, got, want error, refused map[string]uint64) {
 		t.Helper()
-		if got != want {
+		if !errors.Is(got, want) {
 			t.Errorf("%s: %v, want %v", when, got, want)
 		}
 		if diff := cmp.Diff(refused, refusals(r)); diff != "" {
 			t.Errorf("%s: refused (-want +got):\n%s", when, diff)
 		}
 	}
-	is("two are short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.Waits, map[string]uint64{})
-	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 1})
+	is("two are short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrWaits, map[string]uint64{})
+	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 1})
 	r.Denied(LevelRoom)
-	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2})
+	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2})
 	r.Raise(WholeRegistrations, 1)
-	is("one is short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.NoLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})
+	is("one is short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})
 }
 
 // LI-06, BW-05: who waits for what is who waits: not who has given up, nor how often one has asked.
@@ -69,19 +70,20 @@ func TestWhoWaits(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", when, diff)
 			}
 		}
-		var ask func(w Want, since time.Time)
-		ask = func(w Want, since time.Time) {
+		var ask func(w Want, by *Waiter)
+		ask = func(w Want, by *Waiter) {
 			if g, err := r.Admit("call", w); err == nil {
 				g.Release()
-				return
+			} else {
+				r.Await(by, shortage(t, err), func() { ask(w, by) })
 			}
-			r.Await(since, func() { ask(w, since) })
 		}
-		ask(both, time.Now())
-		ask(line, time.Now())
-		ask(line, time.Now())
-		if got := r.Registrations().Take(true, registrations.Seat{Aliases: 1}); got != registrations.Waits || !r.Await(time.Now(), func() {}) {
-			t.Errorf("a registration: %v", got)
+		var gives [2]Waiter
+		ask(both, &Waiter{})
+		ask(line, &gives[0])
+		ask(line, &gives[1])
+		if !r.Await(&Waiter{}, shortage(t, r.Registrations().Take(true, registrations.Seat{Aliases: 1})), func() {}) {
+			t.Error("a registration may not wait")
 		}
 		all := map[string]uint32{"pipe L": 3, "rms": 1, "room": 1}
 		is("at first", all)
@@ -90,6 +92,9 @@ func TestWhoWaits(t *testing.T) {
 		}
 		delete(all, "room") // it asks no more
 		is("nothing has come, and they ask again", all)
+		gives[0].Stop()
+		all["pipe L"] = 2
+		is("one has given up", all)
 		r.Raise("pipe L", 2000)
 		r.Wake()
 		is("of one there is enough", map[string]uint32{"rms": 1})
@@ -97,18 +102,7 @@ func TestWhoWaits(t *testing.T) {
 		time.Sleep(usualWait + time.Millisecond) // nobody is heard of
 		synctest.Wait()
 		is("their time is over", map[string]uint32{})
-		ask(line, time.Now().Add(-usualWait))
+		ask(line, &Waiter{Since: time.Now().Add(-usualWait)})
 		is("it may not wait", map[string]uint32{})
 	})
-}
-
-// Refusals that nobody waits with cost no more memory than is set.
-func TestShortIsBounded(t *testing.T) {
-	var w awaiting
-	for range 3 * maxShort {
-		w.refused(nil, 0)
-	}
-	if len(w.short) != maxShort {
-		t.Errorf("%d are kept", len(w.short))
-	}
 }

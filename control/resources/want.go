@@ -128,9 +128,9 @@ func (w Why) String() string {
 type Refusal struct {
 	Why Why
 	At  string // what was short, for operators: "pipe Lisbon"
-	// Waits: other peers of the cluster may have more, and were asked for all that was short: see Resources.Await.
-	// Only what is Patient is refused so.
-	Waits bool
+	// Waits is all that was short where other peers of the cluster may have it, and were asked for it: see
+	// Resources.Await. Only what is Patient is refused so; nil: the refusal stands.
+	Waits *Shortage
 }
 
 // Error says why, and what to look at.
@@ -139,4 +139,12 @@ func (r *Refusal) Error() string {
 		return r.Why.String()
 	}
 	return fmt.Sprintf("%s: %s", r.Why, r.At)
+}
+
+// Unwrap returns the Shortage of a refusal that does not stand.
+func (r *Refusal) Unwrap() error {
+	if r.Waits == nil {
+		return nil
+	}
+	return r.Waits
 }

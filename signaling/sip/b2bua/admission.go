@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"turnpike.dev/turnpike/control/calls"
 	"turnpike.dev/turnpike/control/config"
@@ -17,8 +16,8 @@ import (
 // (control/resources).
 type Resources interface {
 	Admit(serial string, w resources.Want) (*resources.Grant, error)
-	// Await has a call tried again for which licences may be on their way from other peers. since is when it first asked.
-	Await(since time.Time, again func()) bool
+	// Await has a call tried again for which licences may be on their way from other peers.
+	Await(w *resources.Waiter, of *resources.Shortage, again func()) bool
 }
 
 var _ Resources = (*resources.Resources)(nil)

@@ -47,11 +47,11 @@ func (r *rig) Admit(serial string, w resources.Want) (*resources.Grant, error) {
 }
 
 // Await waits for what the cluster lends, unless nobody is called.
-func (r *rig) Await(since time.Time, again func()) bool {
+func (r *rig) Await(w *resources.Waiter, of *resources.Shortage, again func()) bool {
 	if r.deaf {
 		again = func() {}
 	}
-	return r.has.Await(since, again)
+	return r.has.Await(w, of, again)
 }
 
 // buckets are a relay's that polices nobody.

@@ -17,19 +17,19 @@ import (
 
 // waits reports whether other peers of the cluster may have what was refused.
 func waits(err error) bool {
-	var r *resources.Refusal
-	return errors.As(err, &r) && r.Waits
+	var s *resources.Shortage
+	return errors.As(err, &s)
 }
 
 // admit takes what the fork needs at its place, or holds it: then the place is tried again.
 func (f *fork) admit() (held bool, err error) {
 	c := f.call
 	err = c.admit(f, true)
+	if c.b.patience.Hold(&f.wait, c.shard, err, f.again) {
+		f.state = finding
+		return true, nil
+	}
 	if waits(err) {
-		if c.b.patience.Hold(&f.wait, c.shard, f.again) {
-			f.state = finding
-			return true, nil
-		}
 		err = c.admit(f, false)
 	}
 	c.b.patience.Over(&f.wait, outcome(f.media.share, err))
@@ -59,7 +59,7 @@ func (f *fork) after(p *pair, m *message.Message, final bool, then func()) (held
 	c := f.call
 	f.media.late = nil
 	err := p.reach(m, legB, c.offer != nil, final)
-	if waits(err) && c.b.patience.Hold(&f.wait, c.shard, func() { f.after(p, m, final, then) }) {
+	if c.b.patience.Hold(&f.wait, c.shard, err, func() { f.after(p, m, final, then) }) {
 		f.media.holdLate(legB, c.offer != nil)
 		return true
 	}
@@ -145,7 +145,7 @@ func (x *exchange) try(then func()) {
 		then()
 		return
 	}
-	if waits(m.share.reach(x.body.session)) && c.b.patience.Hold(&x.wait, c.shard, func() { x.try(then) }) {
+	if c.b.patience.Hold(&x.wait, c.shard, m.share.reach(x.body.session), func() { x.try(then) }) {
 		m.held = x
 		return
 	}
@@ -166,7 +166,7 @@ func (x *exchange) after(m *message.Message, then func()) {
 		x.media().late = nil
 	}
 	err := x.from.pair.reach(m, x.to.name, x.offered, true)
-	if waits(err) && c.b.patience.Hold(&x.wait, c.shard, func() { x.after(m, then) }) {
+	if c.b.patience.Hold(&x.wait, c.shard, err, func() { x.after(m, then) }) {
 		x.late = m
 		x.media().holdLate(x.to.name, x.offered)
 		return

@@ -119,6 +119,7 @@ func TestDelayedOfferAwaitsBandwidth(t *testing.T) {
 			a.cancel(req)
 			a.gets("200 CANCEL")
 			a.ack(req, a.gets("487 INVITE"))
+			r.nobodyWaits()
 			b.gets("ACK")
 			b.answer(b.gets("BYE"), 200)
 			b.answer(in, 200, withSDP(offerOf(bob, sound64, pictures))) // again: the ACK was lost
@@ -132,6 +133,7 @@ func TestDelayedOfferAwaitsBandwidth(t *testing.T) {
 		offering(t, func(r *rig, a, b *phone, req, _ *message.Message) {
 			b.send(message.Bye)
 			b.gets("200 BYE")
+			r.nobodyWaits()
 			b.gets("ACK")
 			a.ack(req, a.gets("480 INVITE"))
 			r.comes(800)
@@ -171,6 +173,7 @@ func TestDeclineWhileAnAnswerWaits(t *testing.T) {
 		"who answered hangs up": func(r *rig, a, b *phone, req *message.Message) {
 			b.send(message.Bye)
 			b.gets("200 BYE")
+			r.nobodyWaits()
 			b.gets("ACK")
 			a.ack(req, a.gets("603 INVITE"))
 		},

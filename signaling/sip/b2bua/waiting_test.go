@@ -38,6 +38,16 @@ func (r *rig) waited(given, less, refused, givenUp uint64) {
 	}
 }
 
+// nobodyWaits fails where somebody counts as one that waits for something.
+func (r *rig) nobodyWaits() {
+	r.t.Helper()
+	for _, p := range r.has.Parts() {
+		if p.Waits != 0 {
+			r.t.Errorf("%d wait for %s", p.Waits, p.Name)
+		}
+	}
+}
+
 // LI-06: a call for which this node has no licences left waits for those that other peers have idle; when there are
 // none it is refused, and one that was given up meanwhile takes nothing.
 func TestCallAwaitsLicences(t *testing.T) {
@@ -86,6 +96,7 @@ func TestCallAwaitsLicences(t *testing.T) {
 			a.cancel(req)
 			a.gets("200 CANCEL")
 			a.ack(req, a.gets("487 INVITE"))
+			r.nobodyWaits()
 			r.lent(4)
 			time.Sleep(1500 * time.Millisecond)
 			r.wants("given up", 0, 0)
@@ -220,6 +231,7 @@ func TestOffersWhileOneWaits(t *testing.T) {
 		a.cancel(req)
 		a.gets("200 CANCEL")
 		a.ack(req, a.gets("487 INVITE"))
+		r.nobodyWaits()
 		r.lent(2)
 		b.silent(time.Second)
 		r.wants("given up", 64, 1)

@@ -7,8 +7,10 @@
 package patience
 
 import (
+	"errors"
 	"time"
 
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/shard"
 )
 
@@ -16,35 +18,36 @@ import (
 // call, tries again by itself.
 const longest = 7 * time.Second
 
+// Await has a request tried again when there may be more here of what it was short of (resources.Resources.Await).
+type Await func(w *resources.Waiter, of *resources.Shortage, again func()) bool
+
 // Patience is what a node's requests wait with. Its methods may be called on any shard; a nil one lets nobody wait.
 type Patience struct {
-	await  func(since time.Time, again func()) bool
+	await  Await
 	counts counts
 }
 
-// New returns one. await has a request tried again when there may be more here, as resources.Resources.Await does.
-func New(await func(since time.Time, again func()) bool) *Patience { return &Patience{await: await} }
+// New returns one.
+func New(await Await) *Patience { return &Patience{await: await} }
 
 // Wait is one request's. The zero value has not waited. It belongs to a shard.
 type Wait struct {
-	since time.Time
-	timer *shard.Timer
-	turn  int
-	again func() // nil: it is not held
+	waiter resources.Waiter
+	waited bool
+	timer  *shard.Timer
+	turn   int
+	again  func() // nil: it is not held
 }
 
 // Waits says whether the request is held.
 func (w *Wait) Waits() bool { return w.again != nil }
 
-// Hold has again called, once and on the shard, when the request may be tried again. False: it has waited as long as it
-// may, or nobody lends anything here, and is decided by what is here.
-func (p *Patience) Hold(w *Wait, on *shard.Shard, again func()) bool {
-	if p == nil {
+// Hold has again called, once and on the shard, when what was refused with an error may be tried again. False: no other
+// peer has what it is short of, it has waited as long as it may, or nobody lends anything here; it is decided by what is here.
+func (p *Patience) Hold(w *Wait, on *shard.Shard, refused error, again func()) bool {
+	var short *resources.Shortage
+	if p == nil || !errors.As(refused, &short) {
 		return false
-	}
-	since := w.since
-	if since.IsZero() {
-		since = on.Now()
 	}
 	w.turn++
 	turn := w.turn
@@ -54,10 +57,10 @@ func (p *Patience) Hold(w *Wait, on *shard.Shard, again func()) bool {
 			again()
 		}
 	}
-	if !p.await(since, func() { on.Post(wake) }) {
+	if !p.await(&w.waiter, short, func() { on.Post(wake) }) {
 		return false
 	}
-	w.since, w.again, w.timer = since, again, on.After(longest, wake)
+	w.waited, w.again, w.timer = true, again, on.After(longest, wake)
 	return true
 }
 
@@ -69,11 +72,12 @@ func (w *Wait) stop() {
 // Over says how a request ended that may have waited: it is decided, or was given up while it waited. Nobody is called any
 // more. Another request may wait with it then.
 func (p *Patience) Over(w *Wait, how Outcome) {
-	if p == nil || w.since.IsZero() {
+	if p == nil || !w.waited {
 		return
 	}
 	w.stop()
-	p.counts.over(time.Since(w.since), how)
+	w.waiter.Stop()
+	p.counts.over(time.Since(w.waiter.Since), how)
 	*w = Wait{turn: w.turn + 1}
 }
 

@@ -11,10 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"turnpike.dev/turnpike/control/calls"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/shard"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// short is why somebody waits.
+var short = &resources.Refusal{Why: resources.NoLicence, Waits: &resources.Shortage{}}
 
 // lender keeps those who wait.
 type lender struct {
@@ -23,11 +27,14 @@ type lender struct {
 	full  bool
 }
 
-func (l *lender) await(since time.Time, again func()) bool {
+func (l *lender) await(w *resources.Waiter, _ *resources.Shortage, again func()) bool {
 	if l.full {
 		return false
 	}
-	l.since, l.again = append(l.since, since), append(l.again, again)
+	if w.Since.IsZero() {
+		w.Since = time.Now()
+	}
+	l.since, l.again = append(l.since, w.Since), append(l.again, again)
 	return true
 }
 
@@ -58,7 +65,7 @@ func TestHold(t *testing.T) {
 		l := &lender{}
 		p, w, called := New(l.await), &Wait{}, 0
 		hold := func(s *shard.Shard) {
-			if !p.Hold(w, s, func() { called++ }) || !w.Waits() {
+			if !p.Hold(w, s, short, func() { called++ }) || !w.Waits() {
 				t.Error("not held")
 			}
 		}
@@ -83,7 +90,7 @@ func TestHold(t *testing.T) {
 		}
 		l.full = true
 		do(func(s *shard.Shard) {
-			if p.Hold(w, s, func() {}) || w.Waits() {
+			if p.Hold(w, s, short, func() {}) || w.Waits() {
 				t.Error("held")
 			}
 			p.Over(w, Less)
@@ -116,7 +123,7 @@ func TestHold(t *testing.T) {
 func TestNobodyWaits(t *testing.T) {
 	var p *Patience
 	var w Wait
-	if p.Hold(&w, nil, nil) || w.Waits() {
+	if p.Hold(&w, nil, short, nil) || w.Waits() {
 		t.Error("held")
 	}
 	p.Over(&w, Given)

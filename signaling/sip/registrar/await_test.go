@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/licensing"
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
@@ -24,30 +25,33 @@ type lent struct {
 	waiting []func()
 }
 
-func (l *lent) Take(patient bool, seats ...registrations.Seat) registrations.Taken {
+func (l *lent) Take(patient bool, seats ...registrations.Seat) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.left >= len(seats):
 		l.left -= len(seats)
-		return registrations.Seated
+		return nil
 	case patient && !l.none:
-		return registrations.Waits
+		return &resources.Shortage{}
 	}
-	return registrations.NoLicence
+	return registrations.ErrLicence
 }
 func (l *lent) Keep(licensing.Device, int, bool) {}
 func (l *lent) Give(licensing.Device, int, bool) {}
 func (l *lent) Room(bool) bool                   { return true }
 
-func (l *lent) await(since time.Time, again func()) bool {
+func (l *lent) await(w *resources.Waiter, _ *resources.Shortage, again func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
 		return false
 	}
+	if w.Since.IsZero() {
+		w.Since = time.Now()
+	}
 	l.waiting = append(l.waiting, again)
-	l.came <- since
+	l.came <- w.Since
 	return true
 }
 

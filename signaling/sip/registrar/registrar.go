@@ -81,7 +81,7 @@ type Deps struct {
 	Log    Log
 	// Await has a registration tried again for which other peers of the cluster may have places or licences
 	// (resources.Resources); nil: there are none.
-	Await func(since time.Time, again func()) bool
+	Await patience.Await
 }
 
 // settings are what of a configuration counts here.

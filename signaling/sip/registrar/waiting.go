@@ -39,7 +39,7 @@ func (r *Registrar) carryOut(h *held) {
 	if errors.Is(err, registrations.ErrWaits) {
 		r.overtake(&h.request)
 		r.waiting.add(h)
-		if r.patience.Hold(&h.wait, h.server.Shard(), func() { r.carryOut(h) }) {
+		if r.patience.Hold(&h.wait, h.server.Shard(), err, func() { r.carryOut(h) }) {
 			return
 		}
 		r.waiting.remove(h)
