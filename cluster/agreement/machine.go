@@ -47,6 +47,7 @@ type want struct {
 	Amount   uint32          `json:"amount"`
 	Held     bool            `json:"held,omitempty"`
 	Leased   bool            `json:"leased,omitempty"`
+	More     bool            `json:"more,omitempty"`
 }
 
 func fromEntry(e ledger.Entry) *entry {
@@ -56,7 +57,7 @@ func fromEntry(e ledger.Entry) *entry {
 		out.Total = &t
 	}
 	if e.Want != nil {
-		out.Want = &want{e.Want.Resource, e.Want.Number, e.Want.Amount, e.Want.Held, e.Want.Leased}
+		out.Want = &want{e.Want.Resource, e.Want.Number, e.Want.Amount, e.Want.Held, e.Want.Leased, e.Want.More}
 	}
 	return out
 }
@@ -68,7 +69,7 @@ func (e *entry) entry() ledger.Entry {
 		out.Total = &t
 	}
 	if e.Want != nil {
-		out.Want = &ledger.Want{Resource: e.Want.Resource, Number: e.Want.Number, Amount: e.Want.Amount, Held: e.Want.Held, Leased: e.Want.Leased}
+		out.Want = &ledger.Want{Resource: e.Want.Resource, Number: e.Want.Number, Amount: e.Want.Amount, Held: e.Want.Held, Leased: e.Want.Leased, More: e.Want.More}
 	}
 	return out
 }
@@ -170,6 +171,7 @@ type grantShown struct {
 	Amount      uint32              `json:"amount"`
 	Freed       bool                `json:"freed,omitempty"`
 	Leased      bool                `json:"leased,omitempty"`
+	More        bool                `json:"more,omitempty"`
 }
 
 // maxPicture bounds a snapshot that is read.
@@ -188,7 +190,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	}
 	for id, of := range m.table.Grants {
 		for r, g := range of {
-			p.Grants[id] = append(p.Grants[id], grantShown{r, g.Incarnation, g.Number, g.Amount, g.Freed, g.Leased})
+			p.Grants[id] = append(p.Grants[id], grantShown{r, g.Incarnation, g.Number, g.Amount, g.Freed, g.Leased, g.More})
 		}
 	}
 	return p, nil
@@ -230,7 +232,7 @@ func (p picture) table() *ledger.Table {
 	for id, of := range p.Grants {
 		t.Grants[id] = map[ledger.Resource]ledger.Grant{}
 		for _, g := range of {
-			t.Grants[id][g.Resource] = ledger.Grant{Incarnation: g.Incarnation, Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased}
+			t.Grants[id][g.Resource] = ledger.Grant{Incarnation: g.Incarnation, Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased, More: g.More}
 		}
 	}
 	return t

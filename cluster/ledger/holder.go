@@ -289,7 +289,7 @@ func (c *Core) granted(r Resource, g Grant) {
 	if h.asked == nil || g.Number != h.asked.Number {
 		return
 	}
-	denied := g.Amount < h.asked.Amount
+	denied := g.Amount < h.asked.Amount && !g.More
 	c.answered(r, h)
 	c.unlease(r, h, g)
 	h.moved = false

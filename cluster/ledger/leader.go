@@ -175,89 +175,16 @@ func (l *leading) consider(now time.Duration, from cluster.ID, i cluster.Incarna
 	if ok && now-under.at < proposeAgain || !ok && len(l.proposed) >= maxProposed {
 		return
 	}
-	if !w.Held && l.lacks(q, w) > 0 && l.recalls(now, q, i, w) {
-		return
+	w.More = false
+	if missing := l.lacks(q, w); !w.Held && missing > 0 {
+		var waits bool
+		if waits, w.More = l.recalls(now, q, i, w); waits || w.More && missing == w.Amount-had.Amount {
+			return
+		}
 	}
 	delete(l.waiting, q)
 	l.proposed[q] = proposed{now, w.Amount - min(had.Amount, w.Amount)}
 	l.propose(now, Entry{Peer: from, Incarnation: i, Want: &w})
-}
-
-// recalls says whether a request waits for what others have idle: until all have answered that have some, or for so long.
-func (l *leading) recalls(now time.Duration, q request, i cluster.Incarnation, w Want) bool {
-	was, waits := l.waiting[q]
-	begins := !waits || was.Number != w.Number || was.incarnation != i
-	if begins {
-		l.core.rounds++
-		was = waiting{w, i, now, l.core.rounds}
-	}
-	if now-was.since >= recallTime || l.exhausted(q, was.recall) {
-		return false
-	}
-	if waits || len(l.waiting) < maxWaiting {
-		l.waiting[q] = was
-		l.urgent[w.Resource] = l.urgent[w.Resource] || begins
-	}
-	return true
-}
-
-// lacks is how much is not there of what somebody wants, when all has been agreed that is under way.
-func (l *leading) lacks(q request, w Want) uint32 {
-	left := l.table.Left(q.resource)
-	for _, id := range l.core.members {
-		if p, ok := l.proposed[request{id, q.resource}]; ok && id != q.peer {
-			left -= min(left, p.grows)
-		}
-	}
-	there := satAdd(l.table.Grants[q.peer][q.resource].Amount, left)
-	return w.Amount - min(there, w.Amount)
-}
-
-// urge asks all others at once for what somebody waits for since this step.
-func (l *leading) urge() {
-	maps.DeleteFunc(l.urgent, func(_ Resource, urgent bool) bool { return !urgent })
-	if len(l.urgent) == 0 && len(l.pressed) == 0 {
-		return
-	}
-	for _, id := range l.holders() {
-		of := l.recall(id)
-		maps.DeleteFunc(of, func(r Resource, _ uint32) bool { return !l.urgent[r] && !l.pressed[request{id, r}] })
-		if len(of) > 0 {
-			l.core.do(Send{id, Recall{Cluster: l.core.cfg.Cluster, Term: l.term, Of: of, Number: l.core.rounds, Under: l.under}})
-		}
-	}
-	clear(l.urgent)
-	clear(l.pressed)
-}
-
-// retry looks again at who waits for a resource, now that some of it may have come back.
-func (l *leading) retry(now time.Duration, r Resource) {
-	for _, id := range l.core.members {
-		if w, ok := l.waiting[request{id, r}]; ok {
-			l.consider(now, id, w.incarnation, w.Want)
-		}
-	}
-}
-
-// recall is to what a peer is asked to come down, if it can: others wait for the rest, or it is over
-// the total. It is a ceiling, not a difference, so that one that comes late or twice does no harm.
-func (l *leading) recall(from cluster.ID) map[Resource]uint32 {
-	lacks := map[Resource]uint32{}
-	for q, w := range l.waiting {
-		if q.peer != from {
-			lacks[q.resource] = satAdd(lacks[q.resource], l.lacks(q, w.Want))
-		}
-	}
-	for r := range l.over {
-		lacks[r] = satAdd(lacks[r], l.table.Over(r))
-	}
-	out := map[Resource]uint32{}
-	for _, r := range names(lacks) {
-		if g := l.table.Grants[from][r]; lacks[r] > 0 && g.Amount > 0 && len(out) < MaxWants {
-			out[r] = g.Amount - min(lacks[r], g.Amount)
-		}
-	}
-	return out
 }
 
 // rule proposes what follows from time: totals that differ from the configuration's, and
@@ -312,7 +239,7 @@ func (l *leading) proposeTotal(now time.Duration, e Entry) {
 // forgets is about who waits and is not heard any more: it does not keep the others asked; nor does what was proposed and
 // will not be said again keep its place.
 func (l *leading) forgets(now time.Duration) {
-	maps.DeleteFunc(l.waiting, func(_ request, w waiting) bool { return now-w.since > 2*recallTime })
+	maps.DeleteFunc(l.waiting, func(_ request, w waiting) bool { return now-w.since > answerTime+recallTime })
 	maps.DeleteFunc(l.spent, func(q request, _ Spent) bool {
 		return !slices.ContainsFunc(l.core.members, func(id cluster.ID) bool { _, waits := l.waiting[request{id, q.resource}]; return waits })
 	})

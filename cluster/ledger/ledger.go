@@ -51,9 +51,12 @@ const (
 	FreeAfter = 5 * time.Second
 	// Overlap is how long an old leader may go on confirming after it last knew that it was the leader.
 	Overlap = time.Second
-	// recallTime is how long others are asked for idle ceilings at most until a request is granted in part: until all have
-	// answered, and so long where one does not.
+	// recallTime is how long a request waits for the idle ceilings of others where one of them is not heard at all. Where
+	// all are heard it waits until all have answered; after this time it is granted in part, when there is some.
 	recallTime = time.Second
+	// answerTime is how long all may take to answer who are heard: agreeing on what one gives back takes its time, and
+	// so does what is on its way to it.
+	answerTime = 3 * time.Second
 	// proposeAgain is how long a proposal may take.
 	proposeAgain = 2 * time.Second
 	// remembered is how many heartbeats can be confirmed: those of six seconds at least.
@@ -98,6 +101,8 @@ type Grant struct {
 	Freed       bool // by policy or by the operator: the peer does not know it yet
 	// Leased: the peer uses it only while its lease runs. Only then can it be freed by policy.
 	Leased bool
+	// More: it is less than was wanted, and not all others have answered yet.
+	More bool
 }
 
 // Want is a request for a ceiling, in all. Requests of an incarnation are numbered from 1.
@@ -111,6 +116,8 @@ type Want struct {
 	// Leased: it is for use while the lease runs only. Who has a ceiling without that says so once it looks at the
 	// lease; who has one with it, until the table has it without.
 	Leased bool
+	// More is the leader's word: others are asked still for what is missing.
+	More bool
 }
 
 // Entry is what is agreed on; it is applied in the same order on all peers.
@@ -236,7 +243,8 @@ type Leased struct {
 	Leased   bool
 }
 
-// Denied says that a request was granted in part or not at all: there is no more. The others were asked after Asked, when
+// Denied says that a request was granted in part or not at all: there is no more, by the word of all others that are
+// heard. They were asked after Asked, when
 // the request was made.
 type Denied struct {
 	Resource Resource

@@ -97,7 +97,7 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 			case unleased, stubborn: // found in partitions that last
 				tr.Sizes, tr.Steps = []int{3}, 20_000
 			case presuming: // and in a bridge
-				tr.Sizes, tr.Steps, tr.First = []int{3}, 20_000, 33
+				tr.Sizes, tr.Steps, tr.First = []int{3}, 20_000, 60
 			}
 			tr.Catch(t)
 		})
@@ -130,12 +130,13 @@ type shares struct {
 	next   time.Duration                    // and is to be next
 	alone  map[int]time.Duration            // since when a machine is on a whole side without a leader
 	served map[int]time.Duration            // when a machine last had a lease of what is agreed
+	leased map[int]time.Duration            // when it last had one of any
 }
 
 func newShares(w *sim.World, b broken) *shares {
 	s := &shares{
 		w: w, broken: b, leader: -1, table: ledger.NewTable(), aside: map[ledger.History]*ledger.Table{}, joined: map[[2]int]time.Duration{},
-		starts: map[[2]int]int{}, alone: map[int]time.Duration{}, apart: map[[2]int]time.Duration{}, served: map[int]time.Duration{},
+		starts: map[[2]int]int{}, alone: map[int]time.Duration{}, apart: map[[2]int]time.Duration{}, served: map[int]time.Duration{}, leased: map[int]time.Duration{},
 	}
 	s.busy = lasting[w.Rand.IntN(len(lasting))]
 	s.totals = map[ledger.Resource]ledger.Total{

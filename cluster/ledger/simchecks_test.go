@@ -187,11 +187,17 @@ func (s *shares) unserved() error {
 			continue
 		}
 		s.surrounded(i)
-		if since := s.w.Now() - s.alone[i]; since > findAside {
-			s.w.Count("served aside")
-			if p := m.Process.(*node); !p.leased() {
-				return fmt.Errorf("%s has no lease, and its side is whole and without a leader for %s", p.id, since)
-			}
+		p := m.Process.(*node)
+		if p.served() {
+			s.leased[i] = s.w.Now()
+		}
+		since := s.w.Now() - s.alone[i]
+		if since <= findAside {
+			continue
+		}
+		s.w.Count("served aside")
+		if !p.served() && (!s.w.Lossy() || s.w.Now()-s.leased[i] > comeTogether) { // lines may lose all for as long as a lease
+			return fmt.Errorf("%s has no lease, and its side is whole and without a leader for %s", p.id, since)
 		}
 	}
 	return nil
@@ -227,7 +233,7 @@ func (s *shares) together() error {
 			if !ok || s.starts[pair] != m.Starts+o.Starts {
 				at, s.joined[pair], s.starts[pair] = s.w.Now(), s.w.Now(), m.Starts+o.Starts
 			}
-			if !p.leased() || !q.leased() || p.leasedIn == q.leasedIn || s.apart[pair] == 0 {
+			if !p.served() || !q.served() || p.leasedIn == q.leasedIn || s.apart[pair] == 0 {
 				s.apart[pair] = s.w.Now()
 			}
 			if s.w.Now()-max(at+findTogether, s.apart[pair]+comeTogether) > 0 {
@@ -261,7 +267,7 @@ func (s *shares) settled(p *node) error {
 	if h, aside := p.core.Aside(); aside {
 		return fmt.Errorf("%s counts in %v", p.id, h)
 	}
-	if !p.leased() || p.leasedIn != (ledger.History{}) {
+	if !p.served() || p.leasedIn != (ledger.History{}) {
 		return fmt.Errorf("%s has no lease", p.id)
 	}
 	for r, t := range s.totals {

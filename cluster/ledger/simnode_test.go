@@ -36,7 +36,10 @@ type node struct {
 	nodded   map[cluster.ID][]ledger.Spent // all that was answered ever
 }
 
-func (p *node) leased() bool { return p.s.broken == unleased || p.m.Now() < p.lease }
+func (p *node) leased() bool { return p.s.broken == unleased || p.served() }
+
+// served says whether its lease runs.
+func (p *node) served() bool { return p.m.Now() < p.lease }
 
 // offer tells what there is by the configuration.
 func (p *node) offer() {

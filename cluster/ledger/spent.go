@@ -122,11 +122,12 @@ func (l *leading) says(q request, recall uint64) bool {
 	return s.Recall >= recall && l.table.Grants[q.peer][q.resource].Amount <= s.Ceiling
 }
 
-// exhausted says that all others have said so who have some, since a recall. Who is to get some may not use it.
-func (l *leading) exhausted(q request, recall uint64) bool {
+// exhausted says that all others have said so who have some, since a recall. Who is to get some may not use it. After
+// long nobody is waited for who was not heard since then.
+func (l *leading) exhausted(q request, recall uint64, long bool, since time.Duration) bool {
 	for id, of := range l.table.Grants {
-		other := request{id, q.resource}
-		if id != q.peer && of[q.resource].Amount > 0 && !l.says(other, recall) {
+		silent := long && l.confirmed[id] < since
+		if id != q.peer && of[q.resource].Amount > 0 && !silent && !l.says(request{id, q.resource}, recall) {
 			return false
 		}
 	}

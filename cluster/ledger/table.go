@@ -81,7 +81,7 @@ func (t *Table) want(peer cluster.ID, incarnation cluster.Incarnation, w Want) {
 	if t.Grants[peer] == nil {
 		t.Grants[peer] = map[Resource]Grant{}
 	}
-	t.Grants[peer][w.Resource] = Grant{Incarnation: incarnation, Number: w.Number, Amount: amount, Leased: w.Leased}
+	t.Grants[peer][w.Resource] = Grant{Incarnation: incarnation, Number: w.Number, Amount: amount, Leased: w.Leased, More: w.More && amount < w.Amount}
 }
 
 func satAdd(a, b uint32) uint32 { return a + min(b, ^uint32(0)-a) }

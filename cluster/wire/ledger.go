@@ -43,6 +43,7 @@ type grantBody struct {
 	Amount      uint32 `cbor:"3,keyasint,omitempty"`
 	Freed       bool   `cbor:"4,keyasint,omitempty"`
 	Leased      bool   `cbor:"5,keyasint,omitempty"`
+	More        bool   `cbor:"6,keyasint,omitempty"`
 }
 
 type leadBody struct {
@@ -81,7 +82,7 @@ func leadOf(m ledger.Lead) *leadBody {
 		b.Grants = make(map[string]grantBody, len(m.Grants))
 	}
 	for r, g := range m.Grants {
-		b.Grants[string(r)] = grantBody{uint64(g.Incarnation), g.Number, g.Amount, g.Freed, g.Leased}
+		b.Grants[string(r)] = grantBody{uint64(g.Incarnation), g.Number, g.Amount, g.Freed, g.Leased, g.More}
 	}
 	return b
 }
@@ -133,7 +134,7 @@ func (b *leadBody) message() (any, error) {
 		m.Grants = make(map[ledger.Resource]ledger.Grant, len(b.Grants))
 	}
 	for r, g := range b.Grants {
-		m.Grants[resource(&c, r)] = ledger.Grant{Incarnation: cluster.Incarnation(g.Incarnation), Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased}
+		m.Grants[resource(&c, r)] = ledger.Grant{Incarnation: cluster.Incarnation(g.Incarnation), Number: g.Number, Amount: g.Amount, Freed: g.Freed, Leased: g.Leased, More: g.More}
 	}
 	return m, c.err
 }

@@ -57,7 +57,7 @@ func samples() []sample {
 		{"push", revisions.Push{Document: revisions.Document{Tag: tag, Bytes: "zones:\n"}}},
 		{"wants", ledger.Beat{Incarnation: 2, Seq: 3, Wants: []ledger.Want{{Resource: "licence/rich", Number: 4, Amount: 5, Held: true, Leased: true}}}},
 		{"wants with answers", ledger.Beat{Incarnation: 2, Seq: 3, Term: 4, Spent: []ledger.Spent{{Resource: "pipe/a", Recall: 5, Ceiling: 6}, {Resource: "pipe/b", Recall: 5}}}},
-		{"lead", ledger.Lead{Term: 1, Incarnation: 2, Echo: 3, Grants: map[ledger.Resource]ledger.Grant{"pipe/a": {Incarnation: 2, Number: 3, Amount: 4, Freed: true, Leased: true}}, Recall: map[ledger.Resource]uint32{"pipe/a": 1}}},
+		{"lead", ledger.Lead{Term: 1, Incarnation: 2, Echo: 3, Grants: map[ledger.Resource]ledger.Grant{"pipe/a": {Incarnation: 2, Number: 3, Amount: 4, Freed: true, Leased: true, More: true}}, Recall: map[ledger.Resource]uint32{"pipe/a": 1}}},
 		{"lead with a numbered recall", ledger.Lead{Term: 1, Incarnation: 2, Echo: 3, Recall: map[ledger.Resource]uint32{"pipe/a": 1}, Number: 5}},
 		{"numbered recall", ledger.Recall{Term: 1, Of: map[ledger.Resource]uint32{"pipe/a": 1}, Number: 5}},
 		{"recall", ledger.Recall{Term: 1, Of: map[ledger.Resource]uint32{"pipe/a": 1, "pipe/b": 0}}},

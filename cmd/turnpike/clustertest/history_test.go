@@ -37,7 +37,7 @@ const oldWord = 600 * time.Millisecond
 
 // lateShare is of how many requests one may be refused what there is: who has waited as long as he may is refused also when
 // the word of the cluster comes later, on a machine that has too much to do.
-const lateShare = 10
+const lateShare = 100
 
 // ask does a request and writes it down.
 func (h *history) ask(client int, in taking, do func() string) string {
