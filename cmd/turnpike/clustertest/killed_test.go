@@ -28,35 +28,35 @@ func restarted(t *testing.T, c *crowd, th thing) {
 	if all, err := c.Nodes[node].API.Registrations(t.Context(), ""); err != nil || len(all) != len(used) {
 		t.Errorf("tp%d kept %d of %d registrations: %v", node+1, len(all), len(used), err)
 	}
-	c.pooled(20*time.Second, "room", float64(th.total), float64(th.total+th.total/2), 0, 1, 2, 3)
+	c.uses(20*time.Second, th, th.total+th.total/2, 0, 1, 2, 3)
 	c.giveAll(append(used, more...))
 	c.giveAll([]*held{c.takesWithin(5*time.Second, th, node)})
-	c.pooled(10*time.Second, "room", float64(th.total), 0, 0, 1, 2, 3)
+	c.uses(10*time.Second, th, 0, 0, 1, 2, 3)
 }
 
 // givesNothing asks one node for more the whole time.
 func (c *crowd) givesNothing(d time.Duration, th thing, node int) {
 	c.t.Helper()
+	c.givesAtMost(d, th, node, 0)
+}
+
+// givesAtMost asks one node for more the whole time, and returns what it gave.
+func (c *crowd) givesAtMost(d time.Duration, th thing, node, most int) (all []*held) {
+	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), d)
 	defer cancel()
 	for ctx.Err() == nil {
-		if _, err := th.take(c.t.Context(), c, node); !errors.Is(err, clusterlab.ErrRefused) {
-			c.t.Fatalf("tp%d gives away what others use: %v", node+1, err)
-		}
-	}
-}
-
-// whatThereIs takes all that one node gives.
-func (c *crowd) whatThereIs(th thing, node int) (all []*held) {
-	c.t.Helper()
-	for {
 		one, err := th.take(c.t.Context(), c, node)
-		if errors.Is(err, clusterlab.ErrRefused) {
-			return all
+		if err == nil {
+			all = append(all, one)
+		} else if !errors.Is(err, clusterlab.ErrRefused) {
+			c.t.Fatalf("ask tp%d: %v", node+1, err)
 		}
-		must(c.t, err)
-		all = append(all, one)
+		if len(all) > most {
+			c.t.Fatalf("tp%d gives away what others use: %d, where there are %d at most", node+1, len(all), most)
+		}
 	}
+	return all
 }
 
 // killed kills a process with calls. Their media may go on without it: nobody has its bandwidth meanwhile, and the next process counts them
@@ -66,18 +66,11 @@ func killed(t *testing.T, c *crowd, th thing) {
 	rest := c.others(node)
 	c.fill(th, node, th.total/2)
 	must(t, c.Nodes[node].End(unix.SIGKILL))
-	more := c.whatThereIs(th, rest[0])
-	if len(more) > th.total-th.total/2 { // less, where some that is idle died with it
-		t.Fatalf("%d more of %d, of which tp%d had %d", len(more), th.total, node+1, th.total/2)
-	}
-	c.givesNothing(8*time.Second, th, rest[1])
+	more := c.givesAtMost(8*time.Second, th, rest[0], th.total-th.total/2) // less, where some that is idle died with it
+	c.none(th, rest...)
 	must(t, c.Nodes[node].Start(t.Context()))
 	begin := time.Now()
-	more = append(more, c.whatThereIs(th, node)...) // what died with it and was idle
-	if len(more) > th.total-th.total/2 {
-		t.Fatalf("%d more of %d, of which tp%d had %d", len(more), th.total, node+1, th.total/2)
-	}
-	c.givesNothing(10*time.Second, th, node)
+	more = append(more, c.givesAtMost(10*time.Second, th, node, th.total-th.total/2-len(more))...) // what died with it and was idle
 	c.whole(20*time.Second, 0, 1, 2, 3)
 	c.none(th, 0, 1, 2, 3)
 	var back []*held

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"turnpike.dev/turnpike/control/sharing"
 	"turnpike.dev/turnpike/perf/lab/clusterlab"
 )
 
@@ -16,7 +17,10 @@ import (
 type thing struct {
 	name  string
 	total int
+	// hold is how long a lost peer's share stays its own by policy available, beside its lease.
+	hold  time.Duration
 	take  func(ctx context.Context, c *crowd, node int) (*held, error)
+	share func(c *crowd, node int) (sharing.Share, error)
 }
 
 // held is one that was taken.
@@ -29,27 +33,72 @@ type held struct {
 func rooms(total int) thing {
 	var phone atomic.Int64
 	phone.Store(20_000)
-	return thing{"room licences", total, func(ctx context.Context, c *crowd, node int) (*held, error) {
+	take := func(ctx context.Context, c *crowd, node int) (*held, error) {
 		n := int(phone.Add(1))
 		if err := c.phones.Register(ctx, c.at(node), n, time.Hour); err != nil {
 			return nil, err
 		}
 		return &held{node, func(ctx context.Context) error { return c.phones.Register(ctx, c.at(node), n, 0) }}, nil
-	}}
+	}
+	share := func(c *crowd, node int) (sharing.Share, error) {
+		u, err := c.licences(node, "room")
+		return u.Share, err
+	}
+	return thing{name: "room licences", total: total, take: take, share: share}
 }
 
 // laneKbps is what each call asks for on the pipe.
 const laneKbps = 100
 
-// lanes are the parts of a pipe that calls take.
+// lanes are the parts of a pipe that calls take. Media of a lost peer's calls may go on for two minutes.
 func lanes(total int) thing {
-	return thing{"lanes of a pipe", total, func(ctx context.Context, c *crowd, node int) (*held, error) {
+	take := func(ctx context.Context, c *crowd, node int) (*held, error) {
 		call, err := c.sites.Call(ctx, c.at(node), clusterlab.Wanted{Kbps: laneKbps})
 		if err != nil {
 			return nil, err
 		}
 		return &held{node, call.End}, nil
-	}}
+	}
+	share := func(c *crowd, node int) (sharing.Share, error) {
+		r, err := c.Nodes[node].API.Bandwidth(c.t.Context(), "pipe")
+		for _, o := range r.Objects {
+			if o.Share != nil {
+				return o.In(laneKbps), err
+			}
+		}
+		return sharing.Share{}, err
+	}
+	return thing{name: "lanes of a pipe", total: total, hold: 2 * time.Minute, take: take, share: share}
+}
+
+// noted is a thing of which a history says what was asked.
+func noted(th thing, h *history) thing {
+	take := th.take
+	th.take = func(ctx context.Context, c *crowd, node int) (one *held, err error) {
+		if h.ask(node, taking{n: 1}, func() string { one, err = take(ctx, c, node); return outcome(err) }) != taken {
+			return nil, err
+		}
+		give := one.give
+		return &held{node, func(ctx context.Context) (err error) {
+			h.ask(node, taking{n: 1, back: true}, func() string { err = give(ctx); return outcome(err) })
+			return err
+		}}, nil
+	}
+	return th
+}
+
+// uses waits until nodes say that there is as much as there is, and that so much of it is in use.
+func (c *crowd) uses(d time.Duration, th thing, used int, nodes ...int) {
+	c.t.Helper()
+	for _, i := range nodes {
+		c.within(d, fmt.Sprintf("tp%d knows of %d %s of which %d are in use", i+1, th.total, th.name, used), func() error {
+			s, err := th.share(c, i)
+			if err == nil && (s.Cluster.Total != float64(th.total) || s.Cluster.Used != float64(used)) {
+				err = fmt.Errorf("%+v", s)
+			}
+			return err
+		})
+	}
 }
 
 // outcome is how a request went.
@@ -73,6 +122,12 @@ func (c *crowd) fill(th thing, node, number int) []*held {
 		return err
 	})
 	if c.t.Failed() {
+		for i, n := range c.Nodes { // a process that stands still says nothing
+			ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+			l, err := n.API.DatabaseLedger(ctx)
+			cancel()
+			c.t.Logf("the ledger of tp%d: %+v %v", i+1, l, err)
+		}
 		c.t.FailNow()
 	}
 	c.t.Logf("%d %s through tp%d within %v", number, th.name, node+1, time.Since(begin).Round(time.Millisecond))
@@ -103,7 +158,6 @@ func (c *crowd) none(th thing, nodes ...int) {
 
 // load takes and gives back at nodes, some clients at each, until it is stopped.
 type load struct {
-	*history
 	stop context.CancelFunc
 	done sync.WaitGroup
 
@@ -115,10 +169,10 @@ type load struct {
 // stop.
 func (c *crowd) begin(th thing, clients int, nodes ...int) *load {
 	ctx, stop := context.WithCancel(c.t.Context())
-	l := &load{history: newHistory(), stop: stop}
+	l := &load{stop: stop}
 	for _, node := range nodes {
 		for k := range clients {
-			l.done.Go(func() { l.client(ctx, c, th, node, 100*node+k) })
+			l.done.Go(func() { l.client(ctx, c, th, node, k) })
 		}
 	}
 	return l
@@ -127,19 +181,16 @@ func (c *crowd) begin(th thing, clients int, nodes ...int) *load {
 func (l *load) client(ctx context.Context, c *crowd, th thing, node, client int) {
 	whole := c.t.Context()
 	for ctx.Err() == nil {
-		var one *held
-		got := l.ask(client, taking{n: 1}, func() string {
-			var err error
-			one, err = th.take(whole, c, node)
-			return outcome(err)
-		})
-		if got != taken {
+		one, err := th.take(whole, c, node)
+		if err != nil {
 			pause(c.t, 50*time.Millisecond) // as phones do, if faster
 			continue
 		}
 		select {
-		case <-time.After(time.Duration(100+client%7*40) * time.Millisecond):
-			l.ask(client, taking{n: 1, back: true}, func() string { return outcome(one.give(whole)) })
+		case <-time.After(time.Duration(100+(2*node+client)%7*40) * time.Millisecond):
+			if err := one.give(whole); err != nil {
+				c.t.Errorf("give back one of the %s: %v", th.name, err)
+			}
 		case <-ctx.Done():
 			l.mu.Lock()
 			l.kept = append(l.kept, one)
@@ -183,9 +234,10 @@ func passedOn(t *testing.T, c *crowd, th thing) {
 // linear has clients come and go at all nodes, more of them than there is, and looks whether one counter could have
 // answered so (LI-06, BW-05).
 func linear(t *testing.T, c *crowd, th thing) {
+	h := newHistory()
+	th = noted(th, h)
 	l := c.begin(th, 3, 0, 1, 2, 3)
 	pause(t, 10*time.Second)
-	kept := l.end()
-	c.giveAll(kept)
-	l.holds(t, th.total)
+	c.giveAll(l.end())
+	h.holds(t, th.total)
 }

@@ -30,6 +30,11 @@ func TestSharedInTrouble(t *testing.T) {
 			c.part("Apart/"+p.name, func(t *testing.T, c *crowd) { apart(t, c, th, p) })
 		}
 	}
+	for _, p := range partitions() {
+		if *long && p.short { // they take more than two minutes each
+			c.part("Apart/lanes/"+p.name, func(t *testing.T, c *crowd) { apart(t, c, lanes(number), p) })
+		}
+	}
 	roles := []string{"leader"}
 	if *long {
 		roles = []string{"leader", "holder"}
@@ -42,12 +47,14 @@ func TestSharedInTrouble(t *testing.T) {
 		c.part("Killed", func(t *testing.T, c *crowd) { killed(t, c, lanes(number)) })
 	}
 	c.part("Paused/waiting", func(t *testing.T, c *crowd) { pausedWaiting(t, c, th) })
+	c.part("Strict", func(t *testing.T, c *crowd) { strictly(t, c, []thing{th, lanes(number)}) })
 }
 
 // partition is a way to break a cluster into two sides, and to mend it.
 type partition struct {
 	name       string
 	short      bool // it is tried always
+	strict     bool // and with policy strict
 	one, other []int
 	set        func(c *crowd, p partition, cut bool) error
 }
@@ -72,11 +79,11 @@ func partitions() []partition {
 	}
 	three, last := []int{0, 1, 2}, []int{3}
 	return []partition{
-		{"Halves", true, []int{0, 1}, []int{2, 3}, both},
-		{"Reset", true, three, last, rule("reject with tcp reset")},
-		{"Drop", false, three, last, rule("drop")},
-		{"OneWay", false, three, last, oneWay},
-		{"OneLeads", false, []int{1, 2, 3}, []int{0}, both},
+		{"Halves", true, true, []int{0, 1}, []int{2, 3}, both},
+		{"Reset", true, false, three, last, rule("reject with tcp reset")},
+		{"Drop", false, false, three, last, rule("drop")},
+		{"OneWay", false, false, three, last, oneWay},
+		{"OneLeads", false, false, []int{1, 2, 3}, []int{0}, both},
 	}
 }
 
@@ -110,9 +117,18 @@ func apart(t *testing.T, c *crowd, th thing, p partition) {
 	for k, side := range [][]int{p.one, p.other} {
 		sides.Go(func() {
 			node := side[len(side)-1]
-			more := []*held{c.takesWithin(30*time.Second, th, node)}
-			t.Logf("the side of tp%d went on alone after %v", node+1, time.Since(begin).Round(time.Millisecond))
-			more = append(more, c.fill(th, node, th.total-th.total/2-1)...)
+			more := []*held{c.takesWithin(30*time.Second+th.hold, th, node)}
+			alone := time.Since(begin).Round(time.Millisecond)
+			t.Logf("the side of tp%d went on alone with %s after %v", node+1, th.name, alone)
+			if alone < th.hold {
+				t.Errorf("tp%d gives away after %v what the others may use for %v", node+1, alone, th.hold)
+			}
+			if th.hold == 0 {
+				more = append(more, c.fill(th, node, th.total-th.total/2-1)...)
+			}
+			for len(more) < th.total-th.total/2 { // each peer's is held from when it was lost
+				more = append(more, c.takesWithin(10*time.Second, th, node))
+			}
 			c.none(th, side...)
 			used[k] = append(used[k], more...)
 		})
@@ -125,36 +141,36 @@ func apart(t *testing.T, c *crowd, th thing, p partition) {
 
 	must(t, p.set(c, p, false))
 	begin = time.Now()
-	c.pooled(30*time.Second, "room", float64(th.total), float64(2*th.total), everybody...)
-	c.quietOf(15*time.Second, countsApart)
+	c.uses(30*time.Second, th, 2*th.total, everybody...)
+	c.quietOf(15*time.Second, countsApart, everybody...)
 	t.Logf("one again after %v", time.Since(begin).Round(time.Millisecond))
 	c.none(th, everybody...)
 	c.giveAll(used[0])
-	c.noIdle(5*time.Second, "room") // what is given back goes first to those beyond what there is
+	c.noIdle(5*time.Second, th) // what is given back goes first to those beyond what there is
 	c.none(th, everybody...)
 	must(t, used[1][0].give(t.Context()))
 	c.giveAll(append(used[1][1:], c.takesWithin(5*time.Second, th, p.one[0])))
-	c.pooled(10*time.Second, "room", float64(th.total), 0, everybody...)
+	c.uses(10*time.Second, th, 0, everybody...)
 }
 
-// noIdle waits until nobody has any of some licences that he does not use.
-func (c *crowd) noIdle(d time.Duration, name string) {
+// noIdle waits until nobody has any of something that he does not use.
+func (c *crowd) noIdle(d time.Duration, th thing) {
 	c.t.Helper()
 	for i := range c.Nodes {
 		c.within(d, "no idle ceilings", func() error {
-			u, err := c.licences(i, name)
-			if err == nil && u.Cluster.Granted != u.Cluster.Used {
-				err = fmt.Errorf("%+v", u)
+			s, err := th.share(c, i)
+			if err == nil && s.Cluster.Granted != s.Cluster.Used {
+				err = fmt.Errorf("%+v", s)
 			}
 			return err
 		})
 	}
 }
 
-// quietOf waits until an alarm stands nowhere.
-func (c *crowd) quietOf(d time.Duration, number int) {
+// quietOf waits until an alarm stands on none of nodes.
+func (c *crowd) quietOf(d time.Duration, number int, nodes ...int) {
 	c.t.Helper()
-	for i := range c.Nodes {
+	for _, i := range nodes {
 		c.within(d, fmt.Sprintf("no alarm %d on tp%d", number, i+1), func() error { return c.alarm(i, number, false) })
 	}
 }
@@ -215,11 +231,11 @@ func paused(t *testing.T, c *crowd, th thing, role string) {
 		}
 	}
 	c.whole(20*time.Second, 0, 1, 2, 3)
-	c.pooled(20*time.Second, "room", float64(th.total), float64(th.total+th.total/2), 0, 1, 2, 3)
+	c.uses(20*time.Second, th, th.total+th.total/2, 0, 1, 2, 3)
 	c.none(th, 0, 1, 2, 3)
 	c.giveAll(append(used, more...))
 	c.giveAll([]*held{c.takesWithin(5*time.Second, th, node)})
-	c.pooled(10*time.Second, "room", float64(th.total), 0, 0, 1, 2, 3)
+	c.uses(10*time.Second, th, 0, 0, 1, 2, 3)
 }
 
 // pausedWaiting stops a process while somebody waits there for one of another peer.
@@ -248,5 +264,5 @@ func pausedWaiting(t *testing.T, c *crowd, th thing) {
 	c.whole(20*time.Second, 0, 1, 2, 3)
 	c.none(th, 0, 1, 2, 3)
 	c.giveAll(all)
-	c.pooled(10*time.Second, "room", float64(th.total), 0, 0, 1, 2, 3)
+	c.uses(10*time.Second, th, 0, 0, 1, 2, 3)
 }
