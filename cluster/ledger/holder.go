@@ -324,7 +324,9 @@ func (c *Core) inherited(r Resource, h *holding, g Grant) {
 	}
 }
 
-// sweep comes down to what is in use of what has no total any more, and forgets what nobody here uses of it.
+// sweep comes down to what is in use of what has no total any more, and forgets what nobody here uses of it once the table
+// has nothing of it either. What the table has that is not known here is said: an answer may come when nobody
+// remembers the request.
 func (c *Core) sweep() {
 	if c.aside != nil {
 		return
@@ -333,11 +335,15 @@ func (c *Core) sweep() {
 		h := c.hold[r]
 		_, agreed := c.table.Totals[r]
 		_, own := c.totals[r]
-		_, has := c.table.Grants[c.cfg.Self][r]
+		g, has := c.table.Grants[c.cfg.Self][r]
 		switch {
 		case agreed || own || h.lowering:
 		case has && h.ceiling > 0:
 			c.lower(r, h, 0)
+		case g.Amount > 0:
+			if h.asked == nil {
+				c.release(r, h)
+			}
 		default:
 			if h.desired > 0 {
 				c.do(Denied{r, c.now})
@@ -347,6 +353,7 @@ func (c *Core) sweep() {
 			c.do(Lower{r, 0}) // it begins anew when there is a total again
 		}
 	}
+	c.missing()
 }
 
 // Ceiling returns what this node may use of a resource while its lease lasts.
