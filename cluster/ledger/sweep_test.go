@@ -8,7 +8,7 @@ import (
 	"turnpike.dev/turnpike/cluster/ledger"
 )
 
-// BW-05: what the table has for a peer is his until it says that it does not use it, also of a pipe that came and went
+// BW-05: what the table has for a peer is its until it says that it does not use it, also of a pipe that came and went
 // meanwhile: nothing is lost to the others.
 func TestNothingIsForgottenThatTheTableHas(t *testing.T) {
 	exists := ledger.Entry{Resource: pool, Total: &ledger.Total{Amount: 6, Policy: ledger.Strict}}
