@@ -1,6 +1,7 @@
 package member
 
 import (
+	"slices"
 	"time"
 
 	"turnpike.dev/turnpike/cluster"
@@ -35,6 +36,7 @@ type Holding struct {
 	Total   uint32
 	Policy  ledger.Policy
 	Granted uint64 // to all peers
+	Held    uint64 // of that: what peers have that are not there
 	Ceiling uint32 // of this node
 	Of      map[cluster.ID]uint32
 }
@@ -70,11 +72,15 @@ func (m *Member) showLedger() {
 	if own := s.core.Provisional(); own != nil {
 		table = own
 	}
+	here := m.present()
 	for r, t := range table.Totals {
 		h := Holding{Total: t.Amount, Policy: t.Policy, Granted: table.Granted(r), Ceiling: s.core.Ceiling(r), Of: map[cluster.ID]uint32{}}
 		for id, of := range table.Grants {
 			if n := of[r].Amount; n > 0 {
 				h.Of[id] = n
+				if !slices.Contains(here, id) {
+					h.Held += uint64(n)
+				}
 			}
 		}
 		out.Resources[r] = h

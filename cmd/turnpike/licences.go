@@ -75,10 +75,10 @@ func optionKey(number int, o licensing.Option) api.OptionKey {
 
 // licenceUse is how full the limits are, in the units that people count in.
 func (n *node) licenceUse(in licensing.Installed, shared shares) []api.LicenceUse {
-	refused := n.licences.Refused()
 	out := []api.LicenceUse{}
 	for _, l := range n.levels() {
-		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refused: refused[l.Name]}
+		u := api.LicenceUse{Name: l.Name, Used: float64(l.Used), Limit: float64(l.Limit), Refusals: shared.refusals(l.Name, wholeOf[l.Name])}
+		u.Refused = u.Refusals.All()
 		u.Share = shared.ofLevel(l)
 		switch l.Name {
 		case resources.LevelRMS:
@@ -121,7 +121,7 @@ func (n *node) RemoveKey(author store.Author, name string) error {
 func (n *node) addLicences(s *metrics.Snapshot, shared shares) {
 	in := n.licences.Installed()
 	for _, u := range n.licenceUse(in, shared) {
-		s.Resources = append(s.Resources, metrics.Resource{Name: u.Name, Used: u.Used, Limit: u.Limit, Refused: u.Refused, Share: u.Share})
+		s.Resources = append(s.Resources, metrics.Resource{Name: u.Name, Used: u.Used, Limit: u.Limit, Refusals: u.Refusals, Share: u.Share})
 	}
 	s.Licences = metrics.Licences{Evaluation: !in.Keyed, Keys: map[string]int{"counts": 0, "ended": 0, "other": 0}, Ends: n.licences.Ends()}
 	for _, o := range n.licences.Options() {

@@ -22,6 +22,8 @@ type shares struct {
 	ledger member.Ledger
 	peers  []member.PeerStatus
 	waits  map[waiting]bool
+	// refused is what was refused here, by the names of levels and parts.
+	refused map[string]resources.Refusals
 
 	running *config.Node
 }
@@ -34,7 +36,7 @@ type waiting struct {
 
 // shares takes a picture of what is shared.
 func (n *node) shares() shares {
-	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]bool{}, running: n.running()}
+	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]bool{}, refused: n.resources.Refused(), running: n.running()}
 	if n.cluster == nil {
 		return s
 	}
@@ -121,8 +123,23 @@ func (s shares) objects(all []occupancy.Object) {
 			continue
 		}
 		share := s.ofObject(*o)
-		o.Share, o.Refused = &share, s.of[o.String()].Refused
+		o.Share, o.Refusals = &share, s.refusals(o.String())
+		o.Refused = o.Refusals.All()
 	}
+}
+
+// refusals are those of something by its name, as operators read them; nil: there was none.
+func (s shares) refusals(names ...string) sharing.Refusals {
+	var out sharing.Refusals
+	for _, name := range names {
+		for cause, n := range s.refused[name] {
+			if out == nil {
+				out = sharing.Refusals{}
+			}
+			out[cause.String()] += n
+		}
+	}
+	return out
 }
 
 // policy is that of something that is shared: by the configuration where this node has not seen it agreed yet.

@@ -84,7 +84,7 @@ used up, or that this node counts apart from others.`,
 type shareRow struct {
 	name     string
 	measured string // what calls send here; empty: it is nothing that is sent
-	refused  uint64
+	refused  sharing.Refusals
 	sharing.Share
 }
 
@@ -93,7 +93,7 @@ func licenceShares(l api.Licences) []shareRow {
 	var out []shareRow
 	for _, u := range l.Use {
 		if u.Name != "traversal" && u.Name != "non_traversal" {
-			out = append(out, shareRow{name: limitNames[u.Name], refused: u.Refused, Share: u.Share})
+			out = append(out, shareRow{name: limitNames[u.Name], refused: u.Refusals, Share: u.Share})
 		}
 	}
 	return out
@@ -104,7 +104,7 @@ func bandwidthShares(r occupancy.Report) []shareRow {
 	var out []shareRow
 	for _, o := range r.Objects {
 		if o.Share != nil {
-			out = append(out, shareRow{name: o.String(), measured: measuredOf(o), refused: o.Refused, Share: *o.Share})
+			out = append(out, shareRow{name: o.String(), measured: measuredOf(o), refused: o.Refusals, Share: *o.Share})
 		}
 	}
 	return out
@@ -139,10 +139,33 @@ func writeShares(w *tabwriter.Writer, s sharing.Status, rows []shareRow, peers b
 		if sent {
 			_, _ = fmt.Fprintf(w, "%s\t", r.measured)
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\n", r.Waiting, r.refused, r.note())
+		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\n", r.Waiting, r.refused.All(), r.note())
 	}
+	writeRefusals(w, rows)
 	if peers {
 		writeHolders(w, rows)
+	}
+}
+
+// writeRefusals writes what was refused here and why, and what to do about each of the reasons.
+func writeRefusals(w *tabwriter.Writer, rows []shareRow) {
+	all := sharing.Refusals{}
+	_ = w.Flush()
+	for _, r := range rows {
+		for _, why := range r.refused.Shown() {
+			if len(all) == 0 {
+				_, _ = fmt.Fprintln(w, "\nREFUSED FOR WANT OF\tTIMES\tREASON")
+			}
+			all[why.Name] += r.refused[why.Name]
+			_, _ = fmt.Fprintf(w, "%s\t%d\t%s\n", r.name, r.refused[why.Name], printableText(why.Name))
+		}
+	}
+	_ = w.Flush()
+	if len(all) > 0 {
+		_, _ = fmt.Fprintln(w)
+	}
+	for _, why := range all.Shown() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n\t%s\n", printableText(why.Name), why.Text, why.Remedy)
 	}
 }
 

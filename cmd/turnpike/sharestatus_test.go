@@ -37,7 +37,7 @@ func (c cannedShares) Bandwidth() occupancy.Report {
 	for i := range r.Objects {
 		if o := &r.Objects[i]; o.TotalKbps != nil {
 			share := ofThree(sharing.PolicyStrict, c.status.State, float64(*o.TotalKbps), float64(o.GrantedKbps), float64(o.GrantedKbps))
-			o.Share, o.Refused = &share, 2
+			o.Share, o.Refused, o.Refusals = &share, 2, sharing.Refusals{"no_majority": 2}
 		}
 	}
 	r.Sharing = &c.status
@@ -51,7 +51,7 @@ func (c cannedShares) Licences() api.Licences {
 		Use: []api.LicenceUse{
 			{Name: "calls", Used: 20, Limit: 1000, Share: sharing.Alone(1000, 20)},
 			{Name: "traversal", Used: 20, Limit: 1000, Share: sharing.Alone(1000, 20)},
-			{Name: "rms", Used: 38.25, Limit: 250, Licensed: true, Refused: 7, Share: rms},
+			{Name: "rms", Used: 38.25, Limit: 250, Licensed: true, Refused: 7, Refusals: sharing.Refusals{"used_up": 4, "no_answer": 2, "of_a_later_version": 1}, Share: rms},
 			{Name: "room", Used: 10, Limit: 10, Licensed: true, Share: sharing.Alone(10, 10)},
 		},
 	}

@@ -60,6 +60,7 @@ func xUsed(o occupancy.Object) cli.Element {
 	}
 	if o.Share != nil && o.Shared() {
 		e.Elements = append(e.Elements, value("ClusterUsage", o.Cluster.Used), value("Refused", o.Refused))
+		e.Elements = append(e.Elements, xRefusals(o.Refusals)...)
 		e.Elements = append(e.Elements, xShare(*o.Share)...)
 	}
 	return e

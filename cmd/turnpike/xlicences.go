@@ -75,6 +75,7 @@ func xResourceUsage(l api.Licences) []cli.Element {
 
 func xUsage(name string, u api.LicenceUse) cli.Element {
 	e := branch(name, value("Current", u.Used), value("Maximum", u.Limit), value("Refused", u.Refused))
+	e.Elements = append(e.Elements, xRefusals(u.Refusals)...)
 	if u.Shared() {
 		e.Elements = append(e.Elements, xShare(u.Share)...)
 	}

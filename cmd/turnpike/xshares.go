@@ -32,6 +32,15 @@ func xShare(s sharing.Share) []cli.Element {
 	return out
 }
 
+// xRefusals is why something was refused, and how often.
+func xRefusals(f sharing.Refusals) []cli.Element {
+	var out []cli.Element
+	for i, why := range f.Shown() {
+		out = append(out, branch("Refusal "+strconv.Itoa(i+1), value("Reason", why.Name), value("Times", f[why.Name])))
+	}
+	return out
+}
+
 func xPart(name string, p sharing.Part) cli.Element {
 	return branch(name, value("Total", p.Total), value("Granted", p.Granted), value("Used", p.Used))
 }

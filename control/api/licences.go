@@ -56,8 +56,9 @@ type LicenceUse struct {
 	Used  float64 `json:"used"`
 	Limit float64 `json:"limit"`
 	// Licensed: option keys give it; otherwise the platform does.
-	Licensed bool   `json:"licensed"`
-	Refused  uint64 `json:"refused"` // requests since the node's start
+	Licensed bool             `json:"licensed"`
+	Refused  uint64           `json:"refused"` // requests since the node's start
+	Refusals sharing.Refusals `json:"refusals,omitempty" doc:"By reason; docs/cluster.md says what each of them means, and what to do."`
 	// Share is how peers share it, in the units of Used. Used and Limit are of all peers together where they do.
 	sharing.Share
 }

@@ -97,15 +97,6 @@ func (k *Keeper) Short(c *admission.Counter, _ uint32) {
 	}
 }
 
-// Refused returns how often something was refused for want of a level, by its name.
-func (k *Keeper) Refused() map[string]uint64 {
-	out := make(map[string]uint64, len(k.refused))
-	for name, n := range k.refused {
-		out[name] = n.Load()
-	}
-	return out
-}
-
 // Options lists the option keys of the configuration, and which of them count now.
 func (k *Keeper) Options() []licensing.Option { return k.read().options }
 

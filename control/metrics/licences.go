@@ -12,7 +12,7 @@ import (
 type Resource struct {
 	Name        string // calls, rms, ...: a dozen
 	Used, Limit float64
-	Refused     uint64
+	Refusals    sharing.Refusals
 	Share       sharing.Share
 }
 
@@ -29,8 +29,12 @@ func describeLicences() []metric {
 			prometheus.GaugeValue, func(r Resource) float64 { return r.Used }),
 		resource("resource_limit", "What option keys or the platform let be used at a time.",
 			prometheus.GaugeValue, func(r Resource) float64 { return r.Limit }),
-		resource("resource_refused_total", "Calls, registrations and relays refused because a limit was reached.",
-			prometheus.CounterValue, func(r Resource) float64 { return float64(r.Refused) }),
+		family(prometheus.CounterValue, "resource_refused_total", "Calls, registrations and relays refused for want of a licence or of capacity, by reason: docs/cluster.md says what each of them means.",
+			func(s Snapshot, e emit) {
+				for _, r := range s.Resources {
+					refusals(r.Share.Shared(), r.Refusals, func(n float64, reason string) { e(n, r.Name, reason) })
+				}
+			}, "resource", "reason"),
 		gauge("licence_evaluation", "1 while no option key gives licences, so that the platform's limits count.",
 			func(s Snapshot) float64 { return truth(s.Licences.Evaluation) }),
 		family(prometheus.GaugeValue, "option_keys", "Installed option keys: those that count, that have ended, and that never counted here (other).",
@@ -51,4 +55,13 @@ func resource(name, help string, kind prometheus.ValueType, value func(Resource)
 			e(value(r), r.Name)
 		}
 	}, "resource")
+}
+
+// refusals shows all reasons that something may be refused for: of what nobody shares it is one.
+func refusals(shared bool, of sharing.Refusals, e func(n float64, reason string)) {
+	for _, r := range sharing.Reasons() {
+		if n := of[r.Name]; n > 0 || shared || r.Name == sharing.OwnLimit {
+			e(float64(n), r.Name)
+		}
+	}
 }

@@ -48,7 +48,7 @@ func full() snapshot {
 		},
 		Media:     rtp.Counts{Calls: 32, Ports: 33, Relayed: 34, Strangers: 35, Unflowed: 36, Refused: 37, SendErrors: 38, Latched: 39, Unpoliced: 40, Policed: 41, Over: 42},
 		Bandwidth: sharedObjects(),
-		Resources: []Resource{{"rms", 2.5, 30, 4, sharesOf(30)}},
+		Resources: []Resource{{"rms", 2.5, 30, sharing.Refusals{"used_up": 4}, sharesOf(30)}},
 		Sharing:   sharing.Status{State: sharing.StateApart, Waited: sharing.Waited{Requests: 12, InVain: 3, Seconds: 2.4}}, Recalls: 5,
 		Licences: Licences{Evaluation: true, Keys: map[string]int{"counts": 3}, Ends: time.Unix(1000, 0)},
 		Cluster: Cluster{Clustered: true, Acting: true, Primary: true, Database: true, Generation: 47, Revision: 48, Peers: []ClusterPeer{
@@ -132,7 +132,7 @@ func TestHandler(t *testing.T) {
 		`turnpike_turn_allocations{transport="udp"} 2`,
 		`turnpike_ready 1`,
 		`turnpike_resource_used{resource="rms"} 2.5`,
-		`turnpike_resource_refused_total{resource="rms"} 4`,
+		`turnpike_resource_refused_total{reason="used_up",resource="rms"} 4`,
 		`turnpike_licence_evaluation 1`,
 		`turnpike_option_keys{state="counts"} 3`,
 		`turnpike_option_key_end_time_seconds 1000`,

@@ -34,10 +34,11 @@ func TestSharing(t *testing.T) {
 	shared, alone := sharesOf(2000), sharing.Alone(4000, 2000)
 	half, full := object("subzone", "half", 4000), object("pipe", "full", 2000)
 	half.Share, full.Share = &alone, &shared
+	half.Refusals, full.Refusals = sharing.Refusals{"own_limit": 2}, sharing.Refusals{"used_up": 3, "own_limit": 4}
 	w := httptest.NewRecorder()
 	Handler(snapshot{
 		Bandwidth: []occupancy.Object{half, full, object("link", "free", -1)},
-		Resources: []Resource{{Name: "room", Share: sharing.Alone(10, 3)}, {Name: "rms", Share: sharesOf(30)}},
+		Resources: []Resource{{Name: "room", Refusals: sharing.Refusals{"own_limit": 7}, Share: sharing.Alone(10, 3)}, {Name: "rms", Share: sharesOf(30)}},
 		Sharing:   sharing.Status{State: sharing.StateApart, Waited: sharing.Waited{Requests: 12, InVain: 3, Seconds: 2.4}}, Recalls: 5,
 	}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	got := w.Body.String()
@@ -49,11 +50,16 @@ func TestSharing(t *testing.T) {
 		`turnpike_bandwidth_shared_granted_bytes_per_second{object="pipe full",where="here"} 125000`,
 		`turnpike_bandwidth_shared_used_bytes_per_second{object="pipe full",where="cluster"} 2000`,
 		`turnpike_bandwidth_shared_used_bytes_per_second{object="subzone half",where="cluster"} 250000`,
+		`turnpike_resource_refused_total{reason="own_limit",resource="room"} 7`, `turnpike_resource_refused_total{reason="no_answer",resource="rms"} 0`,
+		`turnpike_bandwidth_refused_total{reason="own_limit"} 6`, `turnpike_bandwidth_refused_total{reason="used_up"} 3`, `turnpike_bandwidth_refused_total{reason="damaged"} 0`,
 		"turnpike_shared_requests_waiting 4\n", "turnpike_cluster_shares_too_many 2\n", "turnpike_cluster_counts_apart 1\n", "turnpike_cluster_share_missing 0\n",
 		"turnpike_shared_waits_total 12\n", "turnpike_shared_waits_in_vain_total 3\n", "turnpike_shared_wait_seconds_total 2.4\n", "turnpike_shared_recalls_total 5\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s", want)
 		}
+	}
+	if strings.Contains(got, `reason="no_answer",resource="room"`) {
+		t.Error("what nobody shares is refused for want of peers")
 	}
 }

@@ -44,19 +44,20 @@ type Report struct {
 // Object is a subzone, zone, link or pipe with its limits and what calls use of it. A
 // limit that is left out does not limit; one of 0 admits nothing.
 type Object struct {
-	Kind          string   `json:"kind" enum:"subzone,zone,link,pipe"`
-	Name          string   `json:"name"`
-	Calls         int      `json:"calls"`
-	GrantedKbps   uint64   `json:"granted_kbps"`
-	MeasuredKbps  uint64   `json:"measured_kbps" doc:"What the measured ones of its calls send now."`
-	MeasuredCalls int      `json:"measured_calls" doc:"How many of its calls are measured: those whose media passes the node."`
-	TotalKbps     *int     `json:"total_kbps,omitempty" doc:"Limit of all calls together."`
-	PerCallKbps   *int     `json:"per_call_kbps,omitempty" doc:"Limit of one call; of a subzone, of one that enters or leaves it."`
-	WithinKbps    *int     `json:"within_kbps,omitempty" doc:"Limit of one call between two endpoints of a subzone."`
-	Ends          []string `json:"ends,omitempty" doc:"What a link joins."`
-	Pipes         []string `json:"pipes,omitempty" doc:"What a link goes over."`
-	Policing      bool     `json:"policing,omitempty" doc:"Whether calls over a pipe are held to their grants."`
-	Refused       uint64   `json:"refused,omitempty" doc:"Calls that were refused for want of it, since the node's start."`
+	Kind          string           `json:"kind" enum:"subzone,zone,link,pipe"`
+	Name          string           `json:"name"`
+	Calls         int              `json:"calls"`
+	GrantedKbps   uint64           `json:"granted_kbps"`
+	MeasuredKbps  uint64           `json:"measured_kbps" doc:"What the measured ones of its calls send now."`
+	MeasuredCalls int              `json:"measured_calls" doc:"How many of its calls are measured: those whose media passes the node."`
+	TotalKbps     *int             `json:"total_kbps,omitempty" doc:"Limit of all calls together."`
+	PerCallKbps   *int             `json:"per_call_kbps,omitempty" doc:"Limit of one call; of a subzone, of one that enters or leaves it."`
+	WithinKbps    *int             `json:"within_kbps,omitempty" doc:"Limit of one call between two endpoints of a subzone."`
+	Ends          []string         `json:"ends,omitempty" doc:"What a link joins."`
+	Pipes         []string         `json:"pipes,omitempty" doc:"What a link goes over."`
+	Policing      bool             `json:"policing,omitempty" doc:"Whether calls over a pipe are held to their grants."`
+	Refused       uint64           `json:"refused,omitempty" doc:"Calls that were refused for want of it, since the node's start."`
+	Refusals      sharing.Refusals `json:"refusals,omitempty" doc:"By reason; docs/cluster.md says what each of them means, and what to do."`
 	// Share is of a total that is limited, in kbps: how much of it this node has, and the cluster.
 	*sharing.Share
 }

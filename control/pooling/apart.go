@@ -38,6 +38,9 @@ func (a *Apart) Offer(o resources.Offer) {
 	a.use(o.Bandwidth, o.StrictBandwidth)
 }
 
+// Cause implements resources.Pool.
+func (a *Apart) Cause(string) resources.Cause { return resources.Damaged }
+
 // use takes all there is of what is not strict.
 func (a *Apart) use(of map[string]uint32, strict bool) {
 	for name, total := range of {

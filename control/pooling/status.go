@@ -48,9 +48,8 @@ type Share struct {
 	Here, Cluster Amounts
 	// Of is what each peer has, this node among them.
 	Of map[cluster.ID]Amounts
-	// Waiting is how many requests wait here for some of it, Refused how many were refused for want of it since the start.
+	// Waiting is how many requests wait here for some of it.
 	Waiting int
-	Refused uint64
 }
 
 // Shares says how everything that is shared stands, by name; nil: this node shares nothing.
@@ -88,7 +87,7 @@ func (p *Pooling) share(part resources.Part, shared *member.Ledger) Share {
 	r := ledger.Resource(part.Name)
 	h, agreed := shared.Resources[r]
 	s := Share{
-		Name: part.Name, Kind: part.Kind, Policy: policyText(h.Policy), Waiting: int(part.Waits), Refused: part.Refused,
+		Name: part.Name, Kind: part.Kind, Policy: policyText(h.Policy), Waiting: int(part.Waits),
 		Here:    Amounts{Total: uint64(part.Total), Granted: uint64(part.Ceiling), Used: uint64(part.Used)},
 		Cluster: Amounts{Total: uint64(h.Total), Granted: h.Granted, Used: uint64(part.Used) + uint64(p.elsewhere(part.Name))},
 		Of:      p.peersOf(part, h),

@@ -147,21 +147,3 @@ func (g *Grant) attempt(w *Want, from func([]admission.Amount) *admission.Counte
 func (r *Resources) whole(short *admission.Counter) bool {
 	return short == r.limits.whole.calls || short == r.limits.rms
 }
-
-// count counts a refusal that stands for want of something that is shared: of what there was too little, or, where the
-// decision itself said so, of what it names. One call that asks for too much is no want.
-func (r *Resources) count(refused *Refusal, short *admission.Counter) *Refusal {
-	if refused.Waits != nil || short == nil && refused.Why != OverTotal {
-		return refused
-	}
-	r.changing.RLock()
-	defer r.changing.RUnlock()
-	p := r.lending.of[short]
-	if short == nil {
-		p = r.lending.parts[refused.At]
-	}
-	if p != nil && p.shared {
-		p.refused.Add(1)
-	}
-	return refused
-}

@@ -13,6 +13,9 @@ import (
 // Pool is told how much there is to share out in a cluster, as far as this node knows.
 type Pool interface {
 	Offer(Offer)
+	// Cause says why there is not enough of something for a request that is refused. It is called with locks held: it must
+	// be quick, and call nothing of Resources.
+	Cause(name string) Cause
 }
 
 // Offer is how much there is of everything that peers of a cluster share, by the names that it has in the ledger.
@@ -39,11 +42,10 @@ type Part struct {
 	Kind PartKind
 	Shared
 	// Given is the ceiling that the ledger has for this node: what is in use beyond it has to be asked for.
-	Given   uint32
-	Told    bool   // the ledger knows what is in use
-	Total   uint32 // by the configuration; of licences what this node brings
-	Waits   uint32 // requests that wait for some of it
-	Refused uint64 // requests that were refused for want of it, since the start
+	Given uint32
+	Told  bool   // the ledger knows what is in use
+	Total uint32 // by the configuration; of licences what this node brings
+	Waits uint32 // requests that wait for some of it
 }
 
 // lending is how the parts are shared out. Resources.changing guards it.
@@ -182,7 +184,7 @@ func (p *part) read() Part {
 	ceiling, used := p.counter.Read()
 	return Part{
 		Name: p.name, Kind: p.kind, Shared: Shared{ceiling, used}, Given: p.given, Told: p.told, Total: p.total,
-		Waits: uint32(p.waits.Load()), Refused: p.refused.Load(),
+		Waits: uint32(p.waits.Load()),
 	}
 }
 

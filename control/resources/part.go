@@ -27,8 +27,8 @@ type part struct {
 	// denied is when the cluster said last that there is no more.
 	denied time.Time
 
-	waits   atomic.Int32  // requests that wait for it: of awaiting.list
-	refused atomic.Uint64 // requests that were refused for want of it
+	waits   atomic.Int32 // requests that wait for it: of awaiting.list
+	refused tally        // requests that were refused for want of it
 }
 
 // PartKind is what a part is of.

@@ -129,15 +129,6 @@ func (r *Resources) hopes(amounts []admission.Amount, told *admission.Counter, t
 	return &Shortage{lacks, turn}, false
 }
 
-// countShort counts a refusal for want of something that stands.
-func (r *Resources) countShort(c *admission.Counter) {
-	r.changing.RLock()
-	defer r.changing.RUnlock()
-	if p := r.lending.of[c]; p != nil {
-		p.refused.Add(1)
-	}
-}
-
 // amount is how much a call has of a counter.
 func (h *held) amount(c *admission.Counter) uint32 {
 	if h == nil {

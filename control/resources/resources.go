@@ -56,7 +56,8 @@ type Resources struct {
 	order    int             // of the newest
 	policed  []*object       // that have buckets
 
-	limits limits
+	limits   limits
+	refusals tallies // they never change
 	// lending is how what a cluster shares is lent, offer what was said of how much there is. changing guards both.
 	lending lending
 	offer   Offer
@@ -78,6 +79,7 @@ func New(n *config.Node, in licensing.Installed, d Deps) (*Resources, error) {
 		objects: map[key]*object{}, lending: newLending(), grants: map[uint64]*Grant{},
 	}
 	r.limits = newLimits(&r.lending)
+	r.refusals = newTallies(&r.limits)
 	return r, r.Change(n, in)
 }
 

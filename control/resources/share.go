@@ -15,16 +15,21 @@ type Share struct {
 	admission *admission.Admission
 	counter   *admission.Counter
 	whole     *admission.Counter // of the cluster
+	resources *Resources
 }
 
 // Relays is what TURN takes relayed addresses from (CA-01).
 func (r *Resources) Relays() *Share {
-	return &Share{r.admission, r.limits.relays, r.limits.whole.relays}
+	return &Share{r.admission, r.limits.relays, r.limits.whole.relays, r}
 }
 
 // Take takes n places, or none.
 func (s *Share) Take(n int) bool {
-	return s.admission.Take(s.amounts(n)...) == nil
+	short := s.admission.Take(s.amounts(n)...)
+	if short != nil {
+		s.resources.countShort(short)
+	}
+	return short == nil
 }
 
 // Keep takes n places also beyond the limit: what an earlier process left goes on.
@@ -103,6 +108,7 @@ func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) erro
 		case nil:
 			return nil
 		case s.limits.registrations, s.limits.proxied:
+			s.resources.countShort(short)
 			return registrations.ErrFull
 		}
 		if !patient {

@@ -14,10 +14,8 @@ import (
 // refusals is what was refused for want of each part, without what nobody was.
 func refusals(r *Resources) map[string]uint64 {
 	out := map[string]uint64{}
-	for _, p := range r.Parts() {
-		if p.Refused > 0 {
-			out[p.Name] = p.Refused
-		}
+	for name, of := range r.Refused() {
+		out[name] = of.All()
 	}
 	return out
 }

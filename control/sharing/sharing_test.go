@@ -47,3 +47,15 @@ func TestShare(t *testing.T) {
 		t.Errorf("alone: %+v", alone)
 	}
 }
+
+// Refusals are shown in the order of the reasons; what another version counts comes last.
+func TestRefusals(t *testing.T) {
+	f := sharing.Refusals{"zz": 1, "no_answer": 2, "used_up": 3, "aa": 4, "own_limit": 0}
+	var got []string
+	for _, r := range f.Shown() {
+		got = append(got, r.Name)
+	}
+	if diff := cmp.Diff([]string{"used_up", "no_answer", "aa", "zz"}, got); diff != "" || f.All() != 10 {
+		t.Errorf("%d in all, shown (-want +got):\n%s", f.All(), diff)
+	}
+}

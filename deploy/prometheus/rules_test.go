@@ -102,7 +102,7 @@ var sick = map[string]struct {
 	"TurnpikeLicencesNearlyAllUsed": {map[string]string{
 		`turnpike_resource_used{resource="rms"}`: "95x40", `turnpike_resource_limit{resource="rms"}`: "100x40", "turnpike_licence_evaluation": "0x40",
 	}, of("resource", "rms"), "30m"},
-	"TurnpikeResourceRefused":                {one(`turnpike_resource_refused_total{resource="room"}`, "0+1x20"), of("resource", "room"), "10m"},
+	"TurnpikeResourceRefused":                {one(`turnpike_resource_refused_total{resource="room",reason="used_up"}`, "0+1x20"), of("resource", "room", "reason", "used_up"), "10m"},
 	"TurnpikeOptionKeyEnds":                  {one("turnpike_option_key_end_time_seconds", "86400x90"), nil, "80m"},
 	"TurnpikeOptionKeyDoesNotCount":          {one(`turnpike_option_keys{state="ended"}`, "1x90"), nil, "80m"},
 	"TurnpikeClusterNoPrimary":               {map[string]string{"turnpike_cluster_primary_known": "0x20", "turnpike_cluster_member": "1x20"}, nil, "5m"},
@@ -149,7 +149,7 @@ var well = map[string]string{
 	`turnpike_bandwidth_granted_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_measured_bytes_per_second{object="pipe closed"}`: "0x90", `turnpike_bandwidth_limit_bytes_per_second{object="pipe closed"}`: "0x90",
 	`turnpike_bandwidth_shared_used_bytes_per_second{object="pipe a",where="cluster"}`: "220000x90", `turnpike_bandwidth_shared_used_bytes_per_second{object="pipe a",where="here"}`: "200000x90",
 	"turnpike_cluster_counts_apart": "0x90", "turnpike_cluster_share_missing": "0x90", "turnpike_cluster_shares_too_many": "0x90", "turnpike_shared_waits_in_vain_total": "3x90",
-	`turnpike_resource_used{resource="rms"}`: "500x90", `turnpike_resource_limit{resource="rms"}`: "500x90", `turnpike_resource_refused_total{resource="rms"}`: "3x90",
+	`turnpike_resource_used{resource="rms"}`: "500x90", `turnpike_resource_limit{resource="rms"}`: "500x90", `turnpike_resource_refused_total{resource="rms",reason="used_up"}`: "3x90",
 	"turnpike_licence_evaluation": "1x90", "turnpike_option_key_end_time_seconds": "0x90", `turnpike_option_keys{state="counts"}`: "2x90",
 	`turnpike_option_keys{state="ended"}`: "0x90", `turnpike_option_keys{state="other"}`: "0x90",
 	"turnpike_cluster_member": "1x90", "turnpike_cluster_primary_known": "1x90", "turnpike_cluster_database_active": "1x90",

@@ -1,0 +1,51 @@
+package pooling
+
+import (
+	"time"
+
+	"turnpike.dev/turnpike/cluster/ledger"
+	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/control/resources"
+)
+
+// Cause implements resources.Pool: why there is not enough of something here for a request that is refused now. What keeps
+// the whole cluster from giving more comes before what this one request met.
+func (p *Pooling) Cause(name string) resources.Cause {
+	shared, _ := p.deps.Member.Ledger()
+	h := shared.Resources[ledger.Resource(name)]
+	p.mu.Lock()
+	strict, denied := p.strict(name), time.Since(p.denied[name]) <= deniedRest
+	p.mu.Unlock()
+	switch runs := p.lease.Runs(); {
+	case strict && (shared.Aside || shared.Begun && !runs):
+		return resources.NoMajority
+	case !shared.Begun:
+		return resources.FirstShare
+	case !runs:
+		return resources.NoLease
+	case denied || h.Granted > uint64(h.Total):
+		return usedUp(h, shared.Aside)
+	}
+	return resources.NoAnswer
+}
+
+// usedUp says why the cluster has no more of something.
+func usedUp(h member.Holding, aside bool) resources.Cause {
+	switch {
+	case h.Granted > uint64(h.Total):
+		return resources.MoreThanTotal
+	case aside:
+		return resources.ThisSide
+	case h.Held > 0:
+		return resources.Reserved
+	}
+	return resources.UsedUp
+}
+
+// strict says whether the configuration wants something shared by the policy strict. mu is held.
+func (p *Pooling) strict(name string) bool {
+	if _, is := p.offer.Bandwidth[name]; is {
+		return p.offer.StrictBandwidth
+	}
+	return p.offer.Strict
+}

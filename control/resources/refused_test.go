@@ -1,0 +1,76 @@
+package resources
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"turnpike.dev/turnpike/control/registrations"
+)
+
+// CA-01, LI-04: of what a node shares with nobody each refusal is counted once, however often it was decided, and what was
+// refused for is this node's own limit.
+func TestRefusedAtOwnLimits(t *testing.T) {
+	r := newResources(t, nodeOf(t, twoSites, "system: {name: tp1, platform: custom}\nregistrations: {max: 1}\nturn: {max_relays: 1}\ncalls: {max: 20}\n"), Deps{})
+	want := map[string]Refusals{}
+	is := func(when string) {
+		t.Helper()
+		if diff := cmp.Diff(want, r.Refused()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	is("at first")
+	seats, relays := r.Registrations(), r.Relays()
+	for range 2 {
+		seats.Take(true, registrations.Seat{Aliases: 1})
+		relays.Take(1)
+	}
+	want[LevelRegistrations], want[LevelRelays] = Refusals{OwnLimit: 1}, Refusals{OwnLimit: 1}
+	is("a second phone and a second relay")
+
+	wide := one(way(phone("Lisbon"), phone("DefaultSubZone"), 1000))
+	wide.Patient = true
+	admitted(t, r, "half of it", wide)
+	admitted(t, r, "the other half", wide)
+	if _, err := r.Admit("too much", wide); err == nil {
+		t.Error("more than a pipe has was given")
+	}
+	want["pipe L"] = Refusals{OwnLimit: 1}
+	is("a full pipe")
+
+	call := one(through(phone("DefaultSubZone"), guest("World"), 64))
+	call.Patient = true
+	n := 0
+	for ; n < 10_000; n++ {
+		if _, err := r.Admit("call", call); err != nil {
+			break
+		}
+	}
+	if got := r.Refused()[LevelRMS].All() + r.Refused()[LevelCalls].All(); got != 1 {
+		t.Errorf("one call after %d others is refused and %d are counted: %v", n, got, r.Refused())
+	}
+}
+
+// LI-06, BW-05: of what peers share the cluster says why there was not enough.
+func TestRefusedForWantOfShares(t *testing.T) {
+	r := newResources(t, nodeOf(t, twoSites), Deps{})
+	lend(r, map[string]uint32{"pipe L": 0})
+	r.Share(&pool{})
+	if _, err := r.Admit("call", one(way(phone("Lisbon"), phone("DefaultSubZone"), 800))); err == nil {
+		t.Fatal("more than the share was given")
+	}
+	if got := r.Refused()["pipe L"]; got[UsedUp] != 1 || got.All() != 1 {
+		t.Errorf("refused: %v", got)
+	}
+}
+
+// Each cause has a name of its own.
+func TestCauses(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range Causes() {
+		names[c.String()] = true
+	}
+	if names[""] || len(names) != int(causes) {
+		t.Errorf("%d causes have the names %v", causes, names)
+	}
+}
