@@ -98,27 +98,10 @@ func newToken() (t wire.Token) {
 	return t
 }
 
-// ringPorts says of each UDP port why it cannot be reached; empty: it can. The datagrams come from
-// another port than the doorbell's: a firewall must not take them for answers.
-func (m *Mesh) ringPorts(ctx context.Context, at netip.Addr, ports []uint16, token wire.Token) map[uint16]string {
-	ctx, cancel := context.WithTimeout(ctx, tryTime)
-	defer cancel()
-	out := make(map[uint16]string, len(ports))
-	var mu sync.Mutex
-	var work sync.WaitGroup
-	for _, port := range ports {
-		work.Go(func() {
-			why := ""
-			if err := m.ring(ctx, netip.AddrPortFrom(at, port), token); err != nil {
-				why = err.Error()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out[port] = why
-		})
-	}
-	work.Wait()
-	return out
+// ringer tries a UDP port by ringing until the token comes back. The datagrams come from another port than the
+// doorbell's: a firewall must not take them for answers.
+func (m *Mesh) ringer(token wire.Token) try {
+	return func(ctx context.Context, at netip.AddrPort) error { return m.ring(ctx, at, token) }
 }
 
 func (m *Mesh) ring(ctx context.Context, at netip.AddrPort, token wire.Token) error {

@@ -52,7 +52,7 @@ func (m *Mesh) Probe(ctx context.Context, address string) (Probe, error) {
 		return out, err
 	}
 	out.Addr = addr
-	out.There = closed(m.tryPorts(ctx, addr, []uint16{m.cfg.RecoveryPort, m.cfg.Port}))
+	out.There = closed(tryPorts(ctx, addr, []uint16{m.cfg.RecoveryPort, m.cfg.Port}, m.connect))
 	start := time.Now()
 	l, err := m.open(ctx, e, wire.Recovery)
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *Mesh) question(ctx context.Context, l *line, out *Probe) error {
 	out.Probe, out.Key, out.Fault = p, keyOf(chain[0]), m.fault(out.Address, chain)
 	out.Pinned, _ = m.pins.has(out.Address, out.Key)
 	out.Here, out.HereUDP = closed(p.Ports), closed(p.UDP)
-	out.ThereUDP = closed(m.ringPorts(ctx, out.Addr, p.Bells, q.Token))
+	out.ThereUDP = closed(tryPorts(ctx, out.Addr, p.Bells, m.ringer(q.Token)))
 	if seen, err := netip.ParseAddr(p.Seen); err == nil && m.cfg.Local.IsValid() && !m.cfg.Local.IsUnspecified() && seen != m.cfg.Local {
 		out.NAT = p.Seen
 	}
@@ -129,8 +129,11 @@ func (m *Mesh) openDoors() (shut func()) {
 	}
 }
 
-// tryPorts says of each port why it cannot be reached; empty: it can.
-func (m *Mesh) tryPorts(ctx context.Context, at netip.Addr, ports []uint16) map[uint16]string {
+// try says why a port cannot be reached; nil: it can.
+type try func(ctx context.Context, at netip.AddrPort) error
+
+// tryPorts says of each port why it cannot be reached; empty: it can. They are tried all at once.
+func tryPorts(ctx context.Context, at netip.Addr, ports []uint16, how try) map[uint16]string {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	out := make(map[uint16]string, len(ports))
@@ -139,10 +142,7 @@ func (m *Mesh) tryPorts(ctx context.Context, at netip.Addr, ports []uint16) map[
 	for _, port := range ports {
 		work.Go(func() {
 			why := ""
-			c, err := m.dial(ctx, netip.AddrPortFrom(at, port))
-			if err == nil {
-				_ = c.Close() // it is open: that was the question
-			} else {
+			if err := how(ctx, netip.AddrPortFrom(at, port)); err != nil {
 				why = err.Error()
 			}
 			mu.Lock()
@@ -152,6 +152,15 @@ func (m *Mesh) tryPorts(ctx context.Context, at netip.Addr, ports []uint16) map[
 	}
 	work.Wait()
 	return out
+}
+
+// connect tries a TCP port.
+func (m *Mesh) connect(ctx context.Context, at netip.AddrPort) error {
+	c, err := m.dial(ctx, at)
+	if err == nil {
+		_ = c.Close() // it is open: that was the question
+	}
+	return err
 }
 
 // recover answers on the recovery port: joined or not, to entries of the list only.
@@ -176,8 +185,8 @@ func (m *Mesh) recover(ctx context.Context, l *line) {
 	// Only ports of the cluster, and only of who asks: nobody can have others tried.
 	low := func(port uint16) bool { return port < 1024 }
 	var work sync.WaitGroup
-	work.Go(func() { p.UDP = m.ringPorts(ctx, from, slices.DeleteFunc(q.UDP, low), q.Token) })
-	p.Ports = m.tryPorts(ctx, from, slices.DeleteFunc(q.Ports, low))
+	work.Go(func() { p.UDP = tryPorts(ctx, from, slices.DeleteFunc(q.UDP, low), m.ringer(q.Token)) })
+	p.Ports = tryPorts(ctx, from, slices.DeleteFunc(q.Ports, low), m.connect)
 	work.Wait()
 	if shut, open := m.bell.open(q.Token); open {
 		defer shut()
