@@ -22,22 +22,15 @@ type clockRig struct {
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	r := &clockRig{rig: newRig(t, 3, 1), clocks: make([]*wallclock.Clock, 3)}
-	var err error
-	r.phones, err = clusterlab.NewPhones(r.Star.Hosts[3])
-	must(t, err)
-	t.Cleanup(func() { _ = r.phones.Close() })
-	for _, p := range []struct {
-		name string
-		run  func(t *testing.T, r *clockRig)
-	}{
-		{"Form", formWithWrongClocks},
-		{"Change", changeWithWrongClocks},
-		{"Move", moveBetweenWrongClocks},
-		{"Jump", clockJumps},
-		{"Restart", restartWithAnotherClock},
-	} {
-		r.part(p.name, func(t *testing.T, inner *rig) { p.run(t, &clockRig{inner, r.clocks, r.phones}) })
-	}
+	r.phones = r.newPhones()
+	parts(
+		r.rig, func(part *rig) *clockRig { return &clockRig{part, r.clocks, r.phones} },
+		part[*clockRig]{"Form", formWithWrongClocks},
+		part[*clockRig]{"Change", changeWithWrongClocks},
+		part[*clockRig]{"Move", moveBetweenWrongClocks},
+		part[*clockRig]{"Jump", clockJumps},
+		part[*clockRig]{"Restart", restartWithAnotherClock},
+	)
 }
 
 // formWithWrongClocks has the second three days ahead, and the third six hours behind.

@@ -23,10 +23,8 @@ type crowd struct {
 func newCrowd(t *testing.T, nodes int) *crowd {
 	t.Helper()
 	c := &crowd{rig: newRig(t, nodes, 3)}
+	c.phones = c.newPhones()
 	var err error
-	c.phones, err = clusterlab.NewPhones(c.Star.Hosts[nodes])
-	must(t, err)
-	t.Cleanup(func() { _ = c.phones.Close() })
 	c.sites, err = clusterlab.NewSites(c.Star.Hosts[nodes+1], c.Star.Hosts[nodes+2])
 	must(t, err)
 	t.Cleanup(func() { _ = c.sites.Close() })

@@ -29,23 +29,16 @@ func TestFullDisk(t *testing.T) {
 		must(t, err)
 		r.disks = append(r.disks, d)
 	}
-	var err error
-	r.phones, err = clusterlab.NewPhones(r.Star.Hosts[3])
-	must(t, err)
-	t.Cleanup(func() { _ = r.phones.Close() })
-	for _, p := range []struct {
-		name string
-		run  func(t *testing.T, r *diskRig)
-	}{
-		{"Join", joinWithoutWriting},
-		{"Change", changeWithoutRoom},
-		{"ChangeOnThePrimary", primaryWithoutRoom},
-		{"Registrations", registrationsWithoutRoom},
-		{"Agreement", agreementWithoutWriting},
-		{"Start", startWithoutRoom},
-	} {
-		r.part(p.name, func(t *testing.T, inner *rig) { p.run(t, &diskRig{inner, r.disks, r.phones}) })
-	}
+	r.phones = r.newPhones()
+	parts(
+		r.rig, func(part *rig) *diskRig { return &diskRig{part, r.disks, r.phones} },
+		part[*diskRig]{"Join", joinWithoutWriting},
+		part[*diskRig]{"Change", changeWithoutRoom},
+		part[*diskRig]{"ChangeOnThePrimary", primaryWithoutRoom},
+		part[*diskRig]{"Registrations", registrationsWithoutRoom},
+		part[*diskRig]{"Agreement", agreementWithoutWriting},
+		part[*diskRig]{"Start", startWithoutRoom},
+	)
 }
 
 // A subordinate keeps what it has, and takes the change when there is room.

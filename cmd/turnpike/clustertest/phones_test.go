@@ -19,9 +19,7 @@ func TestPhonesOfAllPeers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 3, 1)
 	must(t, r.Form(t.Context(), more+clusterlab.Takes))
-	p, err := clusterlab.NewPhones(r.Star.Hosts[3])
-	must(t, err)
-	t.Cleanup(func() { _ = p.Close() })
+	p := r.newPhones()
 	at := func(i int) netip.Addr { return r.Star.Addr(i) }
 
 	for i := range 3 { // nobody is taken before the peers have agreed on shares

@@ -58,6 +58,29 @@ func (r *rig) part(name string, run func(t *testing.T, r *rig)) {
 	}
 }
 
+// part is a part of a test whose rig has more than nodes.
+type part[R any] struct {
+	name string
+	run  func(t *testing.T, r R)
+}
+
+// parts runs them in their order; on makes the test's rig of one for a part.
+func parts[R any](r *rig, on func(*rig) R, all ...part[R]) {
+	r.t.Helper()
+	for _, p := range all {
+		r.part(p.name, func(t *testing.T, r *rig) { p.run(t, on(r)) })
+	}
+}
+
+// newPhones returns the phones of one of a cluster's hosts that are no nodes.
+func (r *rig) newPhones() *clusterlab.Phones {
+	r.t.Helper()
+	p, err := clusterlab.NewPhones(r.Star.Hosts[len(r.Nodes)])
+	must(r.t, err)
+	r.t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
 // run runs a command on a node.
 func (r *rig) run(i int, args ...string) string {
 	r.t.Helper()
