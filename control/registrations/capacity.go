@@ -63,39 +63,37 @@ func seatOf(b *Binding) Seat {
 	return Seat{licensing.RegistrationOf(b.Protocol == dialplan.SIP, b.Desktop), 1 + len(b.Also), b.Proxied}
 }
 
-// seatAll takes the places of new bindings, all or none: in one, so that the cluster hears of all that is short. Who is
-// patient is told where peers may have some.
-func (t *Table) seatAll(list []Binding, patient bool) error {
-	seats := make([]Seat, 0, len(list))
-	for i := range list {
-		if t.byID[list[i].ID] == nil {
-			seats = append(seats, seatOf(&list[i]))
+// seatAll takes the places of new bindings, all or none: in one, so that the cluster hears of all that is short.
+func (t *Table) seatAll(c *Changes) error {
+	seats := make([]Seat, 0, len(c.Put))
+	for i := range c.Put {
+		if t.byID[c.Put[i].ID] == nil {
+			seats = append(seats, seatOf(&c.Put[i]))
 		}
 	}
+	seats, reserved := c.Reserved.without(seats)
+	if err := t.take(c.Patient, seats); err != nil {
+		return err
+	}
+	if reserved > 0 {
+		c.Reserved.left -= reserved
+	}
+	return nil
+}
+
+// take takes places, and counts a refusal that stands. Who is patient is told where peers may have some.
+func (t *Table) take(patient bool, seats []Seat) error {
 	if len(seats) == 0 {
 		return nil
 	}
 	err := t.cfg.Capacity.Take(patient, seats...)
-	if err != nil && !errors.Is(err, ErrWaits) { // that one does not stand
+	if err != nil && !errors.Is(err, ErrWaits) {
 		t.counts.Refused++
 	}
 	if errors.Is(err, ErrFull) {
 		t.tellFull()
 	}
 	return err
-}
-
-// Room says whether one more binding fits, of this registrar or of another, and raises the
-// alarm where it does not.
-func (t *Table) Room(proxied bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.cfg.Capacity.Room(proxied) {
-		return true
-	}
-	t.counts.Refused++
-	t.tellFull()
-	return false
 }
 
 // tellFull raises the alarm that the platform carries no more (CA-04).

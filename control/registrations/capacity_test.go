@@ -44,14 +44,15 @@ func (s *seats) Take(patient bool, all ...Seat) error {
 	return ErrLicence
 }
 
-func (s *seats) Keep(d licensing.Device, aliases int, _ bool) {
-	s.Place--
-	*s.of(d) -= aliases
-}
+func (s *seats) Keep(d licensing.Device, aliases int, proxied bool) { s.move(-1, d, aliases, proxied) }
 
-func (s *seats) Give(d licensing.Device, aliases int, _ bool) {
-	s.Place++
-	*s.of(d) += aliases
+func (s *seats) Give(d licensing.Device, aliases int, proxied bool) { s.move(1, d, aliases, proxied) }
+
+func (s *seats) move(by int, d licensing.Device, aliases int, proxied bool) {
+	s.Place += by
+	if !proxied {
+		*s.of(d) += by * aliases
+	}
 }
 
 func (s *seats) Room(bool) bool { return s.Place > 0 }
@@ -130,6 +131,61 @@ func TestCapacityOfPeers(t *testing.T) {
 	if err := ask(false); !errors.Is(err, ErrLicence) || table.Counts().Refused != 1 {
 		t.Errorf("finally: %v, and %d are refused", err, table.Counts().Refused)
 	}
+}
+
+// RG-10, CA-01: places that were reserved are taken once: by the bindings that another registrar confirmed, and what it did
+// not is given back.
+func TestReserve(t *testing.T) {
+	left := &seats{Place: 4, Rooms: 1, Peers: true}
+	table := New(Config{Capacity: left})
+	is := func(when string, places int) {
+		t.Helper()
+		if left.Place != places {
+			t.Errorf("%s: %d places are left, want %d", when, left.Place, places)
+		}
+	}
+	reserve := func(n int, patient bool, want error) *Reservation {
+		t.Helper()
+		r, err := table.Reserve(n, patient)
+		if !errors.Is(err, want) {
+			t.Errorf("%d: %v, want %v", n, err, want)
+		}
+		return r
+	}
+	confirm := func(r *Reservation, local bool, n int) error {
+		_, err := table.Update("a@x", func(now time.Time, _ []*Binding) (Changes, error) {
+			c := Changes{Reserved: r}
+			for range n {
+				c.Put = append(c.Put, Binding{AOR: "a@x", Protocol: dialplan.SIP, Proxied: !local, Expires: now.Add(time.Minute)})
+			}
+			return c, nil
+		})
+		return err
+	}
+	reserve(5, true, ErrWaits)
+	reserve(5, false, ErrFull)
+	reserve(MaxContacts+1, true, ErrMany)
+	reserve(0, true, nil).Release()
+	three := reserve(3, true, nil)
+	is("three are reserved", 1)
+	if err := confirm(three, false, 2); err != nil {
+		t.Error(err)
+	}
+	is("two of them are confirmed", 1)
+	if err := confirm(three, true, 1); err != nil { // nobody has reserved a place for one of ours
+		t.Error(err)
+	}
+	is("one is of another kind", 0)
+	three.Release()
+	three.Release()
+	is("the third one is not", 1)
+	if err := confirm(three, false, 2); !errors.Is(err, ErrFull) {
+		t.Errorf("two of one: %v", err)
+	}
+	for _, b := range table.List() {
+		table.Remove(b.ID, Removed)
+	}
+	is("all have gone", 4)
 }
 
 // What was registered stays over a restart, also beyond the limits; nobody new is taken

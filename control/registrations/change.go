@@ -14,6 +14,8 @@ type Changes struct {
 	Why    Reason
 	// Patient: rather have ErrWaits than be refused what other peers of the cluster may have.
 	Patient bool
+	// Reserved has places for those that another registrar holds; nil: they take theirs now.
+	Reserved *Reservation
 }
 
 // Update changes the bindings of one name: everything that change returns, or nothing
@@ -52,7 +54,7 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 	if added > 0 && len(t.byName[name])-len(c.Remove)+added > MaxContacts {
 		return nil, ErrMany
 	}
-	if err := t.seatAll(c.Put, c.Patient); err != nil {
+	if err := t.seatAll(&c); err != nil {
 		return nil, err
 	}
 	var events []Event

@@ -38,8 +38,12 @@ func (l *lent) Take(patient bool, seats ...registrations.Seat) error {
 	return registrations.ErrLicence
 }
 func (l *lent) Keep(licensing.Device, int, bool) {}
-func (l *lent) Give(licensing.Device, int, bool) {}
 func (l *lent) Room(bool) bool                   { return true }
+func (l *lent) Give(licensing.Device, int, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left++
+}
 
 func (l *lent) await(w *resources.Waiter, _ *resources.Shortage, again func()) bool {
 	l.mu.Lock()

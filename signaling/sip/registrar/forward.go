@@ -32,24 +32,59 @@ type passage struct {
 	q         request
 	zone      string
 	places    []places.Place
+	reserved  *registrations.Reservation // of what it may confirm
 }
 
 // forward sends a REGISTER for somebody else's domain on, where that is configured.
 func (r *Registrar) forward(t server, aor alias.Alias) {
-	p := &passage{registrar: r, t: t, q: request{m: t.Request(), src: t.Source(), aor: aor.Name}}
+	p := &passage{registrar: r, t: t, q: request{m: t.Request(), src: t.Source(), aor: aor.Name, elsewhere: true}}
 	target, err := p.target(aor)
 	if err != nil {
 		r.refuse(t, err)
 		return
 	}
 	p.zone = target.Zone.Name
-	r.Places.Find(t.Shard(), target, func(found []places.Place, err error) {
-		if p.places = found; err != nil {
-			r.refuse(t, &refusal{status: 503, detail: err.Error()})
-			return
+	send := func() {
+		r.Places.Find(t.Shard(), target, func(found []places.Place, err error) {
+			if p.places = found; err != nil {
+				p.refuse(err.Error())
+				return
+			}
+			p.next()
+		})
+	}
+	if len(p.q.wishes) == 0 && !p.q.all { // a question
+		send()
+		return
+	}
+	r.carryOut(&held{server: t, request: p.q, attempt: p.reserve, then: send})
+}
+
+// reserve takes the places of what is new: the other registrar is not asked for what could not be kept here.
+func (p *passage) reserve(patient bool) (err error) {
+	have := p.bindings(p.registrar.Table.Of(p.q.aor))
+	matched, added := map[uint64]bool{}, 0
+	for i := range p.q.wishes {
+		w := &p.q.wishes[i]
+		if was := w.match(have, matched); was != nil {
+			matched[was.ID] = true
+		} else if w.expires > 0 {
+			added++
 		}
-		p.next()
-	})
+	}
+	p.reserved, err = p.registrar.Table.Reserve(added, patient)
+	return err
+}
+
+// refuse ends a passage that nobody answered.
+func (p *passage) refuse(detail string) {
+	p.reserved.Release()
+	p.registrar.refuse(p.t, &refusal{status: 503, detail: detail})
+}
+
+// bindings are those of a name that another registrar holds.
+func (p *passage) bindings(have []*registrations.Binding) []*registrations.Binding {
+	return slices.DeleteFunc(have, func(b *registrations.Binding) bool { return !b.Proxied })
 }
 
 // target is where the search rules lead a registration.
@@ -72,9 +107,6 @@ func (p *passage) target(aor alias.Alias) (*dialplan.Target, error) {
 	if p.q.subzone = admission.Subzone; !admission.Allowed() {
 		return nil, &refusal{status: 403, detail: admission.Verdict.String()}
 	}
-	if p.q.keeps() && len(r.Table.Of(p.q.aor)) == 0 && !r.Table.Room(true) {
-		return nil, registrations.ErrFull
-	}
 	var found dialplan.Result
 	r.Router.Locate(&dialplan.Request{
 		Alias: aor, Protocol: dialplan.SIP, Zone: r.Router.Snapshot().Zones.Local(), Subzone: admission.Subzone,
@@ -91,7 +123,7 @@ func (p *passage) target(aor alias.Alias) (*dialplan.Target, error) {
 // next sends the request to the next place.
 func (p *passage) next() {
 	if len(p.places) == 0 {
-		p.registrar.refuse(p.t, &refusal{status: 503, detail: "no peer of the zone answers"})
+		p.refuse("no peer of the zone answers")
 		return
 	}
 	place := p.places[0]
@@ -136,6 +168,7 @@ func (p *passage) Response(_ *transaction.Client, m *message.Message) {
 	if m.Status() < 300 {
 		p.note(m)
 	}
+	p.reserved.Release()
 	back := m.Clone()
 	back.PopVia()
 	p.t.Respond(back)
@@ -163,8 +196,8 @@ func (p *passage) note(answer *message.Message) {
 }
 
 func (p *passage) changes(answer *message.Message, now time.Time, have []*registrations.Binding, flow uint64) registrations.Changes {
-	c := registrations.Changes{Why: registrations.Left}
-	have = slices.DeleteFunc(have, func(b *registrations.Binding) bool { return !b.Proxied })
+	c := registrations.Changes{Why: registrations.Left, Reserved: p.reserved}
+	have = p.bindings(have)
 	if p.q.all {
 		for _, b := range have {
 			c.Remove = append(c.Remove, b.ID)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ type elsewhere struct {
 	t    *testing.T
 	conn net.PacketConn
 	got  chan *message.Message
+
+	refuses atomic.Bool // it asks for a password
 }
 
 func newElsewhere(t *testing.T) *elsewhere {
@@ -46,10 +49,13 @@ func newElsewhere(t *testing.T) *elsewhere {
 }
 
 func (e *elsewhere) answer(m *message.Message) *message.Message {
+	if e.refuses.Load() {
+		return message.NewResponse(m, 401, "")
+	}
 	ok := message.NewResponse(m, 200, "")
 	ok.SetTo(ok.To().WithTag("there"))
 	for _, c := range m.Contacts() {
-		if text, _ := c.Params.Get("expires"); text != "0" {
+		if text, _ := c.Params.Get("expires"); text != "0" && !c.Star {
 			ok.Add("Contact", "<"+c.URI.String()+">;expires=60")
 		}
 	}

@@ -160,7 +160,14 @@ func (r *Registrar) register(t server) {
 		r.confirm(t, &q, r.Table.Of(q.aor))
 		return
 	}
-	r.carryOut(&held{server: t, request: q, admission: admission})
+	h := &held{server: t, request: q}
+	var have []*registrations.Binding
+	h.attempt = func(patient bool) (err error) {
+		have, err = r.update(&h.request, admission, patient)
+		return err
+	}
+	h.then = func() { r.confirm(t, &h.request, have) }
+	r.carryOut(h)
 }
 
 // forUs says whether a Request-URI is a domain of ours: it has no user.

@@ -35,6 +35,8 @@ type request struct {
 	all      bool // "*": everything is removed
 	path     []string
 	outbound bool // RFC 5626 is confirmed
+
+	elsewhere bool // another registrar is asked, and for the password
 }
 
 // wish is one contact: what is asked for, or, with 0 of expires, is to go.

@@ -6,17 +6,18 @@ import (
 	"sync"
 
 	"turnpike.dev/turnpike/control/registrations"
-	"turnpike.dev/turnpike/control/zones"
 	"turnpike.dev/turnpike/signaling/sip/patience"
 )
 
 // held is a request that changes something, and is held while other peers of the cluster may have what it needs (LI-06).
 type held struct {
-	server    server
-	request   request
-	admission zones.Admission
-	wait      patience.Wait
-	over      bool // a later request took its place; waiting.mu guards it
+	server  server
+	request request
+	// attempt takes what the request needs, and then goes on with it.
+	attempt func(patient bool) error
+	then    func()
+	wait    patience.Wait
+	over    bool // a later request took its place; waiting.mu guards it
 }
 
 // waiting are the requests that are held, by address of record. There are no more than those for whom Await waits.
@@ -28,14 +29,14 @@ type waiting struct {
 // errOvertaken: the endpoint has said something else since (RFC 3261 section 10.3 step 7).
 var errOvertaken = &refusal{status: 500, reason: "Overtaken by a Later Request", detail: "the endpoint sent a later request while this one waited"}
 
-// carryOut answers a request that changes something, or holds it until there may be more. On the request's shard.
+// carryOut carries out a request that changes something, or holds it until there may be more. On the request's shard.
 func (r *Registrar) carryOut(h *held) {
 	if r.waiting.remove(h) {
 		r.patience.Over(&h.wait, patience.GivenUp)
 		r.refuse(h.server, errOvertaken)
 		return
 	}
-	have, err := r.update(&h.request, h.admission, true)
+	err := h.attempt(true)
 	if errors.Is(err, registrations.ErrWaits) {
 		r.overtake(&h.request)
 		r.waiting.add(h)
@@ -43,7 +44,7 @@ func (r *Registrar) carryOut(h *held) {
 			return
 		}
 		r.waiting.remove(h)
-		have, err = r.update(&h.request, h.admission, false)
+		err = h.attempt(false)
 	}
 	if err != nil {
 		r.patience.Over(&h.wait, patience.Refused)
@@ -52,7 +53,7 @@ func (r *Registrar) carryOut(h *held) {
 	}
 	r.patience.Over(&h.wait, patience.Given)
 	r.overtake(&h.request)
-	r.confirm(h.server, &h.request, have)
+	h.then()
 }
 
 // overtake ends the requests that wait for what a later one has said otherwise about: or an endpoint that has left would
@@ -107,8 +108,12 @@ func (w *waiting) overtaken(by *request) (all []*held) {
 	return all
 }
 
-// overtakes says whether a request that came later is about what another one asked for.
+// overtakes says whether a request that came later is about what another one asked for. Nobody has checked yet who sent one
+// for another registrar: it takes the place only of what came from the same address.
 func (q *request) overtakes(o *request) bool {
+	if q.elsewhere && q.src.Remote.Addr() != o.src.Remote.Addr() {
+		return false
+	}
 	if q.m.CallID() == o.m.CallID() { // one client numbers what it sends
 		mine, _ := q.m.CSeq()
 		theirs, _ := o.m.CSeq()
