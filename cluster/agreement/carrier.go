@@ -2,21 +2,24 @@ package agreement
 
 import (
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"turnpike.dev/turnpike/cluster"
 )
 
 // carrier carries what the library says, and keeps failures from adding up: the library waits the longer the more
 // often a peer could not be reached, ten seconds in the end, and as long for one that is there again. So it hears of a
-// failure only when the peer answers heartbeats again, which go on beside and at least twice a second. Heartbeats and
-// votes fail at once: by them a leader notices that it is cut off.
+// failure only when the peer answers heartbeats again, which go on beside, and never if the peer is met before that:
+// then the same is said again. Heartbeats and votes fail at once: by them a leader notices that it is cut off.
 type carrier struct {
 	*raft.NetworkTransport
 	end <-chan struct{} // of the run
 
 	mu    sync.Mutex
-	waits []*lull // guarded by mu: one for each peer at most, as the library asks for one thing of each at a time
+	lulls []*lull // guarded by mu: one for each peer at most, as the library asks for one thing of each at a time
 }
 
 var (
@@ -25,32 +28,32 @@ var (
 	_ raft.WithClose   = (*carrier)(nil)
 )
 
-// lull is a time in which a peer cannot be reached by a leader.
+// lull is a time in which a leader does not reach a peer.
 type lull struct {
 	peer raft.ServerID
 	term uint64
-	over chan struct{} // closed
+	over chan bool // takes one: whether to try again at once
 }
 
 // AppendEntries implements raft.Transport.
 func (c *carrier) AppendEntries(id raft.ServerID, at raft.ServerAddress, ask *raft.AppendEntriesRequest, answer *raft.AppendEntriesResponse) error {
-	err := c.NetworkTransport.AppendEntries(id, at, ask, answer)
-	switch {
-	case isHeartbeat(ask):
-		if err == nil {
-			c.endWaits(func(l *lull) bool { return l.peer == id })
+	for {
+		err := c.NetworkTransport.AppendEntries(id, at, ask, answer)
+		switch {
+		case err == nil && isHeartbeat(ask):
+			c.endLulls(false, func(l *lull) bool { return l.peer == id })
+			return nil
+		case err == nil || isHeartbeat(ask) || !c.wait(id, ask.Term):
+			return err
 		}
-	case err != nil:
-		c.wait(id, ask.Term)
 	}
-	return err
 }
 
 // InstallSnapshot implements raft.Transport.
 func (c *carrier) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, ask *raft.InstallSnapshotRequest, answer *raft.InstallSnapshotResponse, data io.Reader) error {
 	err := c.NetworkTransport.InstallSnapshot(id, at, ask, answer, data)
 	if err != nil {
-		c.wait(id, ask.Term)
+		c.wait(id, ask.Term) // some of the data is gone: it is for the library to try again
 	}
 	return err
 }
@@ -60,44 +63,51 @@ func isHeartbeat(ask *raft.AppendEntriesRequest) bool {
 	return ask.PrevLogEntry == 0 && ask.PrevLogTerm == 0 && len(ask.Entries) == 0 && ask.LeaderCommitIndex == 0
 }
 
-// wait waits until a peer answers a heartbeat, or nothing is to be said to it any more in that term.
-func (c *carrier) wait(id raft.ServerID, term uint64) {
-	l := &lull{id, term, make(chan struct{})}
+// wait waits until a peer is there again, or nothing is to be said to it any more in that term. It returns true where the same
+// is to be said again.
+func (c *carrier) wait(id raft.ServerID, term uint64) bool {
+	l := &lull{id, term, make(chan bool, 1)}
 	c.mu.Lock()
-	c.waits = append(c.waits, l)
+	c.lulls = append(c.lulls, l)
 	c.mu.Unlock()
 	select {
-	case <-l.over:
+	case again := <-l.over:
+		return again
 	case <-c.end:
+		return false
 	}
 }
 
-// endWaits ends those that are over.
-func (c *carrier) endWaits(over func(*lull) bool) {
+// endLulls ends those that are over.
+func (c *carrier) endLulls(again bool, over func(*lull) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := c.waits[:0]
-	for _, l := range c.waits {
-		if over(l) {
-			close(l.over)
-		} else {
-			kept = append(kept, l)
+	c.lulls = slices.DeleteFunc(c.lulls, func(l *lull) bool {
+		if !over(l) {
+			return false
 		}
-	}
-	clear(c.waits[len(kept):])
-	c.waits = kept
+		l.over <- again
+		return true
+	})
 }
 
-// waiting says whether a peer cannot be reached.
-func (c *carrier) waiting() bool {
+// lull says whether there is a peer that is not reached.
+func (c *carrier) lull() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.waits) > 0
+	return len(c.lulls) > 0
 }
 
-// unwait ends the waits of terms in which this node does not lead any more, and those for peers that were removed.
-func (r *run) unwait() {
-	if !r.carrier.waiting() {
+// Met says that a connection with a peer stands again: what it was not told yet is said at once.
+func (a *Agreement) Met(peer cluster.ID) {
+	if r := a.running(); r != nil {
+		r.carrier.endLulls(true, func(l *lull) bool { return l.peer == raft.ServerID(peer) })
+	}
+}
+
+// endLulls ends those of terms in which this node does not lead any more, and of peers that were removed.
+func (r *run) endLulls() {
+	if !r.carrier.lull() {
 		return
 	}
 	f := r.raft.GetConfiguration()
@@ -108,5 +118,5 @@ func (r *run) unwait() {
 	for _, s := range f.Configuration().Servers {
 		is[s.ID] = true
 	}
-	r.carrier.endWaits(func(l *lull) bool { return !leads || l.term != term || !is[l.peer] })
+	r.carrier.endLulls(false, func(l *lull) bool { return !leads || l.term != term || !is[l.peer] })
 }

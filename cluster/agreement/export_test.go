@@ -89,5 +89,5 @@ func (a *Agreement) Lulls() int {
 	}
 	r.carrier.mu.Lock()
 	defer r.carrier.mu.Unlock()
-	return len(r.carrier.waits)
+	return len(r.carrier.lulls)
 }

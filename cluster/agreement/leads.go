@@ -116,7 +116,7 @@ func (r *run) watch() {
 		case <-seen:
 		case <-every.C:
 		}
-		r.unwait()
+		r.endLulls()
 		r.agree.notify()
 	}
 }

@@ -36,6 +36,8 @@ type Agreement interface {
 	// Write makes a step of membership. It may block.
 	Write(membership.Write) error
 	Accept(net.Conn)
+	// Met says that there is a connection with a peer again.
+	Met(peer cluster.ID)
 	Add(id cluster.ID, address string) error
 	Remove(id cluster.ID) error
 	Drop(id cluster.ID) error

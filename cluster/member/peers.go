@@ -92,6 +92,7 @@ func (m *Member) meet(c *contact) {
 	if m.joined(c.id) {
 		m.pool(c.brought())
 	}
+	m.agreement.Met(c.id)
 	m.remember()
 	m.primary()
 }

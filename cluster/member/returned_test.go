@@ -36,7 +36,7 @@ func TestReturned(t *testing.T) {
 					back()
 					r.pipe(pipe, last)
 					start := time.Now()
-					within(r.T, 1500*time.Millisecond, "it knows what was agreed", func() bool {
+					within(r.T, 500*time.Millisecond, "it knows what was agreed", func() bool {
 						table, _ := last.agree.Table()
 						return table.Totals["pipe"].Amount == pipe
 					})
