@@ -96,7 +96,7 @@ fuzz: ## each fuzz target for a while (FUZZTIME=30s)
 FUZZTIME ?= 30s
 
 .PHONY: soak
-soak: ## simulate clusters for long, SEEDS=1000 new runs of each size, and break real ones (about 25 minutes)
+soak: ## simulate clusters for long, SEEDS=1000 new runs of each size, and break real ones (about 40 minutes)
 	TURNPIKE_SIM_SEEDS=$(SEEDS) TURNPIKE_SIM_FIRST=$(FIRST) $(GO) test -run 'TestSimulated$$' -count 1 -v -timeout 12h ./cluster/...
 	$(GO) test ./cmd/turnpike/clustertest -run 'TestShared' -count 1 -v -timeout 1h -args -long
 SEEDS ?= 1000

@@ -79,6 +79,18 @@ func counter(total int) porcupine.Model {
 	return model.ToModel()
 }
 
+// since is how often something was taken that was asked for since then.
+func (h *history) since(then time.Time) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, op := range h.ops {
+		if op.Output == taken && !op.Input.(taking).back && op.Call >= int64(then.Sub(h.begin)) {
+			n++
+		}
+	}
+	return n
+}
+
 // never checks that what came was possible with one counter that never gives out more than it has (LI-06, BW-05).
 func (h *history) never(t *testing.T, total int) {
 	t.Helper()

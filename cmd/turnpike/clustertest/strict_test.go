@@ -33,8 +33,8 @@ func strictly(t *testing.T, c *crowd, things []thing) {
 		return
 	}
 	c.part("Storm", func(t *testing.T, c *crowd) { storm(t, c, things) })
-	for _, role := range []string{"leader", "holder"} {
-		c.part("Paused/"+role, func(t *testing.T, c *crowd) { pausedStrict(t, c, things[0], role) })
+	for _, role := range roles() {
+		c.part("Paused/"+role, func(t *testing.T, c *crowd) { pausedKeeps(t, c, things[0], role) })
 	}
 	for _, th := range things {
 		c.part("Killed/"+th.name, func(t *testing.T, c *crowd) { forgotten(t, c, th) })
@@ -75,12 +75,17 @@ func apartStrict(t *testing.T, c *crowd, things []thing, p partition) {
 // underLoad begins to take things and to give them back at all nodes.
 func (c *crowd) underLoad(things []thing) (all []*underLoad) {
 	for _, th := range things {
-		h := newHistory()
-		u := &underLoad{thing: noted(th, h), history: h}
-		u.load = c.begin(u.thing, 2, 0, 1, 2, 3)
-		all = append(all, u)
+		all = append(all, c.loads(th, 2, 0, 1, 2, 3))
 	}
 	return all
+}
+
+// loads begins that with one thing and so many clients at each of nodes.
+func (c *crowd) loads(th thing, clients int, nodes ...int) *underLoad {
+	h := newHistory()
+	u := &underLoad{thing: noted(th, h), history: h}
+	u.load = c.begin(u.thing, clients, nodes...)
+	return u
 }
 
 // oneAgain waits until a cluster is whole. Nobody lost what he had, all there is can be had through one node, and never did they all together
@@ -196,8 +201,9 @@ func count(all []*held, nodes ...int) (n int) {
 	return n
 }
 
-// pausedStrict stops a process that has half of something. The others have the other half meanwhile, and it goes on with its own.
-func pausedStrict(t *testing.T, c *crowd, th thing, role string) {
+// pausedKeeps stops a process that has half of something, which stays its own. The others have the other half meanwhile, and it goes on with
+// what it has.
+func pausedKeeps(t *testing.T, c *crowd, th thing, role string) {
 	node := c.leader()
 	if role == "holder" {
 		node = (node + 1) % len(c.Nodes)

@@ -231,13 +231,21 @@ func passedOn(t *testing.T, c *crowd, th thing) {
 	}
 }
 
+// loadTime is how long clients come and go.
+func loadTime() time.Duration {
+	if *long {
+		return time.Minute
+	}
+	return 10 * time.Second
+}
+
 // linear has clients come and go at all nodes, more of them than there is, and looks whether one counter could have
 // answered so (LI-06, BW-05).
 func linear(t *testing.T, c *crowd, th thing) {
 	h := newHistory()
 	th = noted(th, h)
 	l := c.begin(th, 3, 0, 1, 2, 3)
-	pause(t, 10*time.Second)
+	pause(t, loadTime())
 	c.giveAll(l.end())
 	h.holds(t, th.total)
 }

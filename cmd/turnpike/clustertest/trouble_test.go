@@ -31,16 +31,18 @@ func TestSharedInTrouble(t *testing.T) {
 		}
 	}
 	for _, p := range partitions() {
+		if *long {
+			c.part("Load/"+p.name, func(t *testing.T, c *crowd) { sidesUnderLoad(t, c, []thing{th, lanes(number)}, p) })
+		}
 		if *long && p.short { // they take more than two minutes each
 			c.part("Apart/lanes/"+p.name, func(t *testing.T, c *crowd) { apart(t, c, lanes(number), p) })
 		}
 	}
-	roles := []string{"leader"}
-	if *long {
-		roles = []string{"leader", "holder"}
-	}
-	for _, role := range roles {
+	for _, role := range roles() {
 		c.part("Paused/"+role, func(t *testing.T, c *crowd) { paused(t, c, th, role) })
+		if *long {
+			c.part("Paused/lanes/"+role, func(t *testing.T, c *crowd) { pausedKeeps(t, c, lanes(number), role) })
+		}
 	}
 	c.part("Restarted", func(t *testing.T, c *crowd) { restarted(t, c, th) })
 	if *long {
@@ -193,6 +195,14 @@ func (c *crowd) leader() (found int) {
 // others are the nodes but one.
 func (c *crowd) others(than int) []int {
 	return slices.DeleteFunc([]int{0, 1, 2, 3}, func(i int) bool { return i == than })
+}
+
+// roles are whose processes are stopped.
+func roles() []string {
+	if *long {
+		return []string{"leader", "holder"}
+	}
+	return []string{"leader"}
 }
 
 // pauseTime is how long a process stands still: longer than it takes to free what it has.
