@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/alarms"
 	"turnpike.dev/turnpike/control/api"
 	"turnpike.dev/turnpike/control/calls"
@@ -91,6 +93,49 @@ func TestBandwidthOutput(t *testing.T) {
 		}
 	}
 }
+
+// BW-04, BW-05: a node that shares with peers says what it has at once and what the cluster has left, for which calls wait.
+func TestBandwidthCheckOfShared(t *testing.T) {
+	c := occupied(t)
+	lease := admission.NewLease(func() time.Duration { return 0 })
+	lease.Extend(time.Second)
+	c.resources.Lend(lease)
+	for name, share := range map[string][2]uint32{"pipe lisbon line": {5500, 8000}, "pipe porto line": {2000, 2000}, "subzone lisbon": {10000, 10000}, "subzone TraversalSubZone": {20000, 20000}} {
+		c.resources.Leased(name, true)
+		c.resources.Lower(name, 0)
+		c.resources.Raise(name, share[0])
+	}
+	c.resources.Share(full{})
+	c.resources.Whole(map[string]resources.InCluster{"pipe lisbon line": {Shared: resources.Shared{Ceiling: 8000, Used: 1000}}})
+	state := serveAPI(t, api.New(newCanned(), nil).Measure(c))
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"check_waits", []string{"check", "lisbon", "DefaultZone", "2500"}, 0},
+		{"check_waits_less", []string{"check", "lisbon", "lisbon", "2000", "--traversal"}, 0},
+		{"check_none_in_cluster", []string{"check", "porto", "lisbon", "64"}, 1},
+	} {
+		for _, format := range []string{"table", "json"} {
+			t.Run(test.name+"_"+format, func(t *testing.T) {
+				var out bytes.Buffer
+				err := run(t.Context(), append([]string{"bandwidth", "--state", state, "-o", format}, test.args...), &out)
+				if code := exitCode(err); code != test.code {
+					t.Errorf("exit code %d, want %d: %v", code, test.code, err)
+				}
+				golden(t, filepath.Join("bandwidth", test.name+"."+format), out.String())
+			})
+		}
+	}
+}
+
+// full is a cluster that has no more.
+type full struct{}
+
+func (full) Offer(resources.Offer) {}
+
+func (full) Cause(string) resources.Cause { return resources.UsedUp }
 
 func TestBandwidthErrors(t *testing.T) {
 	state := serveAPI(t, api.New(newCanned(), nil).Measure(occupied(t)))

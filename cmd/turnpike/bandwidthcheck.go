@@ -26,7 +26,8 @@ func bandwidthCheck(a *app) *cobra.Command {
 		Short: "Say what a call would get, by which way, and what decides",
 		Long: `Say what a call from one subzone or zone to another would get, the route that it would
 take as nodes and links, and which object decides. Nothing is changed. The running
-node answers by what is left now; with -c a node file answers with nothing in use.
+node answers by what is left now, in a cluster also by what peers have idle: the call
+waits for that. With -c a node file answers with nothing in use.
 Without KBPS the call asks for bandwidth.default_kbps. --traversal is for calls whose
 media passes the node. Exit code 1 says that the call would be refused.`,
 		Example: `  turnpike bandwidth check lisbon porto 2000
@@ -107,11 +108,15 @@ func writeCheck(w *tabwriter.Writer, a occupancy.Answer) {
 	if len(a.Tolls) == 0 {
 		return
 	}
-	_, _ = fmt.Fprintln(w, "\nCOUNTS ON\tTIMES\tKBIT/S\tLEFT\tTOTAL\tONE CALL")
+	head := "LEFT"
+	if a.AtOnce != nil {
+		head = "LEFT HERE\tIN CLUSTER"
+	}
+	_, _ = fmt.Fprintf(w, "\nCOUNTS ON\tTIMES\tKBIT/S\t%s\tTOTAL\tONE CALL\n", head)
 	for _, t := range a.Tolls {
-		left := "-"
-		if t.Left != nil {
-			left = fmt.Sprint(*t.Left)
+		left := leftOf(t.Left)
+		if a.AtOnce != nil {
+			left += "\t" + leftOf(t.Cluster)
 		}
 		mark := ""
 		if t.Object.String() == a.At {
@@ -121,12 +126,23 @@ func writeCheck(w *tabwriter.Writer, a occupancy.Answer) {
 	}
 }
 
+func leftOf(kbps *uint64) string {
+	if kbps == nil {
+		return "-"
+	}
+	return fmt.Sprint(*kbps)
+}
+
 func resultOf(a occupancy.Answer) string {
+	waits := ""
+	if a.AtOnce != nil && *a.AtOnce < a.Kbps {
+		waits = "; it waits for what peers have idle"
+	}
 	switch a.Result {
 	case occupancy.Granted:
-		return fmt.Sprintf("granted: %d kbit/s", a.Kbps)
+		return fmt.Sprintf("granted: %d kbit/s%s", a.Kbps, waits)
 	case occupancy.Downspeeded:
-		return fmt.Sprintf("downspeeded: %d of %d kbit/s: %s", a.Kbps, a.Asked, a.Detail)
+		return fmt.Sprintf("downspeeded: %d of %d kbit/s: %s%s", a.Kbps, a.Asked, a.Detail, waits)
 	}
 	text := fmt.Sprintf("refused: %s", a.Reason)
 	if a.Detail != "" {

@@ -21,7 +21,7 @@ type shares struct {
 	on     bool // something may be shared
 	ledger member.Ledger
 	peers  []member.PeerStatus
-	waits  map[waiting]bool
+	waits  map[waiting]time.Time // since when
 	// refused is what was refused here, by the names of levels and parts.
 	refused map[string]resources.Refusals
 
@@ -36,7 +36,7 @@ type waiting struct {
 
 // shares takes a picture of what is shared.
 func (n *node) shares() shares {
-	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]bool{}, refused: n.resources.Refused(), running: n.running()}
+	s := shares{waited: n.resources.Waited(), of: map[string]pooling.Share{}, waits: map[waiting]time.Time{}, refused: n.resources.Refused(), running: n.running()}
 	if n.cluster == nil {
 		return s
 	}
@@ -48,7 +48,7 @@ func (n *node) shares() shares {
 		s.of[share.Name] = share
 	}
 	for _, w := range s.ledger.Waiting {
-		s.waits[waiting{w.Peer, string(w.Resource)}] = true
+		s.waits[waiting{w.Peer, string(w.Resource)}] = atBoot(w.Since)
 	}
 	return s
 }
@@ -60,7 +60,7 @@ func (s shares) status() sharing.Status {
 		return out
 	}
 	if s.ledger.Aside {
-		since := time.Now().Add(s.ledger.AsideSince - sinceBoot()).UTC().Truncate(time.Second)
+		since := atBoot(s.ledger.AsideSince)
 		out.Since = &since
 	}
 	for _, p := range s.peers {
@@ -69,6 +69,11 @@ func (s shares) status() sharing.Status {
 		}
 	}
 	return out
+}
+
+// atBoot is a reading of the time since boot as people read it.
+func atBoot(at time.Duration) time.Time {
+	return time.Now().Add(at - sinceBoot()).UTC().Truncate(time.Second)
 }
 
 func (s shares) state() string {
@@ -158,13 +163,16 @@ func (s shares) policy(of pooling.Share) string {
 func (s shares) share(of pooling.Share) sharing.Share {
 	out := sharing.Share{Policy: s.policy(of), State: shareState(of.State), Waiting: of.Waiting, Here: partOf(of.Here), Cluster: partOf(of.Cluster)}
 	for _, p := range s.peers {
-		has, waits := of.Of[p.ID], s.waits[waiting{p.ID, of.Name}]
+		has := of.Of[p.ID]
+		since, waits := s.waits[waiting{p.ID, of.Name}]
 		if p.ID == "" || has == (pooling.Amounts{}) && !waits {
 			continue
 		}
-		out.Peers = append(out.Peers, sharing.Holder{
-			Peer: cmp.Or(p.Name, p.Address), Own: p.Own, Away: away(p), Granted: float64(has.Granted), Used: float64(has.Used), Waiting: waits,
-		})
+		h := sharing.Holder{Peer: cmp.Or(p.Name, p.Address), Own: p.Own, Away: away(p), Granted: float64(has.Granted), Used: float64(has.Used)}
+		if h.Waiting = waits; waits {
+			h.Since = &since
+		}
+		out.Peers = append(out.Peers, h)
 	}
 	return out
 }

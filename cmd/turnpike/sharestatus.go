@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -195,6 +196,8 @@ func holderNote(h sharing.Holder) string {
 	switch {
 	case h.Away:
 		return "not reached"
+	case h.Waiting && h.Since != nil:
+		return "waits for more since " + h.Since.UTC().Format(time.RFC3339)
 	case h.Waiting:
 		return "waits for more"
 	case h.Own:

@@ -18,6 +18,9 @@ type cannedShares struct {
 	status sharing.Status
 }
 
+// waitsSince is when the second of three peers began to wait.
+var waitsSince = time.Date(2026, 11, 22, 14, 21, 7, 0, time.UTC)
+
 // ofThree is a share of which this node and two peers have some; the third is not reached.
 func ofThree(policy, state string, total, granted, used float64) sharing.Share {
 	return sharing.Share{
@@ -26,7 +29,7 @@ func ofThree(policy, state string, total, granted, used float64) sharing.Share {
 		Cluster: sharing.Part{Total: total, Granted: granted * 2, Used: used * 1.5},
 		Peers: []sharing.Holder{
 			{Peer: "tp1", Own: true, Granted: granted, Used: used},
-			{Peer: "tp2", Granted: granted / 2, Used: used / 2, Waiting: true},
+			{Peer: "tp2", Granted: granted / 2, Used: used / 2, Waiting: true, Since: &waitsSince},
 			{Peer: "198.18.0.3", Away: true, Granted: granted / 2},
 		},
 	}

@@ -147,6 +147,9 @@ func checkElements(a occupancy.Answer) []cli.Element {
 			out = append(out, value(why.name, why.text))
 		}
 	}
+	if a.AtOnce != nil {
+		out = append(out, value("AtOnce", *a.AtOnce))
+	}
 	route := branch("Route")
 	for i, node := range a.Nodes {
 		if i > 0 && i <= len(a.Links) {

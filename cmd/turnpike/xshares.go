@@ -26,8 +26,12 @@ func xShare(s sharing.Share) []cli.Element {
 		value("Policy", s.Policy), value("State", s.State), value("Waiting", s.Waiting), xPart("Here", s.Here), xPart("Cluster", s.Cluster),
 	}
 	for i, h := range s.Peers {
-		out = append(out, branch("Peer "+strconv.Itoa(i+1), value("Name", printableText(h.Peer)), value("Granted", h.Granted), value("Used", h.Used),
-			value("Reached", strconv.FormatBool(!h.Away)), value("Waiting", strconv.FormatBool(h.Waiting))))
+		peer := branch("Peer "+strconv.Itoa(i+1), value("Name", printableText(h.Peer)), value("Granted", h.Granted), value("Used", h.Used),
+			value("Reached", strconv.FormatBool(!h.Away)), value("Waiting", strconv.FormatBool(h.Waiting)))
+		if h.Since != nil {
+			peer.Elements = append(peer.Elements, value("WaitingSince", xTime(h.Since)))
+		}
+		out = append(out, peer)
 	}
 	return out
 }

@@ -31,12 +31,14 @@ const (
 
 // Answer is what the call would get, and by which way.
 type Answer struct {
-	Result Result   `json:"result"`
-	Asked  uint32   `json:"asked_kbps"`
-	Kbps   uint32   `json:"kbps" doc:"What the call would have; 0 when it is refused."`
-	Reason string   `json:"reason,omitempty" doc:"Why it is refused, in the words that callers get."`
-	At     string   `json:"at,omitempty" doc:"The object that decided, where the call would not have what it asks for."`
-	Detail string   `json:"detail,omitempty" doc:"What about the object decided."`
+	Result Result `json:"result"`
+	Asked  uint32 `json:"asked_kbps"`
+	Kbps   uint32 `json:"kbps" doc:"What the call would have; 0 when it is refused."`
+	Reason string `json:"reason,omitempty" doc:"Why it is refused, in the words that callers get."`
+	At     string `json:"at,omitempty" doc:"The object that decided, where the call would not have what it asks for."`
+	Detail string `json:"detail,omitempty" doc:"What about the object decided."`
+	// AtOnce is set where peers share something on the way.
+	AtOnce *uint32  `json:"at_once_kbps,omitempty" doc:"What this node has for it without peers; where that is less, the call waits for what they have idle."`
 	Nodes  []string `json:"nodes" doc:"Subzones and zones in the order of the route."`
 	Links  []string `json:"links" doc:"Between them."`
 	Tolls  []Toll   `json:"tolls" doc:"What the call would count on."`
@@ -44,9 +46,10 @@ type Answer struct {
 
 // Toll is an object that the call would count on.
 type Toll struct {
-	Object Object  `json:"object" doc:"As it is now, without the call."`
-	Times  int     `json:"times" doc:"How often it counts there."`
-	Left   *uint64 `json:"left_kbps,omitempty" doc:"What calls may still take there."`
+	Object  Object  `json:"object" doc:"As it is now, without the call."`
+	Times   int     `json:"times" doc:"How often it counts there."`
+	Left    *uint64 `json:"left_kbps,omitempty" doc:"What calls may still take there, without asking peers."`
+	Cluster *uint64 `json:"cluster_left_kbps,omitempty" doc:"What the cluster has left of it, where peers share it: a call waits for that."`
 	// Limit is the one of the object's limits of one call that is for this call.
 	Limit *int `json:"limit_kbps,omitempty" doc:"What one such call may have there."`
 }
@@ -71,7 +74,7 @@ func Check(s Source, n *config.Node, q Question) (Answer, error) {
 		a.Result, a.Reason, a.At, a.Detail = Refused, got.Why.String(), "", noWay(q)
 		return a, nil
 	}
-	a.tolls(Objects(s, n, Unmeasured{}), got.Charges, q)
+	a.tolls(Objects(s, n, Unmeasured{}), got, q)
 	switch {
 	case got.Why != 0:
 		a.Result, a.Reason = Refused, got.Why.String()
@@ -94,8 +97,8 @@ func noWay(q Question) string {
 	return fmt.Sprintf("from %s to %s without %s, which only calls pass whose media passes the node", q.Node1, q.Node2, config.TraversalSubzoneName)
 }
 
-func (a *Answer) tolls(all []Object, charges []resources.Charge, q Question) {
-	for _, c := range charges {
+func (a *Answer) tolls(all []Object, got resources.CheckResult, q Question) {
+	for n, c := range got.Charges {
 		i := slices.IndexFunc(all, func(o Object) bool { return o.Kind == c.Kind.String() && o.Name == c.Name })
 		if i < 0 {
 			continue // it has gone meanwhile
@@ -104,12 +107,30 @@ func (a *Answer) tolls(all []Object, charges []resources.Charge, q Question) {
 		if c.Kind == bandwidth.AtSubzone && q.Node1 == c.Name && q.Node2 == c.Name && c.Name != config.TraversalSubzoneName {
 			t.Limit = all[i].WithinKbps
 		}
-		if total := all[i].TotalKbps; total != nil {
-			left := uint64(*total) - min(all[i].GrantedKbps, uint64(*total))
-			t.Left = &left
+		t.left(got.Left[n])
+		if got.Left[n].Shared {
+			a.AtOnce = &got.AtOnce
 		}
 		a.Tolls = append(a.Tolls, t)
 	}
+}
+
+func (t *Toll) left(l resources.Left) {
+	if !l.Limited {
+		return
+	}
+	here, cluster := uint64(l.Here), uint64(l.Cluster)
+	if t.Left = &here; l.Shared {
+		t.Cluster = &cluster
+	}
+}
+
+// most is what a call can get there, and whose that is.
+func (t *Toll) most() (kbps uint64, where string) {
+	if t.Cluster != nil {
+		return *t.Cluster, " in the cluster"
+	}
+	return *t.Left, ""
 }
 
 // detail says which limit of the object that decided was too low.
@@ -129,8 +150,11 @@ func (a *Answer) detail(why resources.Why) string {
 		return fmt.Sprintf("%s allows one call %d kbit/s", a.At, *t.Limit)
 	case t.Left == nil:
 		return ""
-	case t.Times > 1:
-		return fmt.Sprintf("%s has %d kbit/s left, and the call counts there %d times", a.At, *t.Left, t.Times)
 	}
-	return fmt.Sprintf("%s has %d kbit/s left", a.At, *t.Left)
+	left, where := t.most()
+	text := fmt.Sprintf("%s has %d kbit/s left%s", a.At, left, where)
+	if t.Times > 1 {
+		text += fmt.Sprintf(", and the call counts there %d times", t.Times)
+	}
+	return text
 }

@@ -224,9 +224,11 @@ func (p *Pooling) look() {
 	p.mu.Lock()
 	p.seen = [2]map[ledger.Resource]member.Holding{shared.Resources, p.seen[0]}
 	p.mu.Unlock()
-	whole := map[string]resources.Shared{}
+	whole := map[string]resources.InCluster{}
 	for r, h := range shared.Resources {
-		whole[string(r)] = resources.Shared{Ceiling: h.Total, Used: p.elsewhere(string(r))}
+		whole[string(r)] = resources.InCluster{
+			Shared: resources.Shared{Ceiling: h.Total, Used: p.elsewhere(string(r))}, Held: uint32(min(h.Held, uint64(h.Total))),
+		}
 	}
 	p.deps.Resources.Whole(whole)
 }

@@ -36,6 +36,13 @@ type Offer struct {
 // Shared is how much of something may be used, and how much is.
 type Shared struct{ Ceiling, Used uint32 }
 
+// InCluster is how much of something a whole cluster has, how much of it other peers use, and how much is kept by peers
+// that are not there.
+type InCluster struct {
+	Shared
+	Held uint32
+}
+
 // Part is something that a cluster shares out, as it stands here.
 type Part struct {
 	Name string
@@ -52,7 +59,7 @@ type Part struct {
 type lending struct {
 	to    Pool
 	lease *admission.Lease // nil: what there is here is this node's own
-	whole map[string]Shared
+	whole map[string]InCluster
 	parts map[string]*part
 	// strict are the names that the ledger has said Leased of that they are not.
 	strict map[string]bool
@@ -227,7 +234,7 @@ func (l *lending) set(p *part, shared bool, total uint32) {
 
 // Whole says how much of everything that is shared the cluster has, and how much of it other peers use: what is
 // near its limit, Levels says of the cluster.
-func (r *Resources) Whole(of map[string]Shared) {
+func (r *Resources) Whole(of map[string]InCluster) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	r.lending.whole = of

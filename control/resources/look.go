@@ -2,22 +2,12 @@ package resources
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/bandwidth"
 )
-
-// CheckResult is what a call between two nodes would get (CheckBandwidth, facts A1.5).
-type CheckResult struct {
-	Nodes, Links []string
-	Charges      []Charge
-	Kbps         uint32 // that it would have; 0: see Why
-	Why          Why    // 0: granted
-	At           string // the object whose limit decided, also where it was granted less
-}
 
 // ObjectUse is how much calls use of an object (facts A1.4).
 type ObjectUse struct {
@@ -54,39 +44,6 @@ const (
 type Level struct {
 	Name        string
 	Used, Limit uint32
-}
-
-// Check says what a call between two subzones or zones would get, and changes nothing
-// (CheckBandwidth). An error: there is no such subzone or zone.
-func (r *Resources) Check(from, to string, kbps uint32, traversal bool) (CheckResult, error) {
-	r.changing.RLock()
-	defer r.changing.RUnlock()
-	rules := r.rules
-	p, err := rules.plan.Plan(from, to, traversal)
-	if errors.Is(err, bandwidth.ErrNoWay) {
-		return CheckResult{Why: NoWay, At: err.Error()}, nil
-	}
-	if err != nil {
-		return CheckResult{}, err
-	}
-	out := CheckResult{Nodes: p.Nodes, Links: p.Links}
-	asked := rules.asked(Way{Asked: kbps})
-	granted, why, at := p.Grant(asked, rules.downspeed, rules)
-	out.Kbps = uint32(granted)
-	for _, c := range p.Charges {
-		o := rules.objects[c.ID]
-		out.Charges = append(out.Charges, Charge{Kind: o.kind, Name: o.name, Times: c.Times, Kbps: uint32(granted)})
-	}
-	switch why {
-	case bandwidth.OverPerCall:
-		out.Why = OverPerCall
-	case bandwidth.OverTotal:
-		out.Why = OverTotal
-	}
-	if granted < asked {
-		out.At = rules.objects[at].String()
-	}
-	return out, nil
 }
 
 // all returns the grants.

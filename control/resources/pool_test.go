@@ -67,7 +67,7 @@ func TestLicencesAreLent(t *testing.T) {
 	if to := r.Lower(LevelDesktop, 0); to != 3 {
 		t.Errorf("lowered to %d while 3 are in use", to)
 	}
-	r.Whole(map[string]Shared{LevelDesktop: {Ceiling: 100, Used: 20}})
+	r.Whole(map[string]InCluster{LevelDesktop: {Shared: Shared{Ceiling: 100, Used: 20}}})
 	for _, l := range r.Levels() {
 		if l.Name == LevelDesktop && (l.Used != 23 || l.Limit != 100) {
 			t.Errorf("%+v of the cluster", l)

@@ -22,7 +22,7 @@ func TestRefusedAtOwnLimits(t *testing.T) {
 	is("at first")
 	seats, relays := r.Registrations(), r.Relays()
 	for range 2 {
-		seats.Take(true, registrations.Seat{Aliases: 1})
+		_ = seats.Take(true, registrations.Seat{Aliases: 1})
 		relays.Take(1)
 	}
 	want[LevelRegistrations], want[LevelRelays] = Refusals{OwnLimit: 1}, Refusals{OwnLimit: 1}

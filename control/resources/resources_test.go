@@ -284,6 +284,16 @@ func TestCheck(t *testing.T) {
 			{bandwidth.AtPipe, "L", 1, 500},
 			{bandwidth.AtPipe, "P", 1, 500},
 		},
+		Left: []Left{
+			{},
+			{Limited: true, Here: 500, Cluster: 500},
+			{},
+			{},
+			{},
+			{Limited: true, Here: 2000, Cluster: 2000},
+			{Limited: true, Here: 1500, Cluster: 1500},
+		},
+		AtOnce: 500,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

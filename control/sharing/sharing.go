@@ -61,6 +61,8 @@ type Holder struct {
 	Granted float64 `json:"granted"`
 	Used    float64 `json:"used"`
 	Waiting bool    `json:"waiting,omitempty" doc:"It waits for more."`
+	// Since is when it began to wait.
+	Since *time.Time `json:"waiting_since,omitempty" doc:"Since when it waits."`
 }
 
 // Share is how one thing is shared out. It stands among the fields of what it is of; what has no limit has none of it.
