@@ -456,10 +456,11 @@ func (b *board) end() {
 // within waits until something is so.
 func within(t *testing.T, d time.Duration, what string, so func() bool) {
 	t.Helper()
-	for until := time.Now().Add(d); !so(); time.Sleep(10 * time.Millisecond) {
+	until := time.Now().Add(d)
+	for synctest.Wait(); !so(); synctest.Wait() {
 		if time.Now().After(until) {
 			t.Fatalf("within %s: %s", d, what)
 		}
-		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
 	}
 }
