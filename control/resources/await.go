@@ -18,6 +18,8 @@ const (
 	// usualWait how long for what other peers may have idle.
 	firstWait = 6 * time.Second
 	usualWait = 1500 * time.Millisecond
+	// leastWait is what is left at least of a request that waited at another peer: some round trips.
+	leastWait = 500 * time.Millisecond
 	// soon is when those try again to whom the cluster spoke before they called Await.
 	soon = time.Millisecond
 )
@@ -44,6 +46,15 @@ type Waiter struct {
 
 	in   *awaiting
 	last *awaited // its last wait; nil: it has none behind it
+}
+
+// Continue returns the Waiter of a request that has waited for so long at another peer of the cluster: here it waits for the
+// rest of its time, and for half a second at least.
+func Continue(waited time.Duration) Waiter {
+	if waited <= 0 {
+		return Waiter{}
+	}
+	return Waiter{Since: time.Now().Add(-min(waited, usualWait-leastWait))}
 }
 
 // awaiting are those who were refused what other peers may have some of.

@@ -36,6 +36,7 @@ type fork struct {
 	least    time.Duration       // Min-SE that a 422 asked for
 	patience *shard.Timer        // timer C
 	wait     patience.Wait       // for what other peers of the cluster have
+	waited   time.Duration       // before its INVITE was sent
 	answer   *message.Message    // the 2xx that waits so; nil: none does
 	media    *media
 	pairs    []*pair // its dialogs

@@ -58,7 +58,7 @@ func (c *call) noteFor(f *fork) peers.Note {
 	a := c.party(&c.a)
 	return peers.Note{
 		Alias: f.target.Alias.String(), Zone: nameOf(c.who.Zone), Subzone: c.who.Subzone, Authenticated: c.who.Authenticated,
-		Registered: a.Registered, Stranger: a.Stranger, Media: f.media.relay != nil, Endpoints: f.place.Endpoints,
+		Registered: a.Registered, Stranger: a.Stranger, Media: f.media.relay != nil, Waited: f.waited, Endpoints: f.place.Endpoints,
 	}
 }
 

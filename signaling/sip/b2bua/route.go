@@ -10,6 +10,7 @@ import (
 	"turnpike.dev/turnpike/control/dialplan"
 	"turnpike.dev/turnpike/control/resources"
 	"turnpike.dev/turnpike/signaling/sip/message"
+	"turnpike.dev/turnpike/signaling/sip/patience"
 )
 
 // maxRedirections bounds how often a call is sent elsewhere (facts A2.1, step 8).
@@ -62,7 +63,9 @@ func (c *call) ring(otherwise answer) {
 			t := c.result.Targets[c.next]
 			c.next++
 			if t.Protocol == dialplan.SIP {
-				c.forks = append(c.forks, &fork{call: c, target: t, hops: min(t.HopCount, hopsOf(c.invite))})
+				c.forks = append(c.forks, &fork{
+					call: c, target: t, hops: min(t.HopCount, hopsOf(c.invite)), wait: patience.Continue(c.who.Note.Waited),
+				})
 			}
 		}
 		for _, f := range slices.Clone(c.forks) {

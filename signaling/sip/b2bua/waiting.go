@@ -32,7 +32,7 @@ func (f *fork) admit() (held bool, err error) {
 	if waits(err) {
 		err = c.admit(f, false)
 	}
-	c.b.patience.Over(&f.wait, outcome(f.media.share, err))
+	f.waited += c.b.patience.Over(&f.wait, outcome(f.media.share, err))
 	return false, err
 }
 

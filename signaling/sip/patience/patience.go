@@ -33,11 +33,14 @@ func New(await Await) *Patience { return &Patience{await: await} }
 // Wait is one request's. The zero value has not waited. It belongs to a shard.
 type Wait struct {
 	waiter resources.Waiter
-	waited bool
+	since  time.Time // when it was held first; zero: it was not
 	timer  *shard.Timer
 	turn   int
 	again  func() // nil: it is not held
 }
+
+// Continue returns the Wait of a request that has waited for so long at another peer: it waits for what is left.
+func Continue(waited time.Duration) Wait { return Wait{waiter: resources.Continue(waited)} }
 
 // Waits says whether the request is held.
 func (w *Wait) Waits() bool { return w.again != nil }
@@ -60,7 +63,9 @@ func (p *Patience) Hold(w *Wait, on *shard.Shard, refused error, again func()) b
 	if !p.await(&w.waiter, short, func() { on.Post(wake) }) {
 		return false
 	}
-	w.waited, w.again, w.timer = true, again, on.After(longest, wake)
+	if w.again, w.timer = again, on.After(longest, wake); w.since.IsZero() {
+		w.since = on.Now()
+	}
 	return true
 }
 
@@ -70,15 +75,21 @@ func (w *Wait) stop() {
 }
 
 // Over says how a request ended that may have waited: it is decided, or was given up while it waited. Nobody is called any
-// more. Another request may wait with it then.
-func (p *Patience) Over(w *Wait, how Outcome) {
-	if p == nil || !w.waited {
-		return
+// more. Another request may wait with it then. It returns how long the request waited here.
+func (p *Patience) Over(w *Wait, how Outcome) (waited time.Duration) {
+	if p == nil {
+		return 0
+	}
+	if w.since.IsZero() { // what another peer held it for is this request's alone
+		*w = Wait{turn: w.turn}
+		return 0
 	}
 	w.stop()
 	w.waiter.Stop()
-	p.counts.over(time.Since(w.waiter.Since), how)
+	waited = time.Since(w.since)
+	p.counts.over(waited, how)
 	*w = Wait{turn: w.turn + 1}
+	return waited
 }
 
 // Outcome is what became of a request that waited.

@@ -119,6 +119,34 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// What another peer held a request for shortens this request's wait alone.
+func TestContinue(t *testing.T) {
+	on(t, func(t *testing.T, do func(func(*shard.Shard))) {
+		l := &lender{}
+		p := New(l.await)
+		for name, over := range map[string]bool{"it waits here": false, "another one does": true} {
+			do(func(s *shard.Shard) {
+				w := Continue(200 * time.Millisecond)
+				want := 200 * time.Millisecond
+				if over {
+					want = 0
+					if got := p.Over(&w, Given); got != 0 {
+						t.Errorf("%s: it has waited %s here", name, got)
+					}
+				}
+				p.Hold(&w, s, short, func() {})
+				if got := time.Since(l.since[len(l.since)-1]); got != want {
+					t.Errorf("%s: it asked %s ago", name, got)
+				}
+				p.Over(&w, GivenUp)
+			})
+		}
+		if got := p.Stats().Time.Sum; got != 0 {
+			t.Errorf("they waited %v s here", got)
+		}
+	})
+}
+
 // A node on its own lets nobody wait.
 func TestNobodyWaits(t *testing.T) {
 	var p *Patience

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"turnpike.dev/turnpike/signaling/sip/message"
 )
@@ -21,6 +22,8 @@ const (
 	maxNote  = 8192
 	maxAlias = 512
 	maxName  = 256 // bytes, of zones and subzones
+	// maxWaited is longer than anybody waits.
+	maxWaited = time.Minute
 	// MaxEndpoints is how many endpoints one request to a peer is for: dialplan.MaxTargets.
 	MaxEndpoints = 64
 )
@@ -38,6 +41,8 @@ type Note struct {
 	// Media says that the peer that writes the note relays the media of the call. Who has the caller takes
 	// the licence whether it does or not (LI-04).
 	Media bool
+	// Waited is how long the call has waited already for what peers lend each other, in milliseconds.
+	Waited time.Duration
 	// Endpoints are those that the caller is to reach of who has the name; none: all of them.
 	Endpoints []uint64
 }
@@ -55,6 +60,9 @@ func (n Note) String() string {
 		if *p.on {
 			b.WriteString(";" + p.name)
 		}
+	}
+	if n.Waited >= time.Millisecond {
+		fmt.Fprintf(&b, ";waited=%d", n.Waited.Milliseconds())
 	}
 	for _, e := range n.Endpoints {
 		fmt.Fprintf(&b, ";endpoint=%016x", e)
@@ -141,6 +149,10 @@ func (n *Note) take(name, value string) bool {
 	case "subzone":
 		n.Subzone = value
 		return len(value) <= maxName
+	case "waited":
+		ms, err := strconv.ParseUint(value, 10, 32)
+		n.Waited = time.Duration(ms) * time.Millisecond
+		return err == nil && n.Waited <= maxWaited
 	case "endpoint":
 		e, err := strconv.ParseUint(value, 16, 64)
 		n.Endpoints = append(n.Endpoints, e)

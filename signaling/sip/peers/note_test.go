@@ -3,6 +3,7 @@ package peers
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -17,6 +18,7 @@ func TestNoteOverTheWire(t *testing.T) {
 		n := Note{
 			Alias: rapid.StringOfN(rapid.Rune(), 0, -1, maxAlias).Draw(t, "alias"),
 			Zone:  name.Draw(t, "zone"), Subzone: name.Draw(t, "subzone"),
+			Waited:    time.Duration(rapid.IntRange(0, 60000).Draw(t, "waited")) * time.Millisecond,
 			Endpoints: rapid.SliceOfN(rapid.Uint64(), 0, MaxEndpoints).Draw(t, "endpoints"),
 		}
 		if len(n.Endpoints) == 0 {
@@ -51,6 +53,9 @@ func TestRead(t *testing.T) {
 		{"something else", "callee;registered", Note{}, false},
 		{"an open quote", `caller;zone="a`, Note{}, false},
 		{"more behind a quote", `caller;zone="a"b`, Note{}, false},
+		{"it waited", "caller;waited=1400;registered", Note{Registered: true, Waited: 1400 * time.Millisecond}, true},
+		{"for longer than anybody", "caller;waited=60001", Note{}, false},
+		{"for less than nothing", "caller;waited=-1", Note{}, false},
 		{"no number", "caller;endpoint=x", Note{}, false},
 		{"too many endpoints", "caller" + many, Note{}, false},
 		{"a name that is none", "caller;subzone=" + strings.Repeat("a", maxName+1), Note{}, false},
