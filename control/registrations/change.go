@@ -75,9 +75,9 @@ func (t *Table) apply(name string, now time.Time, c Changes) ([]Event, error) {
 func (t *Table) put(b *Binding, now time.Time) (is, was *Binding) {
 	stored := *b
 	stored.Renewed = now
-	t.changed = true
 	if e := t.byID[b.ID]; e != nil {
 		was = e.Binding
+		t.note(b.ID)
 		stored.Serial, stored.Since, stored.Desktop, stored.Stamp = e.Serial, e.Since, e.Desktop, e.Stamp
 		if !slices.Equal(e.Also, stored.Also) { // its contact has another name by now
 			for _, name := range e.Also {
@@ -114,7 +114,7 @@ func (t *Table) Stamped(id uint64, at time.Time) {
 	b := *e.Binding
 	b.Stamp = at
 	e.Binding = &b // who has the one before has it as it was
-	t.changed = true
+	t.note(id)
 }
 
 // Remove ends a binding. It tells whether there was one.

@@ -15,7 +15,7 @@ type entry struct {
 }
 
 func (t *Table) link(e *entry) {
-	t.changed = true
+	t.note(e.ID)
 	t.byID[e.ID], t.bySerial[e.Serial] = e, e
 	t.byName[e.AOR] = append(t.byName[e.AOR], e)
 	for _, name := range e.Also {
@@ -33,7 +33,7 @@ func (t *Table) link(e *entry) {
 
 // drop takes an entry out and returns its binding.
 func (t *Table) drop(e *entry) *Binding {
-	t.changed = true
+	t.note(e.ID)
 	delete(t.byID, e.ID)
 	delete(t.bySerial, e.Serial)
 	t.unname(e.AOR, e)

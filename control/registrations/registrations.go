@@ -123,9 +123,14 @@ type Table struct {
 	byOrigin map[origin]*entry // the first of a chain
 	due      deadlines
 	counts   Counts
-	full     bool // the alarm stands
-	changed  bool // since it was kept
-	failing  bool // to keep it; of Run's goroutine
+	full     bool                // the alarm stands
+	changed  bool                // since it was kept
+	fresh    map[uint64]struct{} // IDs of what has changed since that was written beside it
+
+	// Of Run's goroutine.
+	failing bool   // to keep it
+	number  uint64 // of the file
+	later   later
 }
 
 // New returns an empty table.
@@ -139,6 +144,7 @@ func New(cfg Config) *Table {
 	return &Table{
 		cfg:    cfg,
 		byName: map[string][]*entry{}, byID: map[uint64]*entry{}, bySerial: map[Serial]*entry{}, byOrigin: map[origin]*entry{},
+		fresh: map[uint64]struct{}{}, later: later{name: cfg.File + ".later"},
 	}
 }
 
@@ -147,6 +153,8 @@ func (t *Table) Run(ctx context.Context) error {
 	tick, save := time.NewTicker(time.Second), time.NewTicker(keepEvery)
 	defer tick.Stop()
 	defer save.Stop()
+	defer t.later.end()
+	t.keep()
 	for {
 		select {
 		case <-ctx.Done():
@@ -154,6 +162,7 @@ func (t *Table) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			t.expire()
+			t.keepLater()
 		case <-save.C:
 			t.keep()
 		}

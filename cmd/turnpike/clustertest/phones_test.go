@@ -1,9 +1,13 @@
 package clustertest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,10 +55,11 @@ func TestPhonesOfAllPeers(t *testing.T) {
 	r.holders(2*time.Second, 0, "3 2")
 	r.run(1, "maintenance", "off")
 
-	// A dead peer's are not offered, and come back with it (RG-04).
-	must(t, r.Nodes[2].End(unix.SIGTERM)) // it keeps what it has
-	r.holders(6*time.Second, 0, "2")
-	r.holders(6*time.Second, 1, "2")
+	// A dead peer's are not offered, and come back with it (RG-04), also those that it was killed soon after.
+	r.within(3*time.Second, "tp3 has written who came and who left", func() error { return changed(r.Nodes[2], 0, 2) })
+	must(t, r.Nodes[2].End(unix.SIGKILL))
+	r.holders(7*time.Second, 0, "2")
+	r.holders(7*time.Second, 1, "2")
 	r.found(0, 0, false)
 	must(t, r.Nodes[2].Start(t.Context()))
 	r.whole(30*time.Second, 0, 1, 2)
@@ -72,6 +77,24 @@ func TestPhonesOfAllPeers(t *testing.T) {
 	for i := range 3 { // also where the peer has kept it
 		r.holders(8*time.Second, i, "3 1")
 	}
+}
+
+// changed says whether a node has on its disk that one phone came and that another left.
+func changed(n *clusterlab.Node, came, left int) error {
+	file := filepath.Join(n.State, "registrations.journal")
+	whole, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	later, err := os.ReadFile(file + ".later") // none where the file has it all
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	has := func(phone int) bool { return bytes.Contains(whole, []byte(clusterlab.Name(phone))) }
+	if bytes.Contains(later, []byte(`{"gone":`)) || has(came) && !has(left) {
+		return nil
+	}
+	return fmt.Errorf("%s and %s beside it", whole, later)
 }
 
 // holders waits until a node lists who holds the phones, in the order of their names.
