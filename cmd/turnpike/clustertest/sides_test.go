@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// sidesUnderLoad cuts a cluster in two, with things of policy available, while clients come and go at all nodes, and mends it under them. Each side
-// behaves as one counter, before, meanwhile and afterwards, and goes on with what is not held for a lost peer (LI-06, BW-05).
-func sidesUnderLoad(t *testing.T, c *crowd, things []thing, p partition) {
+// sidesUnderLoad cuts a cluster in two, with things of policy available, while clients come and go at all nodes, and mends it under them; when the sides
+// know that they are apart something may be done. Each side behaves as one counter, before, meanwhile and afterwards, and goes on with what is not held for a lost peer (LI-06, BW-05).
+func sidesUnderLoad(t *testing.T, c *crowd, things []thing, p partition, meanwhile func()) {
 	var all []*underLoad
 	for _, th := range things {
 		all = append(all, c.loads(th, 2, p.one...), c.loads(th, 2, p.other...))
@@ -15,6 +15,7 @@ func sidesUnderLoad(t *testing.T, c *crowd, things []thing, p partition) {
 	pause(t, time.Second)
 	must(t, p.set(c, p, true))
 	c.apart(15*time.Second, p)
+	meanwhile()
 	pause(t, 10*time.Second) // where the leader was lost another one frees nothing in its first six
 	cut := time.Now()
 	pause(t, 5*time.Second)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"turnpike.dev/turnpike/control/sharing"
 )
 
 // storms is how often something is broken at random.
@@ -34,7 +36,7 @@ func storm(t *testing.T, c *crowd, things []thing) {
 	}
 	each(t, all, func(u *underLoad) { u.used = u.load.end() })
 	c.cuts(func() bool { return false })
-	c.oneAgain(all, chance.IntN(len(c.Nodes)))
+	c.oneAgain(all, sharing.PolicyStrict, chance.IntN(len(c.Nodes)))
 }
 
 // stops stops a process for a while.

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,7 @@ const keepsShare = 29002
 // strictly is LI-06, BW-05 with policy strict: whatever is cut, paused or ended, all together never have more than there is, and what a
 // peer has stays its own until it is back, or an operator says that it is gone.
 func strictly(t *testing.T, c *crowd, things []thing) {
-	c.run(0, "config", "set", "licensing.policy", "strict")
-	c.run(0, "config", "set", "bandwidth.policy", "strict")
+	c.policy(sharing.PolicyStrict)
 	for _, th := range things {
 		c.shared(10*time.Second, th, sharing.PolicyStrict)
 	}
@@ -32,12 +32,14 @@ func strictly(t *testing.T, c *crowd, things []thing) {
 	if !*long {
 		return
 	}
+	c.part("PolicyChanges", func(t *testing.T, c *crowd) { policyChangesApart(t, c, things) })
 	c.part("Storm", func(t *testing.T, c *crowd) { storm(t, c, things) })
 	for _, role := range roles() {
 		c.part("Paused/"+role, func(t *testing.T, c *crowd) { pausedKeeps(t, c, things[0], role) })
 	}
-	for _, th := range things {
-		c.part("Killed/"+th.name, func(t *testing.T, c *crowd) { forgotten(t, c, th) })
+	for k, role := range roles() {
+		th := things[k%len(things)]
+		c.part("Killed/"+role, func(t *testing.T, c *crowd) { forgotten(t, c, th, role) })
 	}
 }
 
@@ -69,7 +71,7 @@ func apartStrict(t *testing.T, c *crowd, things []thing, p partition) {
 		c.none(u.thing, 0, 1, 2, 3)
 	})
 	must(t, p.set(c, p, false))
-	c.oneAgain(all, p.other[len(p.other)-1])
+	c.oneAgain(all, sharing.PolicyStrict, p.other[len(p.other)-1])
 }
 
 // underLoad begins to take things and to give them back at all nodes.
@@ -88,15 +90,15 @@ func (c *crowd) loads(th thing, clients int, nodes ...int) *underLoad {
 	return u
 }
 
-// oneAgain waits until a cluster is whole. Nobody lost what he had, all there is can be had through one node, and never did they all together
+// oneAgain waits until a cluster is whole, and shares out by a policy. Nobody lost what he had, all there is can be had through one node, and never did they all together
 // have more.
-func (c *crowd) oneAgain(all []*underLoad, node int) {
+func (c *crowd) oneAgain(all []*underLoad, policy string, node int) {
 	c.t.Helper()
 	begin := time.Now()
 	c.whole(20*time.Second, 0, 1, 2, 3)
 	c.quietOf(15*time.Second, keepsShare, 0, 1, 2, 3)
 	each(c.t, all, func(u *underLoad) {
-		c.shared(10*time.Second, u.thing, sharing.PolicyStrict)
+		c.shared(10*time.Second, u.thing, policy)
 		c.uses(10*time.Second, u.thing, len(u.used), 0, 1, 2, 3)
 		c.t.Logf("one again after %v, with %d %s in use", time.Since(begin).Round(time.Millisecond), len(u.used), u.thing.name)
 		u.goesOn(c, node)
@@ -204,10 +206,7 @@ func count(all []*held, nodes ...int) (n int) {
 // pausedKeeps stops a process that has half of something, which stays its own. The others have the other half meanwhile, and it goes on with
 // what it has.
 func pausedKeeps(t *testing.T, c *crowd, th thing, role string) {
-	node := c.leader()
-	if role == "holder" {
-		node = (node + 1) % len(c.Nodes)
-	}
+	node := c.of(role)
 	rest := c.others(node)
 	used := c.fill(th, node, th.total/2)
 	must(t, c.Nodes[node].Signal(unix.SIGSTOP))
@@ -250,22 +249,23 @@ func (c *crowd) idle(th thing, at, of int) int {
 
 // forgotten kills a process that has half of something: nobody else has it before an operator says that it is gone. It comes back with what it
 // knows of, and gives nothing while others use that.
-func forgotten(t *testing.T, c *crowd, th thing) {
-	leader := c.leader()
-	node, last := (leader+1)%len(c.Nodes), (leader+2)%len(c.Nodes)
+func forgotten(t *testing.T, c *crowd, th thing, role string) {
+	node := c.of(role)
 	rest := c.others(node)
 	used := c.fill(th, node, th.total/2)
 	must(t, c.Nodes[node].End(unix.SIGKILL))
-	kept := th.total/2 + c.idle(th, leader, node)
+	kept := th.total/2 + c.idle(th, rest[0], node)
 	var more []*held
 	for range th.total - kept {
-		more = append(more, c.takesWithin(20*time.Second, th, leader))
+		more = append(more, c.takesWithin(20*time.Second, th, rest[0]))
 	}
 	c.none(th, rest...)
 	c.stands(15*time.Second, keepsShare, rest...)
 	pause(t, pauseTime())
 	c.none(th, rest...)
 
+	leader := c.leader()
+	last := rest[(slices.Index(rest, leader)+1)%len(rest)]
 	lost, there := c.Nodes[node].Name, c.Nodes[last].Name
 	if why := c.refused(leader, "database", "forget", there, "--confirm", there); !strings.Contains(why, "is there, and uses what it has") {
 		t.Errorf("a peer that is there is forgotten: %s", why)

@@ -32,7 +32,7 @@ func TestSharedInTrouble(t *testing.T) {
 	}
 	for _, p := range partitions() {
 		if *long {
-			c.part("Load/"+p.name, func(t *testing.T, c *crowd) { sidesUnderLoad(t, c, []thing{th, lanes(number)}, p) })
+			c.part("Load/"+p.name, func(t *testing.T, c *crowd) { sidesUnderLoad(t, c, []thing{th, lanes(number)}, p, func() {}) })
 		}
 		if *long && p.short { // they take more than two minutes each
 			c.part("Apart/lanes/"+p.name, func(t *testing.T, c *crowd) { apart(t, c, lanes(number), p) })
@@ -61,8 +61,12 @@ type partition struct {
 	set        func(c *crowd, p partition, cut bool) error
 }
 
+func bothWays(c *crowd, p partition, cut bool) error {
+	c.Part(cut, p.one, p.other)
+	return nil
+}
+
 func partitions() []partition {
-	both := func(c *crowd, p partition, cut bool) error { c.Part(cut, p.one, p.other); return nil }
 	oneWay := func(c *crowd, p partition, cut bool) error {
 		for _, from := range p.one {
 			for _, to := range p.other {
@@ -81,11 +85,11 @@ func partitions() []partition {
 	}
 	three, last := []int{0, 1, 2}, []int{3}
 	return []partition{
-		{"Halves", true, true, []int{0, 1}, []int{2, 3}, both},
+		{"Halves", true, true, []int{0, 1}, []int{2, 3}, bothWays},
 		{"Reset", true, false, three, last, rule("reject with tcp reset")},
 		{"Drop", false, false, three, last, rule("drop")},
 		{"OneWay", false, false, three, last, oneWay},
-		{"OneLeads", false, false, []int{1, 2, 3}, []int{0}, both},
+		{"OneLeads", false, false, []int{1, 2, 3}, []int{0}, bothWays},
 	}
 }
 
@@ -205,6 +209,16 @@ func roles() []string {
 	return []string{"leader"}
 }
 
+// of is a node that has a role.
+func (c *crowd) of(role string) int {
+	c.t.Helper()
+	node := c.leader()
+	if role == "holder" {
+		node = (node + 1) % len(c.Nodes)
+	}
+	return node
+}
+
 // pauseTime is how long a process stands still: longer than it takes to free what it has.
 func pauseTime() time.Duration {
 	if *long {
@@ -216,10 +230,7 @@ func pauseTime() time.Duration {
 // paused stops a process that leads, or only holds some, for so long that the others go on with its share. What it was asked meanwhile it
 // must not grant when it goes on.
 func paused(t *testing.T, c *crowd, th thing, role string) {
-	node := c.leader()
-	if role == "holder" {
-		node = (node + 1) % len(c.Nodes)
-	}
+	node := c.of(role)
 	rest := c.others(node)
 	used := c.fill(th, node, th.total/2)
 	must(t, c.Nodes[node].Signal(unix.SIGSTOP))
