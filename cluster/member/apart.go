@@ -34,13 +34,26 @@ func (m *Member) counting() troubles.Sharing {
 	if aside := on && l.Aside; aside != a.aside {
 		m.turn(aside)
 	}
-	s := troubles.Sharing{Lent: on && a.lent, Aside: a.aside, Since: a.since}
+	s := troubles.Sharing{Lent: on && a.lent, Strict: on && m.sharing.own.strict(), Aside: a.aside, Since: a.since}
 	if leader := m.state.Agreed.Leader; leader == m.cfg.Self {
 		s.Leader = m.cfg.Name
 	} else if leader != "" {
 		s.Leader = m.nameOf(leader)
 	}
 	return s
+}
+
+// strict says that something is shared by the policy strict.
+func (o Offer) strict() bool {
+	if o.Policy == ledger.Strict && len(o.Brings) > 0 {
+		return true
+	}
+	for _, t := range o.Totals {
+		if t.Policy == ledger.Strict {
+			return true
+		}
+	}
+	return false
 }
 
 // turn tells the log that this node counts apart from others from now on, or with them again.

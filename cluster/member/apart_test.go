@@ -43,6 +43,29 @@ func TestCountsApart(t *testing.T) {
 	})
 }
 
+// LI-06, AL-01: with policy strict a side without a majority gives what its share has and no more; it says so, and that nothing is counted
+// apart. It goes when the side is whole again.
+func TestStrictWithoutMajority(t *testing.T) {
+	on(t, func(r rig) {
+		all := r.form(one, two, three)
+		for _, l := range all {
+			l.member.Pool(member.Offer{Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Strict})
+		}
+		within(r.T, 10*time.Second, "a call of the third", func() bool { return all[2].shares.call("rms", 10) })
+		stands := func(l *line, alarm string) bool { return slices.Contains(l.alarms.list(), alarm) }
+		r.cut(one, three, true)
+		r.cut(two, three, true)
+		within(r.T, 15*time.Second, "the third says so", func() bool { return stands(all[2], "29003 ") })
+		time.Sleep(time.Minute)
+		if all[2].shares.call("rms", 30) || stands(all[2], "29001 ") || stands(all[0], "29003 ") {
+			r.Errorf("more than its share, or %v on it and %v on the side with a majority", all[2].alarms.list(), all[0].alarms.list())
+		}
+		r.cut(one, three, false)
+		r.cut(two, three, false)
+		within(r.T, 20*time.Second, "no alarm", func() bool { return !stands(all[2], "29003 ") })
+	})
+}
+
 // LI-06, AL-01: with policy strict what a lost peer has stays its own; the alarm names it and how it is freed, and goes when the operator
 // has freed it.
 func TestHoldsTheShareOfTheLost(t *testing.T) {

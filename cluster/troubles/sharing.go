@@ -12,6 +12,8 @@ import (
 type Sharing struct {
 	// Lent: something is shared by the policy available, so that whoever is cut off counts it for himself.
 	Lent bool
+	// Strict: something is shared by the policy strict, of which no share grows while nobody leads the agreement.
+	Strict bool
 	// Aside: nobody leads the agreement, and this node's side counts for itself since Since.
 	Aside bool
 	Since time.Time
@@ -38,11 +40,23 @@ func (b *board) sharing(v View) {
 	case len(away) > 0:
 		b.add(29001, "", "if they run they count for themselves; not reached: "+strings.Join(away, ", "))
 	}
+	if s.Strict && s.Aside {
+		b.add(29003, "", noGrowth(s.Since, away))
+	}
 	for _, p := range v.Peers {
 		if p.Held.All > 0 && !p.Own && !p.here() {
 			b.add(29002, p.Address, p.Held.text()+freedBy(p, s.Leader))
 		}
 	}
+}
+
+// noGrowth says since when no share grows, and who is missing for a majority.
+func noGrowth(since time.Time, away []string) string {
+	text := "nobody leads the agreement since " + stamp(since)
+	if len(away) > 0 {
+		text += "; not reached: " + strings.Join(away, ", ")
+	}
+	return text
 }
 
 // away are the peers that this node does not reach any more, or (also) has not reached since its start.

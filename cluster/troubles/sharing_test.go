@@ -48,6 +48,19 @@ func TestSharing(t *testing.T) {
 		"strict without a majority": {func(v *troubles.View) {
 			v.Peers[1].Held = troubles.Held{Resources: []string{"rms"}, All: 1}
 		}, []troubles.Trouble{alone, {29002, there, "reserved for it: rms; no majority agrees on freeing it: bring peers back, or take it off the list"}}},
+		"strict on the side that nobody leads": {func(v *troubles.View) {
+			v.Sharing = troubles.Sharing{Strict: true, Aside: true, Since: at}
+		}, []troubles.Trouble{alone, {29003, "", "nobody leads the agreement since 2026-11-22T14:20:05Z; not reached: peer2.example.test"}}},
+		"both policies, and all are reached": {func(v *troubles.View) {
+			v.Sharing = troubles.Sharing{Lent: true, Strict: true, Aside: true, Since: at}
+			v.Peers[1].Life = liveness.Active
+		}, []troubles.Trouble{
+			{29001, "", "nobody leads the agreement: who reaches each other counts together since 2026-11-22T14:20:05Z"},
+			{29003, "", "nobody leads the agreement since 2026-11-22T14:20:05Z"},
+		}},
+		"strict on the side that leads": {func(v *troubles.View) {
+			v.Sharing = troubles.Sharing{Strict: true, Leader: "10.0.0.1"}
+		}, []troubles.Trouble{alone}},
 		"strict, and there": {func(v *troubles.View) {
 			v.Peers[1].Life, v.Peers[1].Held = liveness.Active, troubles.Held{Resources: []string{"rms"}, All: 1}
 		}, nil},

@@ -289,7 +289,7 @@ func (p *peering) Primary() (address string, here bool) {
 }
 
 // clusterNumbers are the alarms that a node's part in its cluster raises.
-var clusterNumbers = []int{20003, 20004, 20005, 20006, 20008, 20009, 20011, 20012, 20014, 20015, 20016, 20017, 20018, 20019, 20020, 20021, 20024, 20025, 20026, 29001, 29002}
+var clusterNumbers = []int{20003, 20004, 20005, 20006, 20008, 20009, 20011, 20012, 20014, 20015, 20016, 20017, 20018, 20019, 20020, 20021, 20024, 20025, 20026, 29001, 29002, 29003}
 
 // standingTroubles are those of an earlier process.
 func (n *node) standingTroubles() []troubles.Trouble {

@@ -48,5 +48,10 @@ func countingKinds() []Kind {
 			Text:   "A peer is not there, and what it had of licences or bandwidth that are shared by the policy strict stays reserved for it: nobody knows whether it still uses it.",
 			Remedy: "Bring the peer back. If it will not come back and its calls have ended, free its share with `turnpike database forget PEER --confirm NAME` on the peer that the detail names. That is your word: if its calls go on, the same is used twice.",
 		},
+		{
+			Number: 29003, Severity: Warning, Title: "Shares do not grow without a majority", After: 5 * time.Second, Proof: "cluster/member TestStrictWithoutMajority",
+			Text:   "No majority of the peers is reached, and what is shared by the policy strict stays as it was given: this node admits as much as its share allows, and a node that has just started admits nothing of it.",
+			Remedy: "Bring peers back, or mend what is between them (`turnpike cluster status`, `turnpike cluster check`). A peer that will not come back is taken off the list with `turnpike cluster peer remove`. Calls that run go on.",
+		},
 	}
 }
