@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -74,24 +73,8 @@ func apartStrict(t *testing.T, c *crowd, things []thing, p partition) {
 	c.oneAgain(all, sharing.PolicyStrict, p.other[len(p.other)-1])
 }
 
-// underLoad begins to take things and to give them back at all nodes.
-func (c *crowd) underLoad(things []thing) (all []*underLoad) {
-	for _, th := range things {
-		all = append(all, c.loads(th, 2, 0, 1, 2, 3))
-	}
-	return all
-}
-
-// loads begins that with one thing and so many clients at each of nodes.
-func (c *crowd) loads(th thing, clients int, nodes ...int) *underLoad {
-	h := newHistory()
-	u := &underLoad{thing: noted(th, h), history: h}
-	u.load = c.begin(u.thing, clients, nodes...)
-	return u
-}
-
-// oneAgain waits until a cluster is whole, and shares out by a policy. Nobody lost what he had, all there is can be had through one node, and never did they all together
-// have more.
+// oneAgain waits until a cluster is whole, and shares out by a policy. Nobody lost what he had, all there is can be had through one node,
+// and never did they all together have more.
 func (c *crowd) oneAgain(all []*underLoad, policy string, node int) {
 	c.t.Helper()
 	begin := time.Now()
@@ -104,38 +87,6 @@ func (c *crowd) oneAgain(all []*underLoad, policy string, node int) {
 		u.goesOn(c, node)
 		u.history.never(c.t, u.thing.total)
 	})
-}
-
-// underLoad is a thing that is taken and given back, what is in use of it, and what came before.
-type underLoad struct {
-	thing   thing
-	history *history
-	load    *load
-	used    []*held
-}
-
-// each does something with each of some, together.
-func each(t *testing.T, all []*underLoad, do func(u *underLoad)) {
-	t.Helper()
-	var doing sync.WaitGroup
-	for _, u := range all {
-		doing.Go(func() { do(u) })
-	}
-	doing.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-}
-
-// goesOn takes all there is together with what is in use, gives it back and takes it through one node.
-func (u *underLoad) goesOn(c *crowd, node int) {
-	for len(u.used) < u.thing.total { // what was idle in parts
-		u.used = append(u.used, c.takesWithin(10*time.Second, u.thing, node))
-	}
-	c.none(u.thing, 0, 1, 2, 3)
-	c.giveAll(u.used)
-	c.giveAll(c.takeAll(u.thing, []int{node}))
-	c.uses(10*time.Second, u.thing, 0, 0, 1, 2, 3)
 }
 
 // apart waits until both sides know that they are.

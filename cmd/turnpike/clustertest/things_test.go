@@ -71,22 +71,6 @@ func lanes(total int) thing {
 	return thing{name: "lanes of a pipe", total: total, hold: 2 * time.Minute, take: take, share: share}
 }
 
-// noted is a thing of which a history says what was asked.
-func noted(th thing, h *history) thing {
-	take := th.take
-	th.take = func(ctx context.Context, c *crowd, node int) (one *held, err error) {
-		if h.ask(node, taking{n: 1}, func() string { one, err = take(ctx, c, node); return outcome(err) }) != taken {
-			return nil, err
-		}
-		give := one.give
-		return &held{node, func(ctx context.Context) (err error) {
-			h.ask(node, taking{n: 1, back: true}, func() string { err = give(ctx); return outcome(err) })
-			return err
-		}}, nil
-	}
-	return th
-}
-
 // uses waits until nodes say that there is as much as there is, and that so much of it is in use.
 func (c *crowd) uses(d time.Duration, th thing, used int, nodes ...int) {
 	c.t.Helper()
@@ -154,56 +138,6 @@ func (c *crowd) none(th thing, nodes ...int) {
 	}
 	wg.Wait()
 	pause(c.t, oldWord)
-}
-
-// load takes and gives back at nodes, some clients at each, until it is stopped.
-type load struct {
-	stop context.CancelFunc
-	done sync.WaitGroup
-
-	mu   sync.Mutex
-	kept []*held // when it was stopped
-}
-
-// begin starts clients at nodes. A client that has one keeps it for a while, and longer than that when it is told to
-// stop.
-func (c *crowd) begin(th thing, clients int, nodes ...int) *load {
-	ctx, stop := context.WithCancel(c.t.Context())
-	l := &load{stop: stop}
-	for _, node := range nodes {
-		for k := range clients {
-			l.done.Go(func() { l.client(ctx, c, th, node, k) })
-		}
-	}
-	return l
-}
-
-func (l *load) client(ctx context.Context, c *crowd, th thing, node, client int) {
-	whole := c.t.Context()
-	for ctx.Err() == nil {
-		one, err := th.take(whole, c, node)
-		if err != nil {
-			pause(c.t, 50*time.Millisecond) // as phones do, if faster
-			continue
-		}
-		select {
-		case <-time.After(time.Duration(100+(2*node+client)%7*40) * time.Millisecond):
-			if err := one.give(whole); err != nil {
-				c.t.Errorf("give back one of the %s: %v", th.name, err)
-			}
-		case <-ctx.Done():
-			l.mu.Lock()
-			l.kept = append(l.kept, one)
-			l.mu.Unlock()
-		}
-	}
-}
-
-// end stops the clients and returns what they have.
-func (l *load) end() []*held {
-	l.stop()
-	l.done.Wait()
-	return l.kept
 }
 
 // aPipe is what node files say of a pipe of so many lanes, where nobody is given less than asked for.
