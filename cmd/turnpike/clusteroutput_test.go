@@ -89,7 +89,7 @@ func newPeered(t *testing.T) *peered {
 				ID: "00ff", Name: "tp1", Resolved: "198.18.0.1", Version: "1.0.0", Primary: true, Joined: true, Database: clustering.DatabaseActive, LastSync: &at, NextSync: &next, Incarnation: 3,
 			},
 			{
-				Index: 2, Address: "198.18.0.2", State: clustering.ActiveAs("tp2", "198.18.0.2", ""), Certificate: "Invalid (the entry is an address)", Generation: 2, Revision: 16, Digest: strings.Repeat("a", 32),
+				Index: 2, Address: "198.18.0.2", State: "Active as tp2", Certificate: "Invalid (the entry is an address)", Generation: 2, Revision: 16, Digest: strings.Repeat("a", 32),
 				RTT: 80.25, ID: "01ff", Name: "tp2", Resolved: "198.18.0.2", Version: "1.0.0", Joined: true, Maintenance: true, Database: "12 of 40 rows", LastSync: &at, Incarnation: 1,
 			},
 			{Index: 3, Address: "tp3.example.test", State: clustering.Failed, Why: "4372: connection refused", Resolved: "198.18.0.3"},

@@ -9,7 +9,6 @@ package clustering
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -110,15 +109,6 @@ func (p Peer) Own() bool { return p.State == ThisSystem }
 
 // Active reports whether the peer is there, as seen from this node; this node itself is.
 func (p Peer) Active() bool { return p.Own() || strings.HasPrefix(p.State, active) }
-
-// ActiveAs is the state of a peer that is there (facts A7.3).
-func ActiveAs(name, address, resolved string) string {
-	state := active + " as " + name
-	if _, err := netip.ParseAddr(address); err == nil || resolved == "" {
-		return state
-	}
-	return state + " (Resolved '" + address + "' as '" + resolved + "')"
-}
 
 // Self returns this node's own line; nil: it is not in the list.
 func (s Status) Self() *Peer {

@@ -6,26 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// CL-17
-func TestActiveAs(t *testing.T) {
-	tests := []struct{ name, address, resolved, want string }{
-		{"by name", "tp1.example.test", "198.18.0.1", "Active as tp1 (Resolved 'tp1.example.test' as '198.18.0.1')"},
-		{"by address", "198.18.0.1", "198.18.0.1", "Active as tp1"},
-		{"not resolved yet", "tp1.example.test", "", "Active as tp1"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got := ActiveAs("tp1", test.address, test.resolved)
-			if got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
-			if !(Peer{State: got}).Active() {
-				t.Error("it does not count as active")
-			}
-		})
-	}
-}
-
 // three is a cluster in which nothing is missing.
 func three() Status {
 	return Status{

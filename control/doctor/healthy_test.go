@@ -76,7 +76,7 @@ func virtual(s *Snapshot) *Interface {
 func clustered(s *Snapshot) *clustering.Status {
 	s.Running.Cluster = clustering.Status{Mode: clustering.Clustered, Own: 1, Primary: 1, Acting: 1, Database: clustering.DatabaseActive, Peers: []clustering.Peer{
 		{Index: 1, Address: "tp1.example.test", State: clustering.ThisSystem, Digest: "d", Joined: true, Certificate: clustering.CertificateValid},
-		{Index: 2, Address: "tp2.example.test", State: clustering.ActiveAs("tp2", "tp2.example.test", ""), Digest: "d", Joined: true, RTT: 79, Certificate: clustering.CertificateValid},
+		{Index: 2, Address: "tp2.example.test", State: "Active as tp2", Digest: "d", Joined: true, RTT: 79, Certificate: clustering.CertificateValid},
 	}}
 	return &s.Running.Cluster
 }

@@ -128,9 +128,6 @@ func (c Config) account() string {
 		c.Name, c.Domain, c.Transport, c.Name, c.Password, c.Server, c.Transport)
 }
 
-// PID is the process.
-func (p *Phone) PID() int { return p.cmd.Process.Pid }
-
 // Close ends the phone: it unregisters when it has time to.
 func (p *Phone) Close() error {
 	if p.conn != nil {

@@ -117,10 +117,7 @@ func (n *Node) Signal(t testing.TB, signal unix.Signal) {
 	}
 }
 
-// Process is the node's process, the last that was started.
-func (n *Node) Process() *exec.Cmd { return n.cmd }
-
-// PID is the process's id.
+// PID is the id of the node's process, the last that was started.
 func (n *Node) PID() int { return n.cmd.Process.Pid }
 
 // Gone is closed when the process has ended.
