@@ -26,8 +26,8 @@ const (
 	recalledRest = 500 * time.Millisecond
 	// starving is after how long of another peer's waiting nothing is asked for ahead of what it waits for.
 	starving = 300 * time.Millisecond
-	// noneRest is how long nothing is asked for that there was none of a moment ago.
-	noneRest = 500 * time.Millisecond
+	// noneRest is how long nothing is asked for that there was none of a moment ago: as long as the word is believed.
+	noneRest = resources.DeniedRest
 	// maxFirst is how much that was never used here is asked for in one look, maxAsked how much of it in all while
 	// nothing is answered: a node that starts with thousands of pipes is not in the way of those that have calls.
 	maxFirst = 16

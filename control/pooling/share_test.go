@@ -274,6 +274,42 @@ func TestEarlierDenialRefusesNobody(t *testing.T) {
 	})
 }
 
+// BW-05: a word that there is no more refuses who has waited for it, and others for half a second after it was asked for: a
+// peer may have been given something back since it answered.
+func TestOldDenialRefusesNobodyElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		took, later time.Duration
+		refused     bool
+	}{
+		"just asked for":             {100 * time.Millisecond, 390 * time.Millisecond, true},
+		"asked for a moment ago":     {100 * time.Millisecond, 410 * time.Millisecond, false},
+		"old, and just heard":        {700 * time.Millisecond, 40 * time.Millisecond, true},
+		"old, and heard a while ago": {700 * time.Millisecond, 60 * time.Millisecond, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRing(t, 2, 40*time.Millisecond, halves(10))
+				r.run(3 * time.Second)
+				a := r.nodes[0]
+				a.deaf = true // what it hears the test says
+				var first, then *asking
+				a.ask(call("Porto", 3500), func(done *asking) { first = done })
+				asked := r.now()
+				r.run(test.took)
+				a.pool.Denied("pipe Porto", asked)
+				if r.run(time.Millisecond); first == nil {
+					t.Fatal("the answer to its own request does not decide it")
+				}
+				r.run(test.later)
+				a.ask(call("Porto", 3500), func(done *asking) { then = done })
+				if r.run(time.Millisecond); (then != nil) != test.refused {
+					t.Errorf("refused at once: %t, want %t", then != nil, test.refused)
+				}
+			})
+		})
+	}
+}
+
 // BW-04: who waits because the lease is over goes on when the ceiling counts without one, also when nothing else comes.
 func TestStrictNeedsNoLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -75,18 +75,29 @@ func (p *Pooling) Denied(r ledger.Resource, asked time.Duration) {
 	}
 	early := c != nil && asked < p.since[name]
 	p.news = p.news || early
+	known := p.known(now, asked)
 	if c != nil && !early {
-		p.none[name] = now
+		p.none[name] = known
 	}
 	p.mu.Unlock()
 	switch {
 	case early:
 		p.deps.Member.Wanted()
 	case c != nil:
-		p.deps.Resources.Denied(name)
+		p.deps.Resources.Denied(name, known)
 		p.deps.Keeper.Short(c, 1)
 		p.wake()
 	}
+}
+
+// heed is how long the cluster's word is heeded however old it is: by those whom it calls.
+const heed = 50 * time.Millisecond
+
+// known is as of when a word of the cluster's counts that there is no more: the peers were asked after asked, and one of them may
+// have been given something back as soon as it had answered.
+func (p *Pooling) known(now time.Time, asked time.Duration) time.Time {
+	age := max(p.deps.Boot()-asked, 0)
+	return now.Add(-min(age, noneRest-heed))
 }
 
 // atOnce is how soon after a Raise the same answer's Denied comes.

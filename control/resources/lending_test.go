@@ -86,7 +86,7 @@ func (m *lendingModel) step() {
 			m.fail("%s: lowered from %d to %d while %d are in use", name, had, m.given[name], p.Used)
 		}
 	case 5:
-		m.r.Denied(name)
+		m.r.Denied(name, time.Now())
 		m.r.Wake()
 	case 6:
 		if len(m.calls) > 0 {

@@ -137,7 +137,7 @@ func TestDeniedAndCutOff(t *testing.T) {
 	r := newResources(t, nodeOf(t, twoSites), Deps{})
 	lend(r, map[string]uint32{"pipe L": 0})
 	over := admission.NewLease(func() time.Duration { return 0 })
-	r.Denied("pipe L")
+	r.Denied("pipe L", time.Now())
 	call := one(way(phone("Lisbon"), phone("DefaultSubZone"), 800))
 	call.Patient = true
 	if _, err := r.Admit("1", call); refusal(t, err).Waits != nil {

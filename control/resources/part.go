@@ -24,7 +24,7 @@ type part struct {
 	told bool
 	// given is the ceiling that the ledger has for this node, as far as it was told here.
 	given uint32
-	// denied is when the cluster said last that there is no more.
+	// denied is when there was no more, as the cluster said last.
 	denied time.Time
 
 	waits   atomic.Int32 // requests that wait for it: of awaiting.list
@@ -47,8 +47,8 @@ func (k PartKind) String() string {
 	return [...]string{"licence", "pipe", "subzone", "capacity"}[k]
 }
 
-// deniedRest is how long the cluster's word counts that there is no more: who asks within it goes by what is here.
-const deniedRest = 500 * time.Millisecond
+// DeniedRest is how long the cluster's word counts that there was no more: who asks within it goes by what is here.
+const DeniedRest = 500 * time.Millisecond
 
 // hopeful says that other peers may have more. Whose lease is over has not heard from them: it is not denied anything, and
 // waits for the lease.
@@ -56,7 +56,7 @@ func (p *part) hopeful() bool {
 	if p == nil || !p.shared {
 		return false
 	}
-	if p.denied.IsZero() || time.Since(p.denied) > deniedRest {
+	if p.denied.IsZero() || time.Since(p.denied) > DeniedRest {
 		return true
 	}
 	_, usable := p.counter.Usable()

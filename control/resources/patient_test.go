@@ -90,7 +90,7 @@ func TestPatient(t *testing.T) {
 			r := newResources(t, nodeOf(t, twoSites), Deps{Ledger: told})
 			lend(r, test.here)
 			for _, name := range test.denied {
-				r.Denied(name)
+				r.Denied(name, time.Now())
 			}
 			g, err := r.Admit("1", test.want)
 			if err != nil {
@@ -130,11 +130,11 @@ func TestDeniedIsForgotten(t *testing.T) {
 			}
 		}
 		waits("at first", true)
-		r.Denied("pipe L")
+		r.Denied("pipe L", time.Now())
 		waits("denied", false)
-		time.Sleep(deniedRest + time.Millisecond)
+		time.Sleep(DeniedRest + time.Millisecond)
 		waits("later", true)
-		r.Denied("pipe L")
+		r.Denied("pipe L", time.Now())
 		r.Raise("pipe L", 400)
 		waits("some has come since", true)
 	})

@@ -48,7 +48,7 @@ func TestRefusedRegistrationsAreCounted(t *testing.T) {
 	}
 	is("two are short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrWaits, map[string]uint64{})
 	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 1})
-	r.Denied(LevelRoom)
+	r.Denied(LevelRoom, time.Now())
 	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2})
 	r.Raise(WholeRegistrations, 1)
 	is("one is short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})

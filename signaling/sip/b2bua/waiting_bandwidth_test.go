@@ -24,7 +24,7 @@ func (r *rig) comes(kbps uint32) {
 }
 
 func (r *rig) denied() {
-	r.has.Denied(line)
+	r.has.Denied(line, time.Now())
 	r.has.Wake()
 }
 

@@ -132,7 +132,7 @@ func (w *wild) lender() {
 	to := []uint32{0, 1, 2, 64, 400, 800, part.Total}[w.next()%7]
 	switch pick % 3 {
 	case 0:
-		w.has.Denied(part.Name)
+		w.has.Denied(part.Name, time.Now())
 	case 1:
 		w.has.Lower(part.Name, min(to, part.Ceiling))
 	default:
