@@ -15,6 +15,8 @@ const (
 	aheadShare  = 16
 	aheadCalls  = 4
 	aheadPlaces = 32
+	// leastKbps is what the smallest of calls takes: of less than that no peer should have a part.
+	leastKbps = 64
 )
 
 const (
@@ -156,6 +158,8 @@ func (p *Pooling) early(part resources.Part, of member.Holding) uint32 {
 	free := uint32(uint64(of.Total) - min(uint64(of.Total), of.Granted))
 	even := uint32((uint64(free) + uint64(p.idleOf(part.Name, of)) + uint64(left)) / uint64(p.offerPeers()))
 	switch enough := min(p.ahead(part, of.Total), even); {
+	case enough < leastKbps && (part.Kind == resources.PipePart || part.Kind == resources.SubzonePart):
+		// a peer that has no use for it would have to be asked for it by one that has
 	case left < (enough+1)/2 && free > 0:
 		return min(enough-left, free)
 	case left < even/4: // far less than an even share of what others have idle; two of them would never take it from each other

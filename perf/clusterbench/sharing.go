@@ -15,7 +15,7 @@ import (
 
 // What calls between the sites share: a pipe of so many, of which a part is in use at any time.
 const (
-	pipeCalls = 400
+	pipeCalls = 1000
 	callKbps  = 100
 	fullness  = 95 // per cent
 	passes    = 50
