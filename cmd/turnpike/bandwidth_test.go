@@ -96,17 +96,7 @@ func TestBandwidthOutput(t *testing.T) {
 
 // BW-04, BW-05: a node that shares with peers says what it has at once and what the cluster has left, for which calls wait.
 func TestBandwidthCheckOfShared(t *testing.T) {
-	c := occupied(t)
-	lease := admission.NewLease(func() time.Duration { return 0 })
-	lease.Extend(time.Second)
-	c.resources.Lend(lease)
-	for name, share := range map[string][2]uint32{"pipe lisbon line": {5500, 8000}, "pipe porto line": {2000, 2000}, "subzone lisbon": {10000, 10000}, "subzone TraversalSubZone": {20000, 20000}} {
-		c.resources.Leased(name, true)
-		c.resources.Lower(name, 0)
-		c.resources.Raise(name, share[0])
-	}
-	c.resources.Share(full{})
-	c.resources.Whole(map[string]resources.InCluster{"pipe lisbon line": {Shared: resources.Shared{Ceiling: 8000, Used: 1000}}})
+	c := lentOffices(t)
 	state := serveAPI(t, api.New(newCanned(), nil).Measure(c))
 	for _, test := range []struct {
 		name string
@@ -128,6 +118,24 @@ func TestBandwidthCheckOfShared(t *testing.T) {
 			})
 		}
 	}
+}
+
+// lentOffices is the node of offices with three calls, that shares the lines with peers: they use 2000 kbit/s of
+// lisbon's line, and nothing of porto's.
+func lentOffices(t *testing.T) cannedOccupancy {
+	t.Helper()
+	c := occupied(t)
+	lease := admission.NewLease(func() time.Duration { return 0 })
+	lease.Extend(time.Second)
+	c.resources.Lend(lease)
+	for name, share := range map[string][2]uint32{"pipe lisbon line": {5500, 8000}, "pipe porto line": {2000, 2000}, "subzone lisbon": {10000, 10000}, "subzone TraversalSubZone": {20000, 20000}} {
+		c.resources.Leased(name, true)
+		c.resources.Lower(name, 0)
+		c.resources.Raise(name, share[0])
+	}
+	c.resources.Share(full{})
+	c.resources.Whole(map[string]resources.InCluster{"pipe lisbon line": {Shared: resources.Shared{Ceiling: 8000, Used: 2000}}})
+	return c
 }
 
 // full is a cluster that has no more.

@@ -19,14 +19,15 @@ func licenceStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show how peers share licences and capacity, and what is used of them",
 		Long: `Show how the peers of a cluster share licences and capacity: used/granted/total of the
-whole cluster and of this node, who waits for more, and how often a limit refused
-somebody here. What is granted may be used without asking anybody; more is asked for
-before it is wanted. docs/cluster.md says what the policies do. Exit code 3 says that
-something is used up, of the cluster's or of this node's own, or that this node counts
-apart from others.`,
+whole cluster and of this node, who waits for more, and what was refused here since
+the start: how often, why, and what to do. What is granted may be used without asking
+anybody; more is asked for before it is wanted. docs/cluster.md says what the policies
+do. Exit code 3 says that something is used up, of the cluster's or of this node's
+own, or that this node counts apart from others.`,
 		Example: `  turnpike licence status
   turnpike licence status --peers
-  turnpike licence status -o json | jq '.use[] | {name, policy, here, cluster}'`,
+  turnpike licence status -o json | jq '.use[] | {name, policy, here, cluster}'
+  turnpike licence status -o json | jq '.use[] | select(.refused > 0) | {name, refusals}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := a.client().Licences(cmd.Context())
@@ -40,7 +41,7 @@ apart from others.`,
 			return sharedOut(l.Sharing, rows)
 		},
 	}
-	cmd.Flags().BoolVar(&peers, "peers", false, "also which peer has how much")
+	cmd.Flags().BoolVar(&peers, "peers", false, "also which peer has how much, and who waits since when")
 	return cmd
 }
 
@@ -50,10 +51,11 @@ func bandwidthStatus(a *app) *cobra.Command {
 		Use:   "status [NAME...]",
 		Short: "Show how peers share bandwidth, and what is used of it",
 		Long: `Show how the peers of a cluster share what is limited in total: used/granted/total of
-the whole cluster and of this node in kbit/s, what its calls send, who waits for more,
-and how many calls were refused here. What is granted may be used without asking
-anybody. docs/cluster.md says what the policies do. Exit code 3 says that a total is
-used up, or that this node counts apart from others.`,
+the whole cluster and of this node in kbit/s, what the calls of this node send, who
+waits for more, and what was refused here since the start: how often, why, and what to
+do. What is granted may be used without asking anybody. docs/cluster.md says what the
+policies do. Exit code 3 says that a total is used up, or that this node counts apart
+from others.`,
 		Example: `  turnpike bandwidth status
   turnpike bandwidth status "lisbon line" --peers
   turnpike bandwidth status -o json | jq '.objects[] | {name, policy, here, cluster}'`,
@@ -77,7 +79,7 @@ used up, or that this node counts apart from others.`,
 		},
 		ValidArgsFunction: a.completeObjects("subzone", "pipe"),
 	}
-	cmd.Flags().BoolVar(&peers, "peers", false, "also which peer has how much")
+	cmd.Flags().BoolVar(&peers, "peers", false, "also which peer has how much, and who waits since when")
 	return cmd
 }
 
