@@ -19,6 +19,7 @@ const maxLines = 48
 type entry struct {
 	address string
 	wake    chan struct{} // dial now
+	came    chan struct{} // who was not reached has dialled this node
 	look    chan struct{} // resolve now
 	asks    chan struct{} // requests of the peer that are being answered, and
 	wants   chan struct{} // those of this node
@@ -42,7 +43,7 @@ type entry struct {
 func newEntry(address string) *entry {
 	e := &entry{
 		address: address,
-		wake:    make(chan struct{}, 1), look: make(chan struct{}, 1), asks: make(chan struct{}, 2*maxRequests), wants: make(chan struct{}, maxRequests),
+		wake:    make(chan struct{}, 1), came: make(chan struct{}, 1), look: make(chan struct{}, 1), asks: make(chan struct{}, 2*maxRequests), wants: make(chan struct{}, maxRequests),
 		rows: newQueue(smallQueue), bulk: newQueue(bulkQueue),
 	}
 	if a, err := netip.ParseAddr(address); err == nil {
@@ -58,6 +59,14 @@ func (e *entry) hurry() {
 		case c <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// met notes that the peer has dialled: then it can be dialled as well.
+func (e *entry) met() {
+	select {
+	case e.came <- struct{}{}:
+	default:
 	}
 }
 

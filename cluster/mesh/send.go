@@ -20,9 +20,13 @@ type pause struct{ next time.Duration }
 
 func (p *pause) reset() { p.next = 0 }
 
-// wait returns false when ctx ends.
-func (p *pause) wait(ctx context.Context, wake <-chan struct{}) bool {
+// wait returns false when ctx ends. came ends a pause that has grown, and not the first: connections that end as soon as they
+// stand would else be made without any.
+func (p *pause) wait(ctx context.Context, wake, came <-chan struct{}) bool {
 	p.next = min(max(2*p.next, firstPause), lastPause)
+	if p.next == firstPause {
+		came = nil
+	}
 	t := time.NewTimer(p.next*3/4 + rand.N(p.next/2))
 	defer t.Stop()
 	select {
@@ -30,6 +34,8 @@ func (p *pause) wait(ctx context.Context, wake <-chan struct{}) bool {
 		return false
 	case <-t.C:
 	case <-wake:
+		p.reset()
+	case <-came:
 		p.reset()
 	}
 	return true
@@ -39,6 +45,10 @@ func (p *pause) wait(ctx context.Context, wake <-chan struct{}) bool {
 func (m *Mesh) sending(ctx context.Context, e *entry) {
 	var p pause
 	for {
+		select {
+		case <-e.came: // before this try
+		default:
+		}
 		l, err := m.open(ctx, e, wire.Rows)
 		switch {
 		case err == nil:
@@ -47,7 +57,7 @@ func (m *Mesh) sending(ctx context.Context, e *entry) {
 		case ctx.Err() == nil:
 			m.failed(e, err)
 		}
-		if !p.wait(ctx, e.wake) {
+		if !p.wait(ctx, e.wake, e.came) {
 			return
 		}
 	}
@@ -84,7 +94,7 @@ func (m *Mesh) sendBulk(ctx context.Context, e *entry) {
 			e.bulk.end()
 			m.remove(l)
 		}
-		if !p.wait(ctx, nil) {
+		if !p.wait(ctx, nil, nil) {
 			return
 		}
 	}

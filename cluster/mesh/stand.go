@@ -74,6 +74,9 @@ func (l *line) direction() string {
 
 // receiving takes the messages of a peer until the connection ends.
 func (m *Mesh) receiving(l *line) {
+	if l.stream == wire.Rows {
+		l.entry.met()
+	}
 	m.connected(l)
 	err := l.ended(m.receive(l))
 	m.remove(l)

@@ -252,8 +252,8 @@ func TestDialsAgain(t *testing.T) {
 		stopB := b.run()
 		defer stopB()
 		a.await("the connection that it dials", func(e event) bool { return e.what == "connected" && e.peer.Addr.Port() == 14372 })
-		if d := time.Since(start); d > 2*time.Second {
-			t.Errorf("found after %s", d)
+		if d := time.Since(start); d > 0 { // virtual: nothing is waited for
+			t.Errorf("found after %s, and it has dialled at once", d)
 		}
 	})
 }
