@@ -65,6 +65,7 @@ func killed(t *testing.T, c *crowd, th thing) {
 	node := (c.leader() + 1) % len(c.Nodes)
 	rest := c.others(node)
 	c.fill(th, node, th.total/2)
+	pause(t, 2*time.Second) // what is written down each second is
 	must(t, c.Nodes[node].End(unix.SIGKILL))
 	more := c.givesAtMost(8*time.Second, th, rest[0], th.total-th.total/2) // less, where some that is idle died with it
 	c.none(th, rest...)
@@ -72,6 +73,9 @@ func killed(t *testing.T, c *crowd, th thing) {
 	begin := time.Now()
 	more = append(more, c.givesAtMost(10*time.Second, th, node, th.total-th.total/2-len(more))...) // what died with it and was idle
 	c.whole(20*time.Second, 0, 1, 2, 3)
+	if all, err := c.Nodes[node].API.Registrations(t.Context(), ""); err != nil || len(all) > 0 {
+		t.Errorf("of phones that have left, tp%d has %d again: %v", node+1, len(all), err)
+	}
 	c.none(th, 0, 1, 2, 3)
 	var back []*held
 	for range th.total - len(more) {

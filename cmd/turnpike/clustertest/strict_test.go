@@ -13,8 +13,11 @@ import (
 	"turnpike.dev/turnpike/control/sharing"
 )
 
-// keepsShare is the alarm while a lost peer's share stays reserved for it.
-const keepsShare = 29002
+// Alarms of policy strict.
+const (
+	keepsShare = 29002 // a lost peer's share stays reserved for it
+	noGrowth   = 29003 // nobody can be given more
+)
 
 // strictly is LI-06, BW-05 with policy strict: whatever is cut, paused or ended, all together never have more than there is, and what a
 // peer has stays its own until it is back, or an operator says that it is gone.
@@ -69,6 +72,13 @@ func apartStrict(t *testing.T, c *crowd, things []thing, p partition) {
 		u.rest(c, p)
 		c.none(u.thing, 0, 1, 2, 3)
 	})
+	for _, side := range [][]int{p.one, p.other} {
+		if c.majority(side) {
+			c.quietOf(15*time.Second, noGrowth, side...)
+		} else {
+			c.stands(15*time.Second, noGrowth, side...)
+		}
+	}
 	must(t, p.set(c, p, false))
 	c.oneAgain(all, sharing.PolicyStrict, p.other[len(p.other)-1])
 }
@@ -79,7 +89,9 @@ func (c *crowd) oneAgain(all []*underLoad, policy string, node int) {
 	c.t.Helper()
 	begin := time.Now()
 	c.whole(20*time.Second, 0, 1, 2, 3)
-	c.quietOf(15*time.Second, keepsShare, 0, 1, 2, 3)
+	for _, number := range []int{countsApart, keepsShare, noGrowth} {
+		c.quietOf(15*time.Second, number, 0, 1, 2, 3)
+	}
 	each(c.t, all, func(u *underLoad) {
 		c.shared(10*time.Second, u.thing, policy)
 		c.uses(10*time.Second, u.thing, len(u.used), 0, 1, 2, 3)
@@ -100,10 +112,13 @@ func (c *crowd) apart(d time.Duration, p partition) {
 	}
 }
 
+// majority says whether a side of a partition is one.
+func (c *crowd) majority(side []int) bool { return 2*len(side) > len(c.Nodes) }
+
 // rest takes what each side of a partition may have by policy strict.
 func (u *underLoad) rest(c *crowd, p partition) {
 	for _, side := range [][]int{p.one, p.other} {
-		if 2*len(side) > len(c.Nodes) {
+		if c.majority(side) {
 			u.ofMajority(c, side)
 			continue
 		}
