@@ -63,10 +63,10 @@ func (m *Member) Forget(ctx context.Context, id cluster.ID) error {
 		if s := m.liveness.State(id); alive(s) {
 			return fmt.Errorf("%s is there, and uses what it has: it hands it back when it ends", m.nameOf(id))
 		}
-		if m.sharing == nil || m.sharing.core == nil {
+		if m.sharing == nil || m.sharing.wires.Core == nil {
 			return errors.New("nothing is shared out: this node has not joined a cluster")
 		}
-		if !m.sharing.core.Leading(m.cfg.Boot()) {
+		if !m.sharing.wires.Core.Leading(m.cfg.Boot()) {
 			if leader := m.state.Agreed.Leader; leader != "" && leader != m.cfg.Self {
 				return fmt.Errorf("%s leads the agreement: run this there", m.nameOf(leader))
 			}

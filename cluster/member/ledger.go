@@ -58,23 +58,23 @@ func (m *Member) showLedger() {
 	} else {
 		s.shownAt = now + 500*time.Millisecond
 	}
-	table := s.core.Table()
+	table := s.wires.Core.Table()
 	out := &Ledger{Resources: map[ledger.Resource]Holding{}, Own: s.pool.Own(), Lost: s.pool.Lost()}
-	if _, out.Aside = s.core.Aside(); !out.Aside {
+	if _, out.Aside = s.wires.Core.Aside(); !out.Aside {
 		s.aside = 0
 	} else if s.aside == 0 {
 		s.aside = m.cfg.Boot()
 	}
-	out.AsideSince, out.Begun, out.Recalls = s.aside, s.begun, s.core.Recalls()
-	if out.Waiting = s.core.Waiting(m.cfg.Boot()); len(out.Waiting) > maxShown {
+	out.AsideSince, out.Begun, out.Recalls = s.aside, s.wires.Begun(), s.wires.Core.Recalls()
+	if out.Waiting = s.wires.Core.Waiting(m.cfg.Boot()); len(out.Waiting) > maxShown {
 		out.Waiting = out.Waiting[:maxShown]
 	}
-	if own := s.core.Provisional(); own != nil {
+	if own := s.wires.Core.Provisional(); own != nil {
 		table = own
 	}
 	here := m.present()
 	for r, t := range table.Totals {
-		h := Holding{Total: t.Amount, Policy: t.Policy, Granted: table.Granted(r), Ceiling: s.core.Ceiling(r), Of: map[cluster.ID]uint32{}}
+		h := Holding{Total: t.Amount, Policy: t.Policy, Granted: table.Granted(r), Ceiling: s.wires.Core.Ceiling(r), Of: map[cluster.ID]uint32{}}
 		for id, of := range table.Grants {
 			if n := of[r].Amount; n > 0 {
 				h.Of[id] = n

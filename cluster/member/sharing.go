@@ -71,8 +71,7 @@ type pooled struct{ Offer }
 
 // sharing is the member's ledger. It belongs to the member's goroutine.
 type sharing struct {
-	shares Shares
-	core   *ledger.Core // nil: this node belongs to no cluster yet, and is alone with what it has
+	wires  Wiring // without a core: this node belongs to no cluster yet, and is alone with what it has
 	pool   *pool.Core
 	own    Offer
 	known  bool   // own was told
@@ -80,16 +79,21 @@ type sharing struct {
 	index  uint64 // up to which its log is in the core's table
 	next   time.Duration
 	leaves bool
-	begun  bool           // it has had a lease
-	aside  time.Duration  // since when it counts aside; 0: it does not
-	told   []ledger.Event // what the core is to hear yet
+	aside  time.Duration // since when it counts aside; 0: it does not
 	// shownAt is when the picture of it is made anew next.
 	shownAt time.Duration
 }
 
 // Share gives the member what it is to share out. It comes before Run.
 func (m *Member) Share(s Shares) {
-	m.sharing = &sharing{shares: s, pool: pool.New(m.cfg.Self, m.cfg.Boot(), m.kept.Pool)}
+	m.sharing = &sharing{
+		wires: Wiring{
+			Self: m.cfg.Self, Shares: s, Boot: m.cfg.Boot,
+			Send:    func(to cluster.ID, message any) { m.mesh.Send(to, message) },
+			Propose: func(e ledger.Entry) { _ = m.agreement.Propose(e) },
+		},
+		pool: pool.New(m.cfg.Self, m.cfg.Boot(), m.kept.Pool),
+	}
 }
 
 // Pool tells how much there is to share out, whenever that changes.
@@ -125,11 +129,11 @@ func (m *Member) count(now time.Duration) {
 	if id := m.clusterID(); id != s.id && id != "" {
 		m.begin(id)
 	}
-	if s.core == nil {
+	if s.wires.Core == nil {
 		return
 	}
 	if !s.leaves {
-		wants := s.shares.Wants()
+		wants := s.wires.Shares.Wants()
 		for _, r := range slices.Sorted(maps.Keys(wants)) {
 			m.ledger(ledger.Short{Resource: r, N: wants[r]})
 		}
@@ -148,11 +152,11 @@ func (m *Member) begin(id string) {
 	s := m.sharing
 	table, index := m.agreement.Table()
 	s.id, s.index = id, index
-	if s.core != nil {
+	if s.wires.Core != nil {
 		m.ledger(ledger.Anew{Cluster: id, Table: table})
 		return
 	}
-	s.core = ledger.New(ledger.Config{Self: m.cfg.Self, Incarnation: m.incarnation, Cluster: id, Recovered: s.shares.Lend()}, table)
+	s.wires.Core = ledger.New(ledger.Config{Self: m.cfg.Self, Incarnation: m.incarnation, Cluster: id, Recovered: s.wires.Shares.Lend()}, table)
 	m.ledger(ledger.Members{Peers: append(slices.Clone(m.with), m.cfg.Self)})
 	m.total()
 }
@@ -177,7 +181,7 @@ func (m *Member) present() []cluster.ID {
 // agreed takes what was agreed in the history that counts.
 func (m *Member) agreed(a agreement.Applied) {
 	s := m.sharing
-	if s == nil || s.core == nil || a.Cluster != s.id || a.Index <= s.index {
+	if s == nil || s.wires.Core == nil || a.Cluster != s.id || a.Index <= s.index {
 		return
 	}
 	s.index = a.Index
@@ -189,51 +193,15 @@ func (m *Member) agreed(a agreement.Applied) {
 }
 
 func (m *Member) leads(l agreement.Leading) {
-	if s := m.sharing; s != nil && s.core != nil && l.Cluster == s.id {
+	if s := m.sharing; s != nil && s.wires.Core != nil && l.Cluster == s.id {
 		m.ledger(l.Leads)
 	}
 }
 
-// ledger runs the core of the ledger, and lets it hear what follows here.
+// ledger lets the core of the ledger hear something.
 func (m *Member) ledger(e ledger.Event) {
-	s := m.sharing
-	if s == nil || s.core == nil {
-		return
-	}
-	s.told = append(s.told, e)
-	if len(s.told) > 1 {
-		return // who is at it goes on with it
-	}
-	for len(s.told) > 0 {
-		for _, a := range s.core.Step(m.cfg.Boot(), s.told[0]) {
-			m.share(a)
-		}
-		s.told = s.told[1:]
-	}
-}
-
-func (m *Member) share(a ledger.Action) {
-	s := m.sharing
-	switch a := a.(type) {
-	case ledger.Send:
-		if a.To == m.cfg.Self {
-			s.told = append(s.told, ledger.Received{From: m.cfg.Self, Message: a.Message})
-		} else {
-			m.mesh.Send(a.To, a.Message)
-		}
-	case ledger.Propose:
-		_ = m.agreement.Propose(a.Entry) // who does not lead any more proposes nothing; what got lost ends a term
-	case ledger.Leased:
-		s.shares.Leased(a.Resource, a.Leased)
-	case ledger.Raise:
-		s.shares.Raise(a.Resource, a.To)
-	case ledger.Lower:
-		s.told = append(s.told, ledger.Lowered{Resource: a.Resource, To: s.shares.Lower(a.Resource, a.To)})
-	case ledger.Lease:
-		s.begun = true
-		s.shares.Lease(a.Until)
-	case ledger.Denied:
-		s.shares.Denied(a.Resource, a.Asked)
+	if m.sharing != nil {
+		m.sharing.wires.Hear(e)
 	}
 }
 
@@ -283,16 +251,7 @@ func (m *Member) total() {
 	if !m.sharing.known {
 		return // who leads with nothing takes everything away
 	}
-	of := map[ledger.Resource]ledger.Total{}
-	own := m.sharing.own
-	for r, n := range m.sharing.pool.Totals() {
-		if most, cut := own.Most[r]; cut {
-			n = min(n, most)
-		}
-		of[r] = ledger.Total{Amount: n, Policy: own.Policy}
-	}
-	maps.Copy(of, own.Totals)
-	m.ledger(ledger.Totals{Of: of})
+	m.ledger(ledger.Totals{Of: m.sharing.own.Of(m.sharing.pool.Totals())})
 }
 
 func (m *Member) pooled(e pooled) {

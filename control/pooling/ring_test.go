@@ -11,6 +11,7 @@ import (
 	"turnpike.dev/turnpike/cluster"
 	"turnpike.dev/turnpike/cluster/ledger"
 	"turnpike.dev/turnpike/cluster/member"
+	"turnpike.dev/turnpike/cluster/pool"
 	"turnpike.dev/turnpike/cluster/rows"
 	"turnpike.dev/turnpike/control/admission"
 	"turnpike.dev/turnpike/control/config"
@@ -53,13 +54,11 @@ type due struct {
 type peer struct {
 	ring      *ring
 	id        cluster.ID
-	core      *ledger.Core
+	wires     member.Wiring
 	table     *ledger.Table
 	resources *resources.Resources
 	pool      *Pooling
-	told      []ledger.Event
 	offer     member.Offer
-	begun     bool
 	wanted    bool
 	deaf      bool // its core hears nothing
 	put       []rows.Key
@@ -191,7 +190,10 @@ func (p *peer) start(n *config.Node, keys licensing.Installed) {
 	}
 	p.pool = New(Deps{Self: p.id, Resources: p.resources, Member: p, Keeper: kept{p}, Board: &recordedBoard{}, Boot: p.ring.now})
 	p.table = ledger.NewTable()
-	p.core = ledger.New(ledger.Config{Self: p.id, Incarnation: 1, Cluster: "c", Recovered: p.pool.Lend()}, p.table)
+	p.wires = member.Wiring{
+		Self: p.id, Shares: p.pool, Boot: p.ring.now, Send: p.send, Propose: p.ring.propose,
+		Core: ledger.New(ledger.Config{Self: p.id, Incarnation: 1, Cluster: "c", Recovered: p.pool.Lend()}, p.table),
+	}
 	p.resources.Share(p.pool)
 }
 
@@ -216,26 +218,19 @@ func (p *peer) Pool(o member.Offer) {
 
 // total tells the core the sum of what all bring.
 func (p *peer) total() {
-	if p.core == nil {
-		return
-	}
-	of := maps.Clone(p.offer.Totals)
+	all := make(pool.Amounts, len(p.offer.Brings))
 	for r, n := range p.offer.Brings {
-		n *= uint32(len(p.ring.nodes))
-		if most, cut := p.offer.Most[r]; cut {
-			n = min(n, most)
-		}
-		of[r] = ledger.Total{Amount: n, Policy: p.offer.Policy}
+		all[r] = n * uint32(len(p.ring.nodes))
 	}
-	p.step(ledger.Totals{Of: of})
+	p.step(ledger.Totals{Of: p.offer.Of(all)})
 }
 
 // Ledger implements Member.
 func (p *peer) Ledger() (member.Ledger, bool) {
-	out := member.Ledger{Begun: p.begun, Resources: map[ledger.Resource]member.Holding{}, Waiting: p.core.Waiting(p.ring.now())}
-	_, out.Aside = p.core.Aside()
+	out := member.Ledger{Begun: p.wires.Begun(), Resources: map[ledger.Resource]member.Holding{}, Waiting: p.wires.Core.Waiting(p.ring.now())}
+	_, out.Aside = p.wires.Core.Aside()
 	for r, t := range p.table.Totals {
-		h := member.Holding{Total: t.Amount, Policy: t.Policy, Granted: p.table.Granted(r), Ceiling: p.core.Ceiling(r), Of: map[cluster.ID]uint32{}}
+		h := member.Holding{Total: t.Amount, Policy: t.Policy, Granted: p.table.Granted(r), Ceiling: p.wires.Core.Ceiling(r), Of: map[cluster.ID]uint32{}}
 		for id, of := range p.table.Grants {
 			if n := of[r].Amount; n > 0 {
 				h.Of[id] = n
@@ -282,44 +277,16 @@ func (p *peer) wants() {
 	}
 }
 
-// step runs the core, and lets it hear what follows here.
+// step lets the core hear something.
 func (p *peer) step(e ledger.Event) {
-	if p.core == nil || p.deaf {
-		return
-	}
-	if p.told = append(p.told, e); len(p.told) > 1 {
-		return
-	}
-	for len(p.told) > 0 {
-		for _, a := range p.core.Step(p.ring.now(), p.told[0]) {
-			p.do(a)
-		}
-		p.told = p.told[1:]
+	if !p.deaf {
+		p.wires.Hear(e)
 	}
 }
 
-func (p *peer) do(a ledger.Action) {
-	switch a := a.(type) {
-	case ledger.Send:
-		d := p.ring.delay
-		if a.To == p.id {
-			d = 0
-		}
-		p.ring.after(d, func() { p.ring.node(a.To).step(ledger.Received{From: p.id, Message: a.Message}) })
-	case ledger.Propose:
-		p.ring.propose(a.Entry)
-	case ledger.Leased:
-		p.pool.Leased(a.Resource, a.Leased)
-	case ledger.Raise:
-		p.pool.Raise(a.Resource, a.To)
-	case ledger.Lower:
-		p.told = append(p.told, ledger.Lowered{Resource: a.Resource, To: p.pool.Lower(a.Resource, a.To)})
-	case ledger.Lease:
-		p.begun = true
-		p.pool.Lease(a.Until)
-	case ledger.Denied:
-		p.pool.Denied(a.Resource, a.Asked)
-	}
+// send takes as long as the line.
+func (p *peer) send(to cluster.ID, message any) {
+	p.ring.after(p.ring.delay, func() { p.ring.node(to).step(ledger.Received{From: p.id, Message: message}) })
 }
 
 // sum adds up what all use and may use of something.
