@@ -39,14 +39,16 @@ type poolPicture struct {
 type poolPart struct {
 	Node string       `json:"node"`
 	Here sharing.Part `json:"here"`
-	Note string       `json:"note,omitempty"`
+	// Refused are the devices that it refused so far, by reason.
+	Refused sharing.Refusals `json:"refused,omitempty"`
+	Note    string           `json:"note,omitempty"`
 }
 
 // write writes a picture as a table.
 func (p poolPicture) write(w *tabwriter.Writer) {
-	_, _ = fmt.Fprintf(w, "\n# desktop licences, %s: %g used, %g granted, of %g\nNODE\tBRINGS\tMAY USE\tUSES\t\n", p.When, p.Whole.Used, p.Whole.Granted, p.Whole.Total)
+	_, _ = fmt.Fprintf(w, "\n# desktop licences, %s: %g used, %g granted, of %g\nNODE\tBRINGS\tMAY USE\tUSES\tREFUSED\t\n", p.When, p.Whole.Used, p.Whole.Granted, p.Whole.Total)
 	for _, n := range p.Nodes {
-		_, _ = fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%s\n", n.Node, n.Here.Total, n.Here.Granted, n.Here.Used, n.Note)
+		_, _ = fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%s\t%s\n", n.Node, n.Here.Total, n.Here.Granted, n.Here.Used, orDash(n.Refused.Text()), n.Note)
 	}
 }
 
@@ -251,7 +253,7 @@ func (d *demoPool) show(ctx context.Context, when string) error {
 		if err != nil {
 			return err
 		}
-		part.Here, part.Note = u.Here, u.StateText()
+		part.Here, part.Refused, part.Note = u.Here, u.Refusals, u.StateText()
 		p.Nodes = append(p.Nodes, part)
 		if i == 0 {
 			p.Whole, p.State = u.Cluster, l.Sharing

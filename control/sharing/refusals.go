@@ -1,6 +1,7 @@
 package sharing
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,15 @@ func (f Refusals) All() (n uint64) {
 		n += of
 	}
 	return n
+}
+
+// Text says how many for which reason, in the order of Reasons: 3 used_up, 1 no_answer.
+func (f Refusals) Text() string {
+	var out []string
+	for _, why := range f.Shown() {
+		out = append(out, fmt.Sprintf("%d %s", f[why.Name], why.Name))
+	}
+	return strings.Join(out, ", ")
 }
 
 // Reason is why something was refused, and what an operator can do about it.

@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 	for _, r := range f.Shown() {
 		got = append(got, r.Name)
 	}
-	if diff := cmp.Diff([]string{"used_up", "no_answer", "aa", "zz"}, got); diff != "" || f.All() != 10 {
-		t.Errorf("%d in all, shown (-want +got):\n%s", f.All(), diff)
+	if diff := cmp.Diff([]string{"used_up", "no_answer", "aa", "zz"}, got); diff != "" || f.All() != 10 || f.Text() != "3 used_up, 2 no_answer, 4 aa, 1 zz" {
+		t.Errorf("%d in all, %s, shown (-want +got):\n%s", f.All(), f.Text(), diff)
 	}
 }
