@@ -30,20 +30,13 @@ func TestOlderHelloIsNotTaken(t *testing.T) {
 	m := &Mesh{cfg: Config{Handler: h}}
 	e := newEntry("127.0.0.1")
 	e.ctx = context.Background()
-	line := func(said wire.Hello) *line {
-		mine, theirs := net.Pipe()
-		t.Cleanup(func() { mine.Close(); theirs.Close() })
-		l := wrap(mine)
-		l.Conn, l.entry, l.stream, l.peer = tls.Client(mine, &tls.Config{}), e, wire.Rows, Peer{ID: "peer", Hello: said}
-		return l
-	}
-	accepted := line(hello(7, 1, ""))
+	accepted := standing(t, e, wire.Rows, hello(7, 1, ""))
 	accepted.accepted = true
 	if err := m.add(accepted); err != nil {
 		t.Fatal(err)
 	}
 	m.renewed(accepted, hello(7, 3, "joined"))
-	dialled := line(hello(7, 2, "")) // its welcome was underway for longer
+	dialled := standing(t, e, wire.Rows, hello(7, 2, "")) // its welcome was underway for longer
 	if err := m.add(dialled); err != nil {
 		t.Fatal(err)
 	}
@@ -60,4 +53,37 @@ func TestOlderHelloIsNotTaken(t *testing.T) {
 	if h.peer.Hello.Cluster != "after a restart" {
 		t.Error("what a new process says is not told")
 	}
+}
+
+// What a peer says with the opening of a stream of another kind may come before the same on the connection that is heard: it is told
+// then, as nobody says it again.
+func TestHelloOfAnotherStreamIsTold(t *testing.T) {
+	h := &lastHello{}
+	m := &Mesh{cfg: Config{Handler: h}}
+	e := newEntry("127.0.0.1")
+	e.ctx = context.Background()
+	rows, bulk := standing(t, e, wire.Rows, hello(7, 1, "")), standing(t, e, wire.Bulk, hello(7, 3, "joined"))
+	for _, l := range []*line{rows, bulk} {
+		if err := m.add(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.renewed(rows, hello(7, 2, "joined"))
+	if h.n != 1 || h.peer.Hello.Cluster != "joined" || h.peer.Hello.Number != 3 {
+		t.Errorf("told %d times, the last is %+v", h.n, h.peer.Hello)
+	}
+	m.renewed(rows, hello(7, 3, "joined"))
+	if h.n != 1 {
+		t.Error("it is told twice")
+	}
+}
+
+// standing is a connection of an entry with what the peer said when it was opened.
+func standing(t *testing.T, e *entry, s wire.Stream, said wire.Hello) *line {
+	t.Helper()
+	mine, theirs := net.Pipe()
+	t.Cleanup(func() { mine.Close(); theirs.Close() })
+	l := wrap(mine)
+	l.Conn, l.entry, l.stream, l.peer = tls.Client(mine, &tls.Config{}), e, s, Peer{ID: "peer", Hello: said}
+	return l
 }

@@ -118,12 +118,16 @@ func (m *Mesh) receive(l *line) error {
 	}
 }
 
-// renewed takes what a peer says of itself now. What it has said before, on whatever connection, comes too late.
+// renewed takes what a peer says of itself now. What it has said before, on whatever connection, comes too late; then it is the
+// later one that is told: one that opened a stream of another kind was told to nobody.
 func (m *Mesh) renewed(l *line, h wire.Hello) {
 	m.mu.Lock()
 	if k := l.entry.known; k != nil && k.ID == h.ID && h.Before(k.Hello) {
+		h = k.Hello
+	}
+	if was := l.peer.Hello; h.Number > 0 && !was.Before(h) && !h.Before(was) {
 		m.mu.Unlock()
-		return
+		return // it was told
 	}
 	l.peer.Hello = h
 	p := l.peer
