@@ -27,7 +27,7 @@ own, or that this node counts apart from others.`,
 		Example: `  turnpike licence status
   turnpike licence status --peers
   turnpike licence status -o json | jq '.use[] | {name, policy, here, cluster}'
-  turnpike licence status -o json | jq '.use[] | select(.refused > 0) | {name, refusals}'`,
+  turnpike licence status -o json | jq '.use[] | {name, refused, refusals}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := a.client().Licences(cmd.Context())
