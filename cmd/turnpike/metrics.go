@@ -37,6 +37,7 @@ func (n *node) Snapshot() metrics.Snapshot {
 		s.Bandwidth = occupancy.Objects(n.resources, n.running(), n.meter())
 		shared := n.shares()
 		shared.objects(s.Bandwidth)
+		s.BandwidthRefusals = addRefusals(nil, n.resources.RefusedBandwidth())
 		s.Sharing, s.Recalls = shared.status(), shared.ledger.Recalls
 		s.GrantsUnjournaled = n.resources.Unjournaled()
 		n.addLicences(&s, shared)

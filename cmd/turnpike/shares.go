@@ -137,14 +137,19 @@ func (s shares) objects(all []occupancy.Object) {
 func (s shares) refusals(names ...string) sharing.Refusals {
 	var out sharing.Refusals
 	for _, name := range names {
-		for cause, n := range s.refused[name] {
-			if out == nil {
-				out = sharing.Refusals{}
-			}
-			out[cause.String()] += n
-		}
+		out = addRefusals(out, s.refused[name])
 	}
 	return out
+}
+
+func addRefusals(to sharing.Refusals, more resources.Refusals) sharing.Refusals {
+	for cause, n := range more {
+		if to == nil {
+			to = sharing.Refusals{}
+		}
+		to[cause.String()] += n
+	}
+	return to
 }
 
 // policy is that of something that is shared: by the configuration where this node has not seen it agreed yet.

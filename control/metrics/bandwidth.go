@@ -1,10 +1,11 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"turnpike.dev/turnpike/control/occupancy"
-	"turnpike.dev/turnpike/control/sharing"
 )
 
 // maxObjects bounds the objects of bandwidth that are shown, in the order of
@@ -36,14 +37,8 @@ func describeBandwidth() []metric {
 		}),
 		family(prometheus.CounterValue, "bandwidth_refused_total", "Calls refused for want of bandwidth of any subzone or pipe, by reason: docs/cluster.md says what each of them means.",
 			func(s Snapshot, e emit) {
-				all, shared := sharing.Refusals{}, false
-				for _, o := range s.Bandwidth {
-					shared = shared || o.Share != nil && o.Shared()
-					for reason, n := range o.Refusals {
-						all[reason] += n
-					}
-				}
-				refusals(shared, all, func(n float64, reason string) { e(n, reason) })
+				shared := slices.ContainsFunc(s.Bandwidth, func(o occupancy.Object) bool { return o.Share != nil && o.Shared() })
+				refusals(shared, s.BandwidthRefusals, func(n float64, reason string) { e(n, reason) })
 			}, "reason"),
 		counter("grants_journal_errors_total", "Changes of what calls have that could not be written to the journal: a restart would not know them.",
 			func(s Snapshot) uint64 { return s.GrantsUnjournaled }),

@@ -34,10 +34,9 @@ func TestSharing(t *testing.T) {
 	shared, alone := sharesOf(2000), sharing.Alone(4000, 2000)
 	half, full := object("subzone", "half", 4000), object("pipe", "full", 2000)
 	half.Share, full.Share = &alone, &shared
-	half.Refusals, full.Refusals = sharing.Refusals{"own_limit": 2}, sharing.Refusals{"used_up": 3, "own_limit": 4}
 	w := httptest.NewRecorder()
 	Handler(snapshot{
-		Bandwidth: []occupancy.Object{half, full, object("link", "free", -1)},
+		Bandwidth: []occupancy.Object{half, full, object("link", "free", -1)}, BandwidthRefusals: sharing.Refusals{"used_up": 3, "own_limit": 6},
 		Resources: []Resource{{Name: "room", Refusals: sharing.Refusals{"own_limit": 7}, Share: sharing.Alone(10, 3)}, {Name: "rms", Share: sharesOf(30)}},
 		Sharing:   sharing.Status{State: sharing.StateApart, Waited: sharing.Waited{Requests: 12, InVain: 3, Seconds: 2.4}}, Recalls: 5,
 	}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -33,6 +33,8 @@ type Snapshot struct {
 	RegistrationLimit int
 	Media             rtp.Counts
 	Bandwidth         []occupancy.Object
+	// BandwidthRefusals are those for want of any object since the start, also of one that is gone.
+	BandwidthRefusals sharing.Refusals
 	// GrantsUnjournaled counts changes of what calls have that the journal lacks.
 	GrantsUnjournaled uint64
 	Resources         []Resource

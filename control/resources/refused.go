@@ -112,14 +112,21 @@ func (r *Resources) countShort(c *admission.Counter) {
 
 // countPart counts one for want of something that may be shared. changing is held.
 func (r *Resources) countPart(p *part) {
-	switch {
-	case p == nil || !p.shared:
-	case r.lending.lease == nil || r.lending.to == nil:
-		p.refused[OwnLimit].Add(1)
-	default:
-		p.refused[r.lending.to.Cause(p.name)].Add(1)
+	if p == nil || !p.shared {
+		return
+	}
+	cause := OwnLimit
+	if r.lending.lease != nil && r.lending.to != nil {
+		cause = r.lending.to.Cause(p.name)
+	}
+	if p.refused[cause].Add(1); p.object != nil {
+		r.refusedBandwidth[cause].Add(1)
 	}
 }
+
+// RefusedBandwidth returns how often and why requests were refused for want of bandwidth, of whatever pipe or subzone: also of
+// those that are gone, or are not limited any more.
+func (r *Resources) RefusedBandwidth() Refusals { return r.refusedBandwidth.read() }
 
 // count counts a refusal that stands: of what there was too little or, where the decision itself said so, of what it names.
 // One call that asks for too much is no want.

@@ -5,7 +5,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"turnpike.dev/turnpike/control/config"
 	"turnpike.dev/turnpike/control/registrations"
+	"turnpike.dev/turnpike/licensing"
 )
 
 // CA-01, LI-04: of what a node shares with nobody each refusal is counted once, however often it was decided, and what was
@@ -49,6 +51,39 @@ func TestRefusedAtOwnLimits(t *testing.T) {
 	if got := r.Refused()[LevelRMS].All() + r.Refused()[LevelCalls].All(); got != 1 {
 		t.Errorf("one call after %d others is refused and %d are counted: %v", n, got, r.Refused())
 	}
+}
+
+// BW-04: what was refused for want of bandwidth stays counted when its pipe is taken away, and comes back.
+func TestRefusedForWantOfAPipeThatIsGone(t *testing.T) {
+	n := nodeOf(t, twoSites)
+	r := newResources(t, n, Deps{})
+	wide := one(way(phone("Lisbon"), phone("DefaultSubZone"), 1000))
+	wide.Patient = true
+	refuse := func(want uint64) {
+		t.Helper()
+		half, other := admitted(t, r, "half of it", wide), admitted(t, r, "the other half", wide)
+		if _, err := r.Admit("too much", wide); err == nil {
+			t.Error("more than a pipe has was given")
+		}
+		half.Release()
+		other.Release()
+		if got := r.RefusedBandwidth(); got[OwnLimit] != want || got.All() != want {
+			t.Errorf("refused: %v", got)
+		}
+	}
+	become := func(n *config.Node) {
+		t.Helper()
+		if err := r.Change(n, licensing.Installed{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuse(1)
+	become(nodeOf(t, ""))
+	if got := r.RefusedBandwidth().All(); got != 1 || r.Refused()["pipe L"] != nil {
+		t.Errorf("of a pipe that is gone: %d, and %v", got, r.Refused())
+	}
+	become(n)
+	refuse(2)
 }
 
 // LI-06, BW-05: of what peers share the cluster says why there was not enough.

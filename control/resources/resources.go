@@ -58,6 +58,8 @@ type Resources struct {
 
 	limits   limits
 	refusals tallies // they never change
+	// refusedBandwidth is that of all objects, which have tallies of their own while they are there.
+	refusedBandwidth tally
 	// lending is how what a cluster shares is lent, offer what was said of how much there is. changing guards both.
 	lending lending
 	offer   Offer
