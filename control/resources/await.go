@@ -41,20 +41,12 @@ func (s *Shortage) Unwrap() error { return registrations.ErrWaits }
 // Waiter is a request that may wait, and comes again when it was called. The zero value has not waited. Its owner calls
 // Await and Stop one after the other.
 type Waiter struct {
-	// Since is when the request first asked; zero: when it first waits.
-	Since time.Time
+	// Since is when the request first waited; zero: it has not. Waited is how long it did so at another peer before.
+	Since  time.Time
+	Waited time.Duration
 
 	in   *awaiting
 	last *awaited // its last wait; nil: it has none behind it
-}
-
-// Continue returns the Waiter of a request that has waited for so long at another peer of the cluster: here it waits for the
-// rest of its time, and for half a second at least.
-func Continue(waited time.Duration) Waiter {
-	if waited <= 0 {
-		return Waiter{}
-	}
-	return Waiter{Since: time.Now().Add(-min(waited, usualWait-leastWait))}
 }
 
 // awaiting are those who were refused what other peers may have some of.
@@ -93,8 +85,8 @@ func (r *Resources) Waited() Waited {
 
 // Await has again called, once and on a goroutine of its own choice, when there may be more here than there was:
 // the cluster has lent some or said that there is none, or the time of the request is over. A request waits for 1.5 s in
-// all, and for 6 s while the cluster has not lent anything yet. Who was refused with Waits asks again then, with Patient
-// as before. again must not block.
+// all, and for 6 s while the cluster has not lent anything yet; one that waited at another peer for what is left of that, and
+// for half a second at least. Who was refused with Waits asks again then, with Patient as before. again must not block.
 // False: it has waited long enough, or nobody lends any here: it decides finally, with Patient false.
 func (r *Resources) Await(w *Waiter, of *Shortage, again func()) bool {
 	lent, now := r.lent(), time.Now()
@@ -122,7 +114,7 @@ func (w *awaiting) add(lent bool, by *Waiter, a *awaited, turn uint64) bool {
 	if before {
 		w.leave(by.last, a.from) // it was not called, and came by itself
 	}
-	left := w.until(by.Since).Sub(a.from)
+	left := w.until(by).Sub(a.from)
 	if by.last = nil; !lent || left <= 0 || len(w.list) >= maxAwaiting {
 		if before {
 			w.count.InVain++
@@ -148,16 +140,22 @@ func (w *awaiting) add(lent bool, by *Waiter, a *awaited, turn uint64) bool {
 	return true
 }
 
-// until is how long a request may wait that first asked at a time.
-func (w *awaiting) until(since time.Time) time.Time {
-	usual, first := since.Add(usualWait), since.Add(firstWait)
-	switch begun := w.first.Add(usualWait); {
+// until is how long a request may wait.
+func (w *awaiting) until(by *Waiter) time.Time {
+	wait := by.rest(usualWait)
+	usual, first := by.Since.Add(wait), by.Since.Add(by.rest(firstWait))
+	switch begun := w.first.Add(wait); {
 	case w.first.IsZero() || first.Before(begun):
 		return first
 	case begun.After(usual):
 		return begun
 	}
 	return usual
+}
+
+// rest is what is left here of the time that a request has.
+func (w *Waiter) rest(of time.Duration) time.Duration {
+	return max(of-max(w.Waited, 0), leastWait)
 }
 
 // end calls one whose time has come, unless it was called.

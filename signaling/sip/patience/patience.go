@@ -40,7 +40,7 @@ type Wait struct {
 }
 
 // Continue returns the Wait of a request that has waited for so long at another peer: it waits for what is left.
-func Continue(waited time.Duration) Wait { return Wait{waiter: resources.Continue(waited)} }
+func Continue(waited time.Duration) Wait { return Wait{waiter: resources.Waiter{Waited: waited}} }
 
 // Waits says whether the request is held.
 func (w *Wait) Waits() bool { return w.again != nil }

@@ -32,7 +32,7 @@ func (l *lender) await(w *resources.Waiter, _ *resources.Shortage, again func())
 		return false
 	}
 	if w.Since.IsZero() {
-		w.Since = time.Now()
+		w.Since = time.Now().Add(-w.Waited)
 	}
 	l.since, l.again = append(l.since, w.Since), append(l.again, again)
 	return true
@@ -125,8 +125,9 @@ func TestContinue(t *testing.T) {
 		l := &lender{}
 		p := New(l.await)
 		for name, over := range map[string]bool{"it waits here": false, "another one does": true} {
+			w := Continue(200 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond) // until its place is found, which is no waiting
 			do(func(s *shard.Shard) {
-				w := Continue(200 * time.Millisecond)
 				want := 200 * time.Millisecond
 				if over {
 					want = 0
