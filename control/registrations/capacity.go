@@ -76,7 +76,7 @@ func (t *Table) seatAll(c *Changes) error {
 		return err
 	}
 	if reserved > 0 {
-		c.Reserved.left -= reserved
+		c.Reserved.use(reserved)
 	}
 	return nil
 }

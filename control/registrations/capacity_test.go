@@ -188,6 +188,51 @@ func TestReserve(t *testing.T) {
 	is("all have gone", 4)
 }
 
+// RG-10: what nobody has confirmed takes no more than a few places, however many ask. Who asks beyond that finds out whether there
+// is one, and takes it when it is confirmed.
+func TestReserveIsBounded(t *testing.T) {
+	left := &seats{Place: 200}
+	table := New(Config{Capacity: left})
+	reserve := func() *Reservation {
+		t.Helper()
+		r, err := table.Reserve(MaxContacts, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	var all []*Reservation
+	for range 50 {
+		all = append(all, reserve())
+	}
+	if left.Place != 200-maxReserved {
+		t.Errorf("%d places of 200 are left", left.Place)
+	}
+	confirm := func(r *Reservation) error {
+		_, err := table.Update("a@x", func(now time.Time, _ []*Binding) (Changes, error) {
+			return Changes{Reserved: r, Put: []Binding{{AOR: "a@x", Protocol: dialplan.SIP, Proxied: true, Expires: now.Add(time.Minute)}}}, nil
+		})
+		return err
+	}
+	if err := confirm(all[49]); err != nil || left.Place != 199-maxReserved {
+		t.Errorf("one without a reservation: %v, %d places are left", err, left.Place)
+	}
+	for _, r := range all {
+		r.Release()
+	}
+	if reserve(); left.Place != 199-maxReserved {
+		t.Errorf("after all were released %d places are left", left.Place)
+	}
+	left.Place = 5
+	if _, err := table.Reserve(6, false); !errors.Is(err, ErrFull) || left.Place != 5 {
+		t.Errorf("where there are not as many places: %v, %d are left", err, left.Place)
+	}
+	left.Place = 0
+	if err := confirm(nil); !errors.Is(err, ErrFull) {
+		t.Errorf("it is gone when it is confirmed: %v", err)
+	}
+}
+
 // What was registered stays over a restart, also beyond the limits; nobody new is taken
 // until enough have left.
 func TestRestoreBeyondCapacity(t *testing.T) {

@@ -123,6 +123,7 @@ type Table struct {
 	byOrigin map[origin]*entry // the first of a chain
 	due      deadlines
 	counts   Counts
+	reserved int                 // places of what is not confirmed
 	full     bool                // the alarm stands
 	changed  bool                // since it was kept
 	fresh    map[uint64]struct{} // IDs of what has changed since that was written beside it

@@ -1,5 +1,9 @@
 package registrations
 
+// maxReserved bounds the places that are taken for what nobody has confirmed, of the node together: whoever asks has not been
+// checked yet, and a registrar that does not answer takes its time.
+const maxReserved = 20
+
 // Reservation is places that were taken before there are bindings: of those that another registrar is asked to confirm
 // (RG-10). A nil one has none.
 type Reservation struct {
@@ -9,7 +13,8 @@ type Reservation struct {
 
 // Reserve takes the places of so many bindings which another registrar holds, all or none, so that it is not asked for more
 // than can be kept here. Who is patient has an error that is ErrWaits where peers may have some. Whoever reserves
-// releases, also when bindings have taken the places.
+// releases, also when bindings have taken the places. While as many are reserved as may be, it is only looked whether
+// there are places: the bindings take theirs when they come, if they are still there.
 func (t *Table) Reserve(n int, patient bool) (*Reservation, error) {
 	if n == 0 {
 		return nil, nil
@@ -26,6 +31,11 @@ func (t *Table) Reserve(n int, patient bool) (*Reservation, error) {
 	if err := t.take(patient, seats); err != nil {
 		return nil, err
 	}
+	if t.reserved+n > maxReserved {
+		t.giveProxied(n)
+		return nil, nil
+	}
+	t.reserved += n
 	return &Reservation{t: t, left: n}, nil
 }
 
@@ -36,8 +46,20 @@ func (r *Reservation) Release() {
 	}
 	r.t.mu.Lock()
 	defer r.t.mu.Unlock()
-	for ; r.left > 0; r.left-- {
-		r.t.cfg.Capacity.Give(0, 0, true)
+	r.t.giveProxied(r.left)
+	r.use(r.left)
+}
+
+// use notes that places are reserved no more. The table is locked.
+func (r *Reservation) use(n int) {
+	r.left -= n
+	r.t.reserved -= n
+}
+
+// giveProxied gives places back. The table is locked.
+func (t *Table) giveProxied(n int) {
+	for range n {
+		t.cfg.Capacity.Give(0, 0, true)
 	}
 }
 

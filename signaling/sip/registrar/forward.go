@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ type passage struct {
 	q         request
 	zone      string
 	places    []places.Place
-	reserved  *registrations.Reservation // of what it may confirm
+	reserved  *registrations.Reservation // of what it may confirm; nil: there is none
 }
 
 // forward sends a REGISTER for somebody else's domain on, where that is configured.
@@ -60,7 +61,7 @@ func (r *Registrar) forward(t server, aor alias.Alias) {
 	r.carryOut(&held{server: t, request: p.q, attempt: p.reserve, then: send})
 }
 
-// reserve takes the places of what is new: the other registrar is not asked for what could not be kept here.
+// reserve takes the places of what is new, or looks for them: the other registrar is not asked for what could not be kept here.
 func (p *passage) reserve(patient bool) (err error) {
 	have := p.bindings(p.registrar.Table.Of(p.q.aor))
 	matched, added := map[uint64]bool{}, 0
@@ -165,10 +166,15 @@ func (p *passage) Response(_ *transaction.Client, m *message.Message) {
 		}
 		return
 	}
+	var err error
 	if m.Status() < 300 {
-		p.note(m)
+		err = p.note(m)
 	}
 	p.reserved.Release()
+	if err != nil { // it is not registered as far as calls go that come by this node
+		p.registrar.refuse(p.t, err)
+		return
+	}
 	back := m.Clone()
 	back.PopVia()
 	p.t.Respond(back)
@@ -177,8 +183,8 @@ func (p *passage) Response(_ *transaction.Client, m *message.Message) {
 // Failed tries the next place (transaction.User).
 func (p *passage) Failed(*transaction.Client, error) { p.next() }
 
-// note keeps what another registrar confirmed.
-func (p *passage) note(answer *message.Message) {
+// note keeps what another registrar confirmed, if there are places for it.
+func (p *passage) note(answer *message.Message) error {
 	r := p.registrar
 	var flow uint64
 	if p.q.src.Conn != nil && p.q.keeps() {
@@ -187,12 +193,13 @@ func (p *passage) note(answer *message.Message) {
 	_, err := r.Table.Update(p.q.aor, func(now time.Time, have []*registrations.Binding) (registrations.Changes, error) {
 		return p.changes(answer, now, have, flow), nil
 	})
-	if err != nil {
-		r.Log.Warn("Registration Not Kept", "Service", "SIP", "AOR", p.q.aor, "Detail", err)
-	}
 	if flow != 0 && p.q.src.Conn.Why() != nil { // it went meanwhile: nobody else would tell
 		r.Closed(p.q.src.Conn)
 	}
+	if err != nil {
+		return fmt.Errorf("the other registrar has confirmed what this node has not kept: %w", err)
+	}
+	return nil
 }
 
 func (p *passage) changes(answer *message.Message, now time.Time, have []*registrations.Binding, flow uint64) registrations.Changes {
@@ -211,7 +218,9 @@ func (p *passage) changes(answer *message.Message, now time.Time, have []*regist
 		if was != nil {
 			matched[was.ID] = true
 		}
-		w.expires = granted(answer, w)
+		if w.expires > 0 { // who leaves needs no place, whatever the answer lists
+			w.expires = granted(answer, w)
+		}
 		switch {
 		case w.expires > 0:
 			b := p.q.binding(w, was, now, flow)

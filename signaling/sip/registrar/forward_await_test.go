@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -102,6 +103,37 @@ func TestProxiedRegistrationAwaitsPlaces(t *testing.T) {
 		r.proxied(l, 0, 2)
 		r.waited(0, 0, 0)
 	})
+}
+
+// RG-10: strangers whose registrations nobody answers take a few places only; another one goes on, and is refused if there is none
+// when it is confirmed.
+func TestUnconfirmedRegistrationsAreBounded(t *testing.T) {
+	t.Parallel()
+	r, l, e := inClusterOfProxies(t)
+	l.tell(func() { l.left = 200 })
+	e.silent.Store(true)
+	var many []string
+	for i := range registrations.MaxContacts {
+		many = append(many, fmt.Sprintf("<sip:%d@a.test>", i))
+	}
+	for range 3 {
+		r.phone("udp", "mallory").asksThere("Contact: " + strings.Join(many, ","))
+		<-e.got
+	}
+	r.proxied(l, 0, 180)
+	p, q := r.phone("udp", "alice"), r.phone("udp", "bob")
+	p.asksThere("Contact: " + p.contact())
+	for m := <-e.got; m.From().URI.User != "alice"; m = <-e.got { // what is not answered comes again
+	}
+	l.tell(func() { l.left = 0 })
+	e.silent.Store(false)
+	if m := p.answer(); m.Status() != 503 || m.Get("Retry-After") == "" {
+		t.Errorf("confirmed without a place, and answered\n%s", m)
+	}
+	l.tell(func() { l.left = 1 })
+	if m := q.send(q.there("Contact: " + q.contact())); m.Status() != 200 {
+		t.Errorf("answered\n%s", m)
+	}
 }
 
 // RG-10: who leaves while a registration of his waits is not registered afterwards; a stranger ends nobody's.

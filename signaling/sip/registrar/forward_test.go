@@ -18,6 +18,7 @@ type elsewhere struct {
 	got  chan *message.Message
 
 	refuses atomic.Bool // it asks for a password
+	silent  atomic.Bool // it answers nothing
 }
 
 func newElsewhere(t *testing.T) *elsewhere {
@@ -41,7 +42,9 @@ func newElsewhere(t *testing.T) *elsewhere {
 				continue
 			}
 			e.got <- m
-			_, _ = conn.WriteTo(e.answer(m).Append(nil), from)
+			if !e.silent.Load() {
+				_, _ = conn.WriteTo(e.answer(m).Append(nil), from)
+			}
 		}
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
