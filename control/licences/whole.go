@@ -15,6 +15,7 @@ func wholeLimits() []limit {
 	return []limit{
 		{level: resources.WholeCalls, near: alarmTraversalNear, at: alarmTraversalFull, what: "units of calls"},
 		{level: resources.WholeRegistrations, near: 30010, at: 30030, what: "registrations"},
+		{level: resources.WholeProxied, near: 30010, at: 30030, what: "registrations with other registrars"},
 		{level: resources.WholeRelays, near: 30005, at: 30024, what: "TURN relays"},
 	}
 }
@@ -24,16 +25,20 @@ func (k *Keeper) tellWhole(levels []resources.Level, warnAt int) {
 	for _, l := range wholeLimits() {
 		level, ok := find(levels, l.level)
 		detail := fmt.Sprintf("all peers together use %d of %d %s, which is what the cluster carries", level.Used, level.Limit, l.what)
-		k.tellCluster(l.near, ok && near(level, warnAt), detail)
-		k.tellCluster(l.at, ok && level.Limit > 0 && level.Used >= level.Limit, detail)
+		key := wholeKey
+		if l.level == resources.WholeProxied { // which shares the numbers of registrations here
+			key = l.level
+		}
+		k.tellCluster(l.near, key, ok && near(level, warnAt), detail)
+		k.tellCluster(l.at, key, ok && level.Limit > 0 && level.Used >= level.Limit, detail)
 	}
 }
 
 // tellCluster raises an alarm about the cluster while it is wanted and lowers it otherwise.
-func (k *Keeper) tellCluster(number int, wanted bool, detail string) {
+func (k *Keeper) tellCluster(number int, key string, wanted bool, detail string) {
 	if wanted {
-		k.deps.Alarms.Raise(number, wholeKey, detail)
+		k.deps.Alarms.Raise(number, key, detail)
 	} else {
-		k.deps.Alarms.Lower(number, wholeKey)
+		k.deps.Alarms.Lower(number, key)
 	}
 }

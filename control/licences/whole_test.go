@@ -1,6 +1,7 @@
 package licences_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,7 +18,7 @@ func TestWholeCluster(t *testing.T) {
 		r.Look()
 		out := map[int]string{}
 		for _, a := range r.board.List() {
-			if a.Stands() && a.Key == "cluster" {
+			if a.Stands() && strings.HasPrefix(a.Key, "cluster") {
 				out[a.Number] = a.Detail
 			}
 		}
@@ -39,6 +40,10 @@ func TestWholeCluster(t *testing.T) {
 		{"relays", []resources.Level{{Name: resources.WholeRelays, Used: 24000, Limit: 24000}}, map[int]string{
 			30005: "all peers together use 24000 of 24000 TURN relays, which is what the cluster carries",
 			30024: "all peers together use 24000 of 24000 TURN relays, which is what the cluster carries",
+		}},
+		{"registrations with other registrars", []resources.Level{{Name: resources.WholeRegistrations, Used: 1, Limit: 20000}, {Name: resources.WholeProxied, Used: 800, Limit: 800}}, map[int]string{
+			30010: "all peers together use 800 of 800 registrations with other registrars, which is what the cluster carries",
+			30030: "all peers together use 800 of 800 registrations with other registrars, which is what the cluster carries",
 		}},
 		{"another model", nil, map[int]string{}},
 	} {

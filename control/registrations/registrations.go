@@ -29,6 +29,7 @@ const alarmFull = 30030
 // Why a change is refused.
 var (
 	ErrFull    = errors.New("as many endpoints are registered as the platform carries: wait until some leave, or add a node")
+	ErrCluster = errors.New("the cluster has no place left for one more registration: wait until some leave, or see `turnpike licence status` for who has them")
 	ErrLicence = errors.New("no licence is left for one more registration: wait until some leave, or add an option key")
 	ErrWaits   = errors.New("other peers of the cluster may have room for one more registration: it is asked again when they have said so")
 	ErrMany    = errors.New("the name has as many contacts as it may have")
@@ -66,8 +67,8 @@ type Limits struct {
 // licence for each alias (CA-01, facts A3). It is called with the table locked.
 type Capacity interface {
 	// Take takes what the new bindings of a request need, or nothing: ErrFull where the platform has no place for one,
-	// ErrLicence where no licence is left. Who is patient gets an error that is ErrWaits, and says for what, where other
-	// peers of the cluster may have some.
+	// ErrCluster where all peers together have none, ErrLicence where no licence is left. Who is patient gets an error that
+	// is ErrWaits, and says for what, where other peers of the cluster may have some.
 	Take(patient bool, seats ...Seat) error
 	// Keep takes for one that is there already, also beyond the limits.
 	Keep(d licensing.Device, aliases int, proxied bool)

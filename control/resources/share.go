@@ -96,8 +96,8 @@ func (s *RegistrationShare) sum(seats []registrations.Seat) []admission.Amount {
 	return out
 }
 
-// Take takes the places of new bindings, if the platform has them and there are licences. What a whole cluster
-// carries counts as licences do. Who is patient and refused what other peers of the cluster may have more of gets a
+// Take takes the places of new bindings, if the platform has them and there are licences. Peers may have more of
+// what a whole cluster carries, as of licences. Who is patient and refused what other peers of the cluster may have more of gets a
 // Shortage for Resources.Await; only a refusal that stands is counted.
 func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) error {
 	amounts := s.sum(seats)
@@ -121,6 +121,9 @@ func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) erro
 		}
 	}
 	s.resources.countShort(short)
+	if short == s.limits.whole.registrations || short == s.limits.whole.proxied {
+		return registrations.ErrCluster
+	}
 	return registrations.ErrLicence
 }
 

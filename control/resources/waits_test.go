@@ -47,11 +47,13 @@ func TestRefusedRegistrationsAreCounted(t *testing.T) {
 		}
 	}
 	is("two are short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrWaits, map[string]uint64{})
-	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 1})
+	is("finally", seats.Take(false, registrations.Seat{Aliases: 1}), registrations.ErrCluster, map[string]uint64{WholeRegistrations: 1})
 	r.Denied(LevelRoom, time.Now())
-	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2})
+	is("there is no more of one", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrCluster, map[string]uint64{WholeRegistrations: 2})
 	r.Raise(WholeRegistrations, 1)
 	is("one is short", seats.Take(true, registrations.Seat{Aliases: 1}), registrations.ErrLicence, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1})
+	r.Lower(WholeProxied, 0)
+	is("nor of proxied ones", seats.Take(false, registrations.Seat{Proxied: true}), registrations.ErrCluster, map[string]uint64{WholeRegistrations: 2, LevelRoom: 1, WholeProxied: 1})
 }
 
 // LI-06, BW-05: who waits for what is who waits: not who has given up, nor how often one has asked.

@@ -193,7 +193,7 @@ func (r *Registrar) refuse(t server, err error) {
 	var f *refusal
 	switch {
 	case errors.As(err, &f):
-	case errors.Is(err, registrations.ErrFull), errors.Is(err, registrations.ErrLicence): // CA-04
+	case errors.Is(err, registrations.ErrFull), errors.Is(err, registrations.ErrCluster), errors.Is(err, registrations.ErrLicence): // CA-04
 		f = &refusal{status: 503, field: "Retry-After", value: fullRetryAfter, detail: err.Error()}
 	case errors.Is(err, registrations.ErrMany):
 		f = &refusal{status: 403, reason: "Too Many Contacts", detail: err.Error()}
