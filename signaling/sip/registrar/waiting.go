@@ -13,7 +13,7 @@ import (
 type held struct {
 	server  server
 	request request
-	// attempt takes what the request needs, and then goes on with it.
+	// attempt takes what the request needs, patiently or finally; then goes on with the request when it is here.
 	attempt func(patient bool) error
 	then    func()
 	wait    patience.Wait
