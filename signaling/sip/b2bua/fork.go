@@ -116,14 +116,11 @@ func (f *fork) send() bool {
 	}
 	f.media = c.openMedia(&f.end)
 	held, err := f.admit()
-	if held || err != nil {
-		f.media.release()
-	}
 	if held {
-		f.client = nil // who was asked before is heard no more
 		return true
 	}
 	if err != nil {
+		f.media.release()
 		a := answerTo(err)
 		c.short = &a
 		f.failed(a)
@@ -236,15 +233,9 @@ func (f *fork) provisional(m *message.Message) {
 	if f.call.entry != nil {
 		f.call.entry.Ringing()
 	}
-	p := f.pair(m)
-	if p == nil || f.wait.Waits() && len(m.Body()) > 0 { // the one that waits again, or of another dialog, which says it again
-		return
+	if p := f.pair(m); p != nil {
+		f.early(p, m)
 	}
-	if f.wait.Waits() {
-		p.provisional(f.call.server, f.invite, m, f.call.offer != nil)
-		return
-	}
-	f.after(p, m, false, func() { p.provisional(f.call.server, f.invite, m, f.call.offer != nil) })
 }
 
 // tooLong is timer C: the callee rang without a word for too long.

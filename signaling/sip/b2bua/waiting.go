@@ -26,7 +26,8 @@ func (f *fork) admit() (held bool, err error) {
 	c := f.call
 	err = c.admit(f, true)
 	if c.b.patience.Hold(&f.wait, c.shard, err, f.again) {
-		f.state = finding
+		f.media.release()
+		f.state, f.client = finding, nil // who was asked before is heard no more
 		return true, nil
 	}
 	if waits(err) {
@@ -51,6 +52,17 @@ func outcome(s *share, err error) patience.Outcome {
 		return patience.Less
 	}
 	return patience.Given
+}
+
+// early passes a provisional response on, or holds it for what its description asks for.
+func (f *fork) early(p *pair, m *message.Message) {
+	pass := func() { p.provisional(f.call.server, f.invite, m, f.call.offer != nil) }
+	switch {
+	case !f.wait.Waits():
+		f.after(p, m, false, pass)
+	case len(m.Body()) == 0: // else it is the one that waits again, or of another dialog, which says it again
+		pass()
+	}
 }
 
 // after has then called when what the description of a response asks for is here, or is not to be had.
