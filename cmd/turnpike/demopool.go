@@ -48,7 +48,7 @@ type poolPart struct {
 func (p poolPicture) write(w *tabwriter.Writer) {
 	_, _ = fmt.Fprintf(w, "\n# desktop licences, %s: %g used, %g granted, of %g\nNODE\tBRINGS\tMAY USE\tUSES\tREFUSED\t\n", p.When, p.Whole.Used, p.Whole.Granted, p.Whole.Total)
 	for _, n := range p.Nodes {
-		_, _ = fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%s\t%s\n", n.Node, n.Here.Total, n.Here.Granted, n.Here.Used, orDash(n.Refused.Text()), n.Note)
+		_, _ = fmt.Fprintf(w, "%s\t%g\t%g\t%g\t%s\t%s\n", n.Node, n.Here.Total, n.Here.Granted, n.Here.Used, orDash(printableText(n.Refused.Text())), n.Note)
 	}
 }
 

@@ -87,7 +87,8 @@ from others.`,
 type shareRow struct {
 	name     string
 	measured string // what calls send here; empty: it is nothing that is sent
-	refused  sharing.Refusals
+	refused  uint64
+	refusals sharing.Refusals // nil: there was none, or the node's version says nothing of reasons
 	sharing.Share
 }
 
@@ -96,7 +97,7 @@ func licenceShares(l api.Licences) []shareRow {
 	var out []shareRow
 	for _, u := range l.Use {
 		if u.Name != "traversal" && u.Name != "non_traversal" {
-			out = append(out, shareRow{name: limitNames[u.Name], refused: u.Refusals, Share: u.Share})
+			out = append(out, shareRow{name: limitNames[u.Name], refused: u.Refused, refusals: u.Refusals, Share: u.Share})
 		}
 	}
 	return out
@@ -107,7 +108,7 @@ func bandwidthShares(r occupancy.Report) []shareRow {
 	var out []shareRow
 	for _, o := range r.Objects {
 		if o.Share != nil {
-			out = append(out, shareRow{name: o.String(), measured: measuredOf(o), refused: o.Refusals, Share: *o.Share})
+			out = append(out, shareRow{name: o.String(), measured: measuredOf(o), refused: o.Refused, refusals: o.Refusals, Share: *o.Share})
 		}
 	}
 	return out
@@ -142,7 +143,7 @@ func writeShares(w *tabwriter.Writer, s sharing.Status, rows []shareRow, peers b
 		if sent {
 			_, _ = fmt.Fprintf(w, "%s\t", r.measured)
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\n", r.Waiting, r.refused.All(), r.note())
+		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\n", r.Waiting, r.refused, r.note())
 	}
 	writeRefusals(w, rows)
 	if peers {
@@ -155,12 +156,12 @@ func writeRefusals(w *tabwriter.Writer, rows []shareRow) {
 	all := sharing.Refusals{}
 	_ = w.Flush()
 	for _, r := range rows {
-		for _, why := range r.refused.Shown() {
+		for _, why := range r.refusals.Shown() {
 			if len(all) == 0 {
 				_, _ = fmt.Fprintln(w, "\nREFUSED FOR WANT OF\tTIMES\tREASON")
 			}
-			all[why.Name] += r.refused[why.Name]
-			_, _ = fmt.Fprintf(w, "%s\t%d\t%s\n", r.name, r.refused[why.Name], printableText(why.Name))
+			all[why.Name] += r.refusals[why.Name]
+			_, _ = fmt.Fprintf(w, "%s\t%d\t%s\n", r.name, r.refusals[why.Name], printableText(why.Name))
 		}
 	}
 	_ = w.Flush()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 	"turnpike.dev/turnpike/control/sharing"
 )
 
-// cannedShares is the first of three peers that share licences and the lines of two offices.
+// cannedShares is the first of three peers that share licences and the lines of two offices. Of room licences it says as a node of the version
+// before does how many were refused: without reasons.
 type cannedShares struct {
 	cannedOccupancy
 	status sharing.Status
@@ -55,8 +57,17 @@ func (c cannedShares) Licences() api.Licences {
 			{Name: "calls", Used: 20, Limit: 1000, Share: sharing.Alone(1000, 20)},
 			{Name: "traversal", Used: 20, Limit: 1000, Share: sharing.Alone(1000, 20)},
 			{Name: "rms", Used: 38.25, Limit: 250, Licensed: true, Refused: 7, Refusals: sharing.Refusals{"used_up": 4, "no_answer": 2, "of_a_later_version": 1}, Share: rms},
-			{Name: "room", Used: 10, Limit: 10, Licensed: true, Share: sharing.Alone(10, 10)},
+			{Name: "room", Used: 10, Limit: 10, Licensed: true, Refused: 3, Share: sharing.Alone(10, 10)},
 		},
+	}
+}
+
+// A node of another version chooses the names of its reasons, and says nothing that a terminal obeys.
+func TestReasonsOfAnotherVersion(t *testing.T) {
+	for _, e := range xRefusals(sharing.Refusals{"a\x1b[2Jb": 1}) {
+		if text := fmt.Sprint(e); strings.ContainsRune(text, '\x1b') {
+			t.Errorf("%q", text)
+		}
 	}
 }
 

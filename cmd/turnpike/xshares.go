@@ -40,7 +40,7 @@ func xShare(s sharing.Share) []cli.Element {
 func xRefusals(f sharing.Refusals) []cli.Element {
 	var out []cli.Element
 	for i, why := range f.Shown() {
-		out = append(out, branch("Refusal "+strconv.Itoa(i+1), value("Reason", why.Name), value("Times", f[why.Name])))
+		out = append(out, branch("Refusal "+strconv.Itoa(i+1), value("Reason", printableText(why.Name)), value("Times", f[why.Name])))
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func killed(t *testing.T, c *crowd, th thing) {
 	node := (c.leader() + 1) % len(c.Nodes)
 	rest := c.others(node)
 	c.fill(th, node, th.total/2)
-	pause(t, 2*time.Second) // what is written down each second is
+	c.keeps(3*time.Second, node)
 	must(t, c.Nodes[node].End(unix.SIGKILL))
 	more := c.givesAtMost(8*time.Second, th, rest[0], th.total-th.total/2) // less, where some that is idle died with it
 	c.none(th, rest...)

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -21,6 +22,7 @@ type load struct {
 func (c *crowd) begin(th thing, clients int, nodes ...int) *load {
 	ctx, stop := context.WithCancel(c.t.Context())
 	l := &load{stop: stop}
+	c.t.Cleanup(func() { l.end() }) // of a test that fails before it ends it
 	for _, node := range nodes {
 		for k := range clients {
 			l.done.Go(func() { l.client(ctx, c, th, node, k) })
@@ -39,7 +41,7 @@ func (l *load) client(ctx context.Context, c *crowd, th thing, node, client int)
 		}
 		select {
 		case <-time.After(time.Duration(100+(2*node+client)%7*40) * time.Millisecond):
-			if err := one.give(whole); err != nil {
+			if err := one.give(whole); err != nil && whole.Err() == nil {
 				c.t.Errorf("give back one of the %s: %v", th.name, err)
 			}
 		case <-ctx.Done():
@@ -50,11 +52,33 @@ func (l *load) client(ctx context.Context, c *crowd, th thing, node, client int)
 	}
 }
 
-// end stops the clients and returns what they have.
+// end stops the clients and returns what they have. It may be called again.
 func (l *load) end() []*held {
 	l.stop()
 	l.done.Wait()
 	return l.kept
+}
+
+// A load ends with its test, also where that has failed and nobody ends it; what its clients are told then is no failure.
+func TestLoadEndsWithItsTest(t *testing.T) {
+	t.Parallel()
+	var over atomic.Bool
+	t.Run("nobody ends it", func(t *testing.T) {
+		gives := make(chan struct{})
+		give := func(ctx context.Context) error {
+			close(gives)
+			<-ctx.Done()
+			time.Sleep(10 * time.Millisecond) // what is under way when a test ends takes its time
+			over.Store(true)
+			return ctx.Err()
+		}
+		c := &crowd{rig: &rig{t: t}}
+		c.begin(thing{take: func(context.Context, *crowd, int) (*held, error) { return &held{give: give}, nil }}, 1, 0)
+		<-gives
+	})
+	if !over.Load() {
+		t.Error("a client goes on after the test")
+	}
 }
 
 // noted is a thing of which a history says what was asked.

@@ -1,19 +1,18 @@
 package clustertest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"turnpike.dev/turnpike/control/registrations"
 	"turnpike.dev/turnpike/perf/lab/clusterlab"
 )
 
@@ -56,7 +55,7 @@ func TestPhonesOfAllPeers(t *testing.T) {
 	r.run(1, "maintenance", "off")
 
 	// A dead peer's are not offered, and come back with it (RG-04), also those that it was killed soon after.
-	r.within(3*time.Second, "tp3 has written who came and who left", func() error { return changed(r.Nodes[2], 0, 2) })
+	r.keeps(3*time.Second, 2)
 	must(t, r.Nodes[2].End(unix.SIGKILL))
 	r.holders(7*time.Second, 0, "2")
 	r.holders(7*time.Second, 1, "2")
@@ -79,22 +78,31 @@ func TestPhonesOfAllPeers(t *testing.T) {
 	}
 }
 
-// changed says whether a node has on its disk that one phone came and that another left.
-func changed(n *clusterlab.Node, came, left int) error {
-	file := filepath.Join(n.State, "registrations.journal")
-	whole, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// keeps waits until a node has on its disk what the next process is to know of its phones: all who are registered there, and nobody
+// who has left.
+func (r *rig) keeps(d time.Duration, i int) {
+	r.t.Helper()
+	who := func(all []*registrations.Binding) map[uint64]string {
+		out := map[uint64]string{}
+		for _, b := range all {
+			out[b.ID] = b.AOR
+		}
+		return out
 	}
-	later, err := os.ReadFile(file + ".later") // none where the file has it all
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	has := func(phone int) bool { return bytes.Contains(whole, []byte(clusterlab.Name(phone))) }
-	if bytes.Contains(later, []byte(`{"gone":`)) || has(came) && !has(left) {
+	r.within(d, fmt.Sprintf("tp%d has written who came and who left", i+1), func() error {
+		all, err := r.Nodes[i].API.Registrations(r.t.Context(), "")
+		if err != nil {
+			return err
+		}
+		next := registrations.New(registrations.Config{File: filepath.Join(r.Nodes[i].State, "registrations.journal")})
+		if _, err := next.Restore(); err != nil {
+			return err
+		}
+		if diff := cmp.Diff(who(all), who(next.List())); diff != "" {
+			return fmt.Errorf("it has not (-is +written):\n%s", diff)
+		}
 		return nil
-	}
-	return fmt.Errorf("%s and %s beside it", whole, later)
+	})
 }
 
 // holders waits until a node lists who holds the phones, in the order of their names.

@@ -17,10 +17,10 @@ func sidesUnderLoad(t *testing.T, c *crowd, things []thing, p partition, meanwhi
 	c.apart(15*time.Second, p)
 	meanwhile()
 	pause(t, 10*time.Second) // where the leader was lost another one frees nothing in its first six
-	cut := time.Now()
+	settled := time.Now()
 	pause(t, 5*time.Second)
 	for _, u := range all {
-		if u.thing.hold == 0 && u.history.since(cut) == 0 {
+		if u.thing.hold == 0 && u.history.since(settled) == 0 {
 			t.Errorf("a side gives none of its %s", u.thing.name)
 		}
 	}
