@@ -78,6 +78,24 @@ func TestHelloOfAnotherStreamIsTold(t *testing.T) {
 	}
 }
 
+// What the process before says last on its connection is not what the next one said, on another.
+func TestHelloOfTheNextProcess(t *testing.T) {
+	h := &lastHello{}
+	m := &Mesh{cfg: Config{Handler: h}}
+	e := newEntry("127.0.0.1")
+	e.ctx = context.Background()
+	rows, bulk := standing(t, e, wire.Rows, hello(7, 1, "")), standing(t, e, wire.Bulk, hello(8, 1, "joined"))
+	for _, l := range []*line{rows, bulk} {
+		if err := m.add(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.renewed(rows, hello(7, 2, "late"))
+	if h.n != 0 || rows.peer.Hello.Incarnation != 7 || e.known.Hello.Incarnation != 8 {
+		t.Errorf("told %d times; the old line is of %d, known is %d", h.n, rows.peer.Hello.Incarnation, e.known.Hello.Incarnation)
+	}
+}
+
 // standing is a connection of an entry with what the peer said when it was opened.
 func standing(t *testing.T, e *entry, s wire.Stream, said wire.Hello) *line {
 	t.Helper()

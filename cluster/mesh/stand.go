@@ -119,10 +119,14 @@ func (m *Mesh) receive(l *line) error {
 }
 
 // renewed takes what a peer says of itself now. What it has said before, on whatever connection, comes too late; then it is the
-// later one that is told: one that opened a stream of another kind was told to nobody.
+// later one that is told: one that opened a stream of another kind was told to nobody. A later process opens connections of its own.
 func (m *Mesh) renewed(l *line, h wire.Hello) {
 	m.mu.Lock()
 	if k := l.entry.known; k != nil && k.ID == h.ID && h.Before(k.Hello) {
+		if h.Incarnation != k.Hello.Incarnation {
+			m.mu.Unlock()
+			return
+		}
 		h = k.Hello
 	}
 	if was := l.peer.Hello; h.Number > 0 && !was.Before(h) && !h.Before(was) {
