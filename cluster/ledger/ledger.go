@@ -101,7 +101,8 @@ type Grant struct {
 	Freed       bool // by policy or by the operator: the peer does not know it yet
 	// Leased: the peer uses it only while its lease runs. Only then can it be freed by policy.
 	Leased bool
-	// More: it is less than was wanted, and not all others have answered yet.
+	// More: it is less than was wanted, and not all others had answered. The request is over: its peer asks for the rest at
+	// once, by a new one, which is the last of those that wait.
 	More bool
 }
 
@@ -116,7 +117,7 @@ type Want struct {
 	// Leased: it is for use while the lease runs only. Who has a ceiling without that says so once it looks at the
 	// lease; who has one with it, until the table has it without.
 	Leased bool
-	// More is the leader's word: others are asked still for what is missing.
+	// More is the leader's word: it gives what there is, and not all others have answered. See Grant.More.
 	More bool
 }
 
@@ -244,8 +245,8 @@ type Leased struct {
 }
 
 // Denied says that a request was granted in part or not at all: there is no more, by the word of all others that are
-// heard. They were asked after Asked, when
-// the request was made.
+// heard, or as far as they have said after three seconds (answerTime). They were asked after Asked, when the request was
+// made.
 type Denied struct {
 	Resource Resource
 	Asked    time.Duration
