@@ -157,12 +157,14 @@ func (p *Pooling) early(part resources.Part, of member.Holding) uint32 {
 	left := part.Ceiling - min(part.Used, part.Ceiling)
 	free := uint32(uint64(of.Total) - min(uint64(of.Total), of.Granted))
 	even := uint32((uint64(free) + uint64(p.idleOf(part.Name, of)) + uint64(left)) / uint64(p.offerPeers()))
-	switch enough := min(p.ahead(part, of.Total), even); {
-	case enough < leastKbps && (part.Kind == resources.PipePart || part.Kind == resources.SubzonePart):
-		// a peer that has no use for it would have to be asked for it by one that has
-	case left < (enough+1)/2 && free > 0:
+	enough, least := min(p.ahead(part, of.Total), even), uint32(0)
+	if part.Kind == resources.PipePart || part.Kind == resources.SubzonePart {
+		least = leastKbps // a peer that has no use for less would have to be asked for it by one that has
+	}
+	switch {
+	case left < (enough+1)/2 && free > 0 && left+min(enough-left, free) >= least:
 		return min(enough-left, free)
-	case left < even/4: // far less than an even share of what others have idle; two of them would never take it from each other
+	case left < even/4 && even/2 >= least: // far less than an even share of what others have idle; two of them would never take it from each other
 		return even/2 - left
 	}
 	return 0
