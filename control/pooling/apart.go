@@ -1,6 +1,7 @@
 package pooling
 
 import (
+	"sync/atomic"
 	"time"
 
 	"turnpike.dev/turnpike/control/admission"
@@ -14,6 +15,7 @@ type Apart struct {
 	resources *resources.Resources
 	lease     *admission.Lease // that never runs
 	lent      bool
+	offer     atomic.Pointer[resources.Offer] // the last one
 }
 
 var _ resources.Pool = (*Apart)(nil)
@@ -25,6 +27,7 @@ func NewApart(r *resources.Resources, boot func() time.Duration) *Apart {
 
 // Offer implements resources.Pool.
 func (a *Apart) Offer(o resources.Offer) {
+	a.offer.Store(&o)
 	if !a.lent {
 		if !o.Strict && !o.StrictBandwidth {
 			return
@@ -38,8 +41,13 @@ func (a *Apart) Offer(o resources.Offer) {
 	a.use(o.Bandwidth, o.StrictBandwidth)
 }
 
-// Cause implements resources.Pool.
-func (a *Apart) Cause(string) resources.Cause { return resources.Damaged }
+// Cause implements resources.Pool. Of policy available all is this node's, whatever peers do.
+func (a *Apart) Cause(name string) resources.Cause {
+	if isStrict(a.offer.Load(), name) {
+		return resources.Damaged
+	}
+	return resources.OwnLimit
+}
 
 // use takes all there is of what is not strict.
 func (a *Apart) use(of map[string]uint32, strict bool) {

@@ -32,6 +32,23 @@ func TestApart(t *testing.T) {
 				t.Fatal(refused)
 			}
 			r.Share(NewApart(r, func() time.Duration { return time.Hour }))
+			full := func(rest uint32, want resources.Cause) {
+				t.Helper()
+				all := call("Porto", rest)
+				all.Patient = false
+				g, _ := r.Admit("all of it", all)
+				before := r.Refused()["pipe Porto"][want]
+				if _, refused := r.Admit("one more", all); refused == nil || r.Refused()["pipe Porto"][want] != before+1 {
+					t.Errorf("a full pipe: %v, refused for %v, want %s", refused, r.Refused()["pipe Porto"], want)
+				}
+				if g != nil {
+					g.Release()
+				}
+			}
+			cause := resources.OwnLimit
+			if !tc.pipes {
+				cause = resources.Damaged
+			}
 			check := func(what string, w resources.Want, want bool) {
 				t.Helper()
 				w.Patient = false
@@ -48,6 +65,7 @@ func TestApart(t *testing.T) {
 			check("a licence", license, tc.licences)
 			check("of a pipe", call("Porto", 3000), tc.pipes)
 			check("of a full pipe", call("Porto", 3001), false)
+			full(3000, cause)
 			before.Release()
 			check("what an earlier process had", call("Porto", 1000), tc.pipes)
 
@@ -69,6 +87,7 @@ func TestApart(t *testing.T) {
 			}
 			check("a licence, available by now", license, true)
 			check("of a pipe, available by now", call("Porto", 4000), true)
+			full(4000, resources.OwnLimit)
 		})
 	}
 }

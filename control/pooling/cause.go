@@ -14,7 +14,7 @@ func (p *Pooling) Cause(name string) resources.Cause {
 	shared, _ := p.deps.Member.Ledger()
 	h := shared.Resources[ledger.Resource(name)]
 	p.mu.Lock()
-	strict, denied := p.strict(name), time.Since(p.denied[name]) <= deniedRest
+	strict, denied := isStrict(&p.offer, name), time.Since(p.denied[name]) <= deniedRest
 	p.mu.Unlock()
 	switch runs := p.lease.Runs(); {
 	case strict && (shared.Aside || shared.Begun && !runs):
@@ -42,10 +42,10 @@ func usedUp(h member.Holding, aside bool) resources.Cause {
 	return resources.UsedUp
 }
 
-// strict says whether the configuration wants something shared by the policy strict. mu is held.
-func (p *Pooling) strict(name string) bool {
-	if _, is := p.offer.Bandwidth[name]; is {
-		return p.offer.StrictBandwidth
+// isStrict says whether the configuration wants something shared by the policy strict.
+func isStrict(o *resources.Offer, name string) bool {
+	if _, is := o.Bandwidth[name]; is {
+		return o.StrictBandwidth
 	}
-	return p.offer.Strict
+	return o.Strict
 }
