@@ -143,7 +143,7 @@ type full struct{}
 
 func (full) Offer(resources.Offer) {}
 
-func (full) Cause(string) resources.Cause { return resources.UsedUp }
+func (full) Cause(resources.Unmet) resources.Cause { return resources.UsedUp }
 
 func TestBandwidthErrors(t *testing.T) {
 	state := serveAPI(t, api.New(newCanned(), nil).Measure(occupied(t)))

@@ -42,8 +42,8 @@ func (a *Apart) Offer(o resources.Offer) {
 }
 
 // Cause implements resources.Pool. Of policy available all is this node's, whatever peers do.
-func (a *Apart) Cause(name string) resources.Cause {
-	if isStrict(a.offer.Load(), name) {
+func (a *Apart) Cause(of resources.Unmet) resources.Cause {
+	if isStrict(a.offer.Load(), of.Name) {
 		return resources.Damaged
 	}
 	return resources.OwnLimit

@@ -10,11 +10,11 @@ import (
 
 // Cause implements resources.Pool: why there is not enough of something here for a request that is refused now. What keeps
 // the whole cluster from giving more comes before what this one request met.
-func (p *Pooling) Cause(name string) resources.Cause {
+func (p *Pooling) Cause(of resources.Unmet) resources.Cause {
 	shared, _ := p.deps.Member.Ledger()
-	h := shared.Resources[ledger.Resource(name)]
+	h := shared.Resources[ledger.Resource(of.Name)]
 	p.mu.Lock()
-	strict, denied := isStrict(&p.offer, name), time.Since(p.denied[name]) <= deniedRest
+	strict, denied := isStrict(&p.offer, of.Name), time.Since(p.denied[of.Name]) <= deniedRest
 	p.mu.Unlock()
 	switch runs := p.lease.Runs(); {
 	case strict && (shared.Aside || shared.Begun && !runs):
@@ -24,19 +24,21 @@ func (p *Pooling) Cause(name string) resources.Cause {
 	case !runs:
 		return resources.NoLease
 	case denied || h.Granted > uint64(h.Total):
-		return usedUp(h, shared.Aside)
+		return usedUp(h, of.N, shared.Aside)
+	case !of.Waited:
+		return resources.NoWait
 	}
 	return resources.NoAnswer
 }
 
-// usedUp says why the cluster has no more of something.
-func usedUp(h member.Holding, aside bool) resources.Cause {
+// usedUp says why the cluster has not so much more of something.
+func usedUp(h member.Holding, n uint32, aside bool) resources.Cause {
 	switch {
 	case h.Granted > uint64(h.Total):
 		return resources.MoreThanTotal
 	case aside:
 		return resources.ThisSide
-	case h.Held > 0:
+	case h.Held > 0 && h.Held >= uint64(n):
 		return resources.Reserved
 	}
 	return resources.UsedUp

@@ -23,6 +23,8 @@ func TestCause(t *testing.T) {
 	const line = "pipe line"
 	for name, tc := range map[string]struct {
 		strict, denied, over bool // over: the lease is
+		hasty                bool // it cannot wait
+		short                uint32
 		ledger               member.Ledger
 		of                   member.Holding
 		want                 resources.Cause
@@ -30,6 +32,10 @@ func TestCause(t *testing.T) {
 		"all is in use":                          {denied: true, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9}, want: resources.UsedUp},
 		"no word of the cluster":                 {ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9}, want: resources.NoAnswer},
 		"a lost peer keeps some":                 {denied: true, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9, Held: 3}, want: resources.Reserved},
+		"a lost peer keeps just enough":          {denied: true, short: 3, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9, Held: 3}, want: resources.Reserved},
+		"a lost peer keeps less than is short":   {denied: true, short: 4, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9, Held: 3}, want: resources.UsedUp},
+		"it cannot wait for a word":              {hasty: true, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9}, want: resources.NoWait},
+		"it cannot wait, and nothing is left":    {hasty: true, denied: true, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 9}, want: resources.UsedUp},
 		"more than there is":                     {ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9, Granted: 10, Held: 3}, want: resources.MoreThanTotal},
 		"this side has no more":                  {denied: true, ledger: member.Ledger{Begun: true, Aside: true}, of: member.Holding{Total: 9, Granted: 9}, want: resources.ThisSide},
 		"cut off a moment ago":                   {over: true, ledger: member.Ledger{Begun: true}, of: member.Holding{Total: 9}, want: resources.NoLease},
@@ -50,7 +56,7 @@ func TestCause(t *testing.T) {
 			if !tc.over {
 				p.lease.Extend(2 * time.Hour)
 			}
-			if got := p.Cause(line); got != tc.want {
+			if got := p.Cause(resources.Unmet{Name: line, N: tc.short, Waited: !tc.hasty}); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
@@ -61,7 +67,7 @@ func TestCause(t *testing.T) {
 func TestCauseOfLicences(t *testing.T) {
 	p := New(Deps{Member: picture{ledger: member.Ledger{Begun: true, Aside: true}}, Boot: func() time.Duration { return time.Hour }})
 	p.offer = resources.Offer{Brings: map[string]uint32{resources.LevelRMS: 9}, Strict: true}
-	if got := p.Cause(resources.LevelRMS); got != resources.NoMajority {
+	if got := p.Cause(resources.Unmet{Name: resources.LevelRMS}); got != resources.NoMajority {
 		t.Errorf("strict licences: %s", got)
 	}
 }

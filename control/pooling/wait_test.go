@@ -35,7 +35,7 @@ func (a *asking) try() {
 			a.waited = true
 			return
 		}
-		a.want.Patient = false
+		a.want.Patient, a.want.Waited = false, true
 		a.try()
 		return
 	}

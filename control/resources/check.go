@@ -101,7 +101,7 @@ func (r *Resources) comes(p *part) uint64 {
 	if !known || r.lending.to == nil {
 		return 0
 	}
-	switch r.lending.to.Cause(p.name) {
+	switch r.lending.to.Cause(Unmet{Name: p.name}) {
 	case NoMajority, NoLease, FirstShare, Damaged:
 		return 0
 	}

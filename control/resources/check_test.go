@@ -13,7 +13,7 @@ var _ Pool = causing{}
 
 func (causing) Offer(Offer) {}
 
-func (c causing) Cause(string) Cause { return NoMajority }
+func (c causing) Cause(Unmet) Cause { return NoMajority }
 
 // BW-01, BW-05: what a call would get of a pipe that peers share is what is here, and what others have idle where it can come:
 // not what a peer keeps that is not there, and nothing where no share grows.

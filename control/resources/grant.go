@@ -105,31 +105,31 @@ func (g *Grant) admit(demand []admission.Amount) (short *admission.Counter) {
 // take decides and takes. Between the two others may take what the decision counted
 // with: then it is made again with what is left.
 func (g *Grant) take(w *Want, from func([]admission.Amount) *admission.Counter) *Refusal {
-	var short *admission.Counter
+	var short admission.Amount
 	for range tries {
 		var refused *Refusal
 		refused, short = g.attempt(w, from)
 		switch {
 		case refused != nil:
-			return g.r.count(refused, short)
-		case short == nil:
+			return g.r.count(w, refused, short)
+		case short.Of == nil:
 			return nil
-		case short == g.r.limits.calls || !w.Patient && g.r.whole(short):
-			return g.r.count(g.r.refused(short), short)
+		case short.Of == g.r.limits.calls || !w.Patient && g.r.whole(short.Of):
+			return g.r.count(w, g.r.refused(short.Of), short)
 		}
 	}
-	return g.r.count(g.r.refused(short), short)
+	return g.r.count(w, g.r.refused(short.Of), short)
 }
 
 // attempt decides and takes once. It returns why the call has nothing, or of what there was too little by then.
-func (g *Grant) attempt(w *Want, from func([]admission.Amount) *admission.Counter) (*Refusal, *admission.Counter) {
+func (g *Grant) attempt(w *Want, from func([]admission.Amount) *admission.Counter) (*Refusal, admission.Amount) {
 	r := g.r
 	r.changing.RLock()
 	defer r.changing.RUnlock()
 	turn := r.awaiting.turn.Load() // before anything is looked at
 	h, refused := r.decide(w, g.has)
 	if refused != nil {
-		return refused, nil
+		return refused, admission.Amount{}
 	}
 	if w.Patient && r.lending.lease != nil {
 		if refused, short := r.patient(h, g.has, turn); refused != nil {
@@ -139,8 +139,10 @@ func (g *Grant) attempt(w *Want, from func([]admission.Amount) *admission.Counte
 	short := from(h.amounts)
 	if short == nil {
 		g.has = h
+		return nil, admission.Amount{}
 	}
-	return nil, short
+	n := h.amount(short)
+	return nil, admission.Amount{Of: short, N: n - min(n, g.has.amount(short))}
 }
 
 // whole says that there is no getting along with less of something: it is of no use to decide again.

@@ -175,9 +175,24 @@ func (r *rules) grant(p *bandwidth.Plan, asked int, use bandwidth.Use) (int, *Re
 	case bandwidth.OverPerCall:
 		return 0, &Refusal{Why: OverPerCall, At: r.objects[at].String()}
 	case bandwidth.OverTotal:
-		return 0, &Refusal{Why: OverTotal, At: r.objects[at].String()}
+		return 0, &Refusal{Why: OverTotal, At: r.objects[at].String(), lacks: lacksOf(p, at, asked, use)}
 	}
 	return kbps, nil
+}
+
+// lacksOf is how much of an object is missing for all that is asked for and one call may have.
+func lacksOf(p *bandwidth.Plan, at bandwidth.ID, asked int, use bandwidth.Use) uint32 {
+	if p.PerCall.Limited {
+		asked = min(asked, p.PerCall.Kbps)
+	}
+	left, _ := use.Left(at)
+	for _, c := range p.Charges {
+		if c.ID == at {
+			all := toll{times: c.Times, kbps: asked}.sum()
+			return all - min(all, uint32(left))
+		}
+	}
+	return 0
 }
 
 // license says what the call costs in licences: as much as the dearest of its ways.

@@ -15,7 +15,7 @@ type Pool interface {
 	Offer(Offer)
 	// Cause says why there is not enough of something for a request that is refused. It is called with locks held: it must
 	// be quick, and call nothing of Resources.
-	Cause(name string) Cause
+	Cause(Unmet) Cause
 }
 
 // Offer is how much there is of everything that peers of a cluster share, by the names that it has in the ledger.

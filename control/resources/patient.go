@@ -72,22 +72,22 @@ func (r *Resources) lacking(amounts []admission.Amount, had *held) (lacks []lack
 
 // patient says of what a call wants more than is here while other peers may have some, and tells the ledger of all that at
 // once; nil: of nothing. turn was the cluster's last word when the decision began. changing is held.
-func (r *Resources) patient(h, had *held, turn uint64) (*Refusal, *admission.Counter) {
+func (r *Resources) patient(h, had *held, turn uint64) (*Refusal, admission.Amount) {
 	lacks, never := r.lacking(h.amounts, had)
 	switch {
 	case never != nil && never.Of != r.limits.calls && !r.whole(never.Of):
-		return nil, nil // it is decided again, with less
+		return nil, admission.Amount{} // it is decided again, with less
 	case never != nil:
 		r.tell(never.Of, never.N)
-		return r.refused(never.Of), never.Of
+		return r.refused(never.Of), *never
 	case len(lacks) == 0:
-		return nil, nil
+		return nil, admission.Amount{}
 	}
 	for _, l := range lacks {
 		r.tell(l.part.counter, l.n)
 	}
-	first := lacks[0].part.counter
-	out := r.refused(first)
+	first := admission.Amount{Of: lacks[0].part.counter, N: lacks[0].n}
+	out := r.refused(first.Of)
 	out.Waits = &Shortage{lacks, turn}
 	return out, first
 }
@@ -134,7 +134,12 @@ func (h *held) amount(c *admission.Counter) uint32 {
 	if h == nil {
 		return 0
 	}
-	for _, a := range h.amounts {
+	return amountOf(h.amounts, c)
+}
+
+// amountOf is how much of a counter is among some amounts.
+func amountOf(amounts []admission.Amount, c *admission.Counter) uint32 {
+	for _, a := range amounts {
 		if a.Of == c {
 			return a.N
 		}

@@ -19,7 +19,7 @@ type pool struct{ last Offer }
 
 func (p *pool) Offer(o Offer) { p.last = o }
 
-func (p *pool) Cause(string) Cause { return UsedUp }
+func (p *pool) Cause(Unmet) Cause { return UsedUp }
 
 // LI-01, LI-06: licences that are lent are the cluster's: what configuration and keys say goes to the pool, what may
 // be used here is what the ledger gives, for as long as its lease runs, and levels are the cluster's.

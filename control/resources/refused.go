@@ -21,16 +21,25 @@ const (
 	NoLease                    // this node is cut off, and may use nothing of it until it is told again that it may
 	FirstShare                 // this node has just started, and has not been given anything yet
 	NoAnswer                   // what this node has was not enough, and no more came in time
+	NoWait                     // what this node has was not enough, and who asked cannot wait for more
 	Damaged                    // the node's database is damaged, and by the policy strict nobody tells what is left
 	causes                     // how many there are
 )
 
 var causeNames = [causes]string{
-	"own_limit", "used_up", "reserved", "over_total", "apart", "no_majority", "no_lease", "starting", "no_answer", "damaged",
+	"own_limit", "used_up", "reserved", "over_total", "apart", "no_majority", "no_lease", "starting", "no_answer", "no_wait", "damaged",
 }
 
 // String returns the name that operators and metrics have for a cause.
 func (c Cause) String() string { return causeNames[c] }
+
+// Unmet is what somebody was refused for want of.
+type Unmet struct {
+	Name string
+	N    uint32 // so much more would have been enough
+	// Waited: peers were asked, and it was held meanwhile. TURN cannot be, nor what an ACK or a PRACK asks for.
+	Waited bool
+}
 
 // Causes lists all of them.
 func Causes() []Cause {
@@ -99,25 +108,25 @@ func (r *Resources) Refused() map[string]Refusals {
 	return out
 }
 
-// countShort counts a refusal that stands, for want of something.
-func (r *Resources) countShort(c *admission.Counter) {
+// countShort counts a refusal that stands, for want of an amount.
+func (r *Resources) countShort(of admission.Amount, waited bool) {
 	r.changing.RLock()
 	defer r.changing.RUnlock()
-	if own := r.refusals[c]; own != nil {
+	if own := r.refusals[of.Of]; own != nil {
 		own[OwnLimit].Add(1)
 		return
 	}
-	r.countPart(r.lending.of[c])
+	r.countPart(r.lending.of[of.Of], of.N-min(of.N, of.Of.Left()), waited)
 }
 
-// countPart counts one for want of something that may be shared. changing is held.
-func (r *Resources) countPart(p *part) {
+// countPart counts one for want of so much of something that may be shared. changing is held.
+func (r *Resources) countPart(p *part, n uint32, waited bool) {
 	if p == nil || !p.shared {
 		return
 	}
 	cause := OwnLimit
 	if r.lending.lease != nil && r.lending.to != nil {
-		cause = r.lending.to.Cause(p.name)
+		cause = r.lending.to.Cause(Unmet{p.name, n, waited})
 	}
 	if p.refused[cause].Add(1); p.object != nil {
 		r.refusedBandwidth[cause].Add(1)
@@ -130,15 +139,16 @@ func (r *Resources) RefusedBandwidth() Refusals { return r.refusedBandwidth.read
 
 // count counts a refusal that stands: of what there was too little or, where the decision itself said so, of what it names.
 // One call that asks for too much is no want.
-func (r *Resources) count(refused *Refusal, short *admission.Counter) *Refusal {
+func (r *Resources) count(w *Want, refused *Refusal, short admission.Amount) *Refusal {
+	waited := w.Patient || w.Waited
 	switch {
 	case refused.Waits != nil:
-	case short != nil:
-		r.countShort(short)
+	case short.Of != nil:
+		r.countShort(short, waited)
 	case refused.Why == OverTotal:
 		r.changing.RLock()
 		defer r.changing.RUnlock()
-		r.countPart(r.lending.parts[refused.At])
+		r.countPart(r.lending.parts[refused.At], refused.lacks, waited)
 	}
 	return refused
 }

@@ -99,6 +99,54 @@ func TestRefusedForWantOfShares(t *testing.T) {
 	}
 }
 
+// noting is a cluster that notes what it is asked the cause of.
+type noting struct{ of []Unmet }
+
+var _ Pool = (*noting)(nil)
+
+func (*noting) Offer(Offer) {}
+
+func (n *noting) Cause(of Unmet) Cause {
+	n.of = append(n.of, of)
+	return NoAnswer
+}
+
+// LI-06, BW-05: who says why there was not enough hears how much was short, and whether the request was held for it.
+func TestRefusedForWantOf(t *testing.T) {
+	wide := one(way(phone("Lisbon"), phone("DefaultSubZone"), 800))
+	waited := wide
+	waited.Waited = true
+	admit := func(w Want) func(*Resources) {
+		return func(r *Resources) { _, _ = r.Admit("call", w) }
+	}
+	for name, tc := range map[string]struct {
+		here map[string]uint32
+		more string
+		ask  func(*Resources)
+		want Unmet
+	}{
+		"all of a call":                   {map[string]uint32{"pipe L": 0}, "", admit(wide), Unmet{"pipe L", 800, false}},
+		"of one that waited":              {map[string]uint32{"pipe L": 0}, "", admit(waited), Unmet{"pipe L", 800, true}},
+		"what is not here":                {map[string]uint32{"pipe L": 300}, "bandwidth: {downspeed_total: off}\n", admit(wide), Unmet{"pipe L", 500, false}},
+		"half of a session":               {map[string]uint32{"rms": 1}, "", admit(one(through(phone("DefaultSubZone"), guest("World"), 64))), Unmet{"rms", 1, false}},
+		"licences of a registration":      {map[string]uint32{"room": 1}, "", func(r *Resources) { _ = r.Registrations().Take(false, registrations.Seat{Aliases: 3}) }, Unmet{"room", 2, true}},
+		"a relayed address, of a cluster": {map[string]uint32{WholeRelays: 0}, "", func(r *Resources) { r.Relays().Take(1) }, Unmet{WholeRelays, 1, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := nodeOf(t, twoSites, custom, "cluster_redundancy: 4+1\n"+tc.more)
+			n.Cluster.Peers = make([]string, 5)
+			r := newResources(t, n, Deps{})
+			lend(r, tc.here)
+			var pool noting
+			r.Share(&pool)
+			tc.ask(r)
+			if diff := cmp.Diff([]Unmet{tc.want}, pool.of); diff != "" {
+				t.Errorf("refused for want of (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // Each cause has a name of its own.
 func TestCauses(t *testing.T) {
 	names := map[string]bool{}

@@ -123,8 +123,8 @@ func TestRefusals(t *testing.T) {
 			}
 			before := used(r)
 			_, err := r.Admit("x", tc.want)
-			if diff := cmp.Diff(tc.why, refusal(t, err)); diff != "" {
-				t.Error(diff)
+			if got := refusal(t, err); got != tc.why {
+				t.Errorf("refused: %+v, want %+v", got, tc.why)
 			}
 			if diff := cmp.Diff(before, used(r)); diff != "" {
 				t.Error("a refused call has something:", diff)

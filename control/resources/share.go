@@ -27,7 +27,7 @@ func (r *Resources) Relays() *Share {
 func (s *Share) Take(n int) bool {
 	short := s.admission.Take(s.amounts(n)...)
 	if short != nil {
-		s.resources.countShort(short)
+		s.resources.countShort(admission.Amount{Of: short, N: uint32(n)}, false)
 	}
 	return short == nil
 }
@@ -108,7 +108,7 @@ func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) erro
 		case nil:
 			return nil
 		case s.limits.registrations, s.limits.proxied:
-			s.resources.countShort(short)
+			s.resources.countShort(admission.Amount{Of: short}, true)
 			return registrations.ErrFull
 		}
 		if !patient {
@@ -120,7 +120,7 @@ func (s *RegistrationShare) Take(patient bool, seats ...registrations.Seat) erro
 			break
 		}
 	}
-	s.resources.countShort(short)
+	s.resources.countShort(admission.Amount{Of: short, N: amountOf(amounts, short)}, true) // who is not patient has been
 	if short == s.limits.whole.registrations || short == s.limits.whole.proxied {
 		return registrations.ErrCluster
 	}

@@ -58,6 +58,8 @@ type Want struct {
 	// Patient: rather wait than be refused or have less while other peers of the cluster may have some idle: a
 	// refusal that says Waits is for Await. Without it a call goes by what is here.
 	Patient bool
+	// Waited: it was patient before, and not enough came. Operators tell refusals apart by it (NoAnswer, NoWait).
+	Waited bool
 }
 
 // clone returns a copy that the caller's slices have no part in.
@@ -131,6 +133,8 @@ type Refusal struct {
 	// Waits is all that was short where other peers of the cluster may have it, and were asked for it: see
 	// Resources.Await. Only what is Patient is refused so; nil: the refusal stands.
 	Waits *Shortage
+
+	lacks uint32 // of OverTotal that was decided: so much more of it would have been enough
 }
 
 // Error says why, and what to look at.

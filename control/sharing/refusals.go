@@ -46,6 +46,7 @@ func Reasons() []Reason {
 		{"no_lease", "this node was cut off, and may not use its share before it is told so again", "see `turnpike cluster status`; it takes a second or two"},
 		{"starting", "this node has just started, and had no share yet", "wait; if it lasts, see `turnpike cluster status`"},
 		{"no_answer", "this node's share was in use, and no more came in time", "see `turnpike cluster status` for round trips; one peer may have all calls"},
+		{"no_wait", "this node's share was in use, and who asked cannot wait (TURN, ACK, PRACK)", "the next one may have it, as more is asked for at once; if it lasts, more of it"},
 		{"damaged", "the node's database is damaged, and by the policy strict nobody tells what is left", "see `turnpike database status`"},
 	}
 }

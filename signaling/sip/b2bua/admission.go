@@ -26,11 +26,12 @@ var _ Resources = (*resources.Resources)(nil)
 type ask struct {
 	anew    bool // also what was refused before: of a new offer
 	patient bool // no less than that, where other peers of the cluster may have it
+	waited  bool // it was asked for so, and not enough came
 }
 
 // admit takes what a fork needs, before its INVITE is sent: with the first one the call is
 // admitted, each further one is another way of the same call (BW-03).
-func (c *call) admit(f *fork, patient bool) error {
+func (c *call) admit(f *fork, how ask) error {
 	if c.b.cfg.Resources == nil {
 		return nil
 	}
@@ -43,7 +44,7 @@ func (c *call) admit(f *fork, patient bool) error {
 		asked, streams = m.share.asks(c.offer.session), m.share.ports(c.offer.session)
 	}
 	c.want = resources.Want{} // a share that is new learns what it has, also of a grant that stays the same
-	err := m.share.take(asked, streams, ask{patient: patient})
+	err := m.share.take(asked, streams, how)
 	if err != nil {
 		m.share = nil
 	}
@@ -89,7 +90,7 @@ func (c *call) shares() []*share {
 // as it was.
 func (c *call) regrant(how ask) error {
 	all := c.shares()
-	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Beyond: c.who.Peer != 0, Anew: how.anew, Patient: how.patient}
+	w := resources.Want{Ways: make([]resources.Way, len(all)), Connected: c.won != nil, Beyond: c.who.Peer != 0, Anew: how.anew, Patient: how.patient, Waited: how.waited}
 	for i, s := range all {
 		w.Ways[i], w.Streams = s.way, max(w.Streams, s.streams)
 	}

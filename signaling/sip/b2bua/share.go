@@ -25,6 +25,7 @@ type share struct {
 	before *agreement   // what an offer that is open would change; nil: nothing
 	ahead  *agreement   // what there was before an offer was asked for that is to be passed on next; nil: none was
 	offer  *sdp.Session // the last one, as it was asked for
+	sought *sdp.Session // peers of the cluster were asked for what it asks for, and it is to be passed on next; nil: none was
 	shown  uint32       // kbps that the event log was told
 }
 
@@ -73,12 +74,16 @@ func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
 	if s.ahead = nil; before == nil {
 		before = s.now()
 	}
-	err := s.want(d, false)
+	waited := s.wasSought(d)
+	err := s.want(d, ask{waited: waited})
 	if err == nil {
 		s.before = before
 		return s.limit(d), nil
 	}
 	if fewer := s.without(d); fewer != d && s.ports(fewer) > 0 {
+		if waited {
+			s.sought = fewer
+		}
 		session, err := s.offered(fewer, firm)
 		s.fewer = true
 		return session, err
@@ -90,9 +95,17 @@ func (s *share) offered(d *sdp.Session, firm bool) (*sdp.Session, error) {
 }
 
 // want asks for what an offer asks for, and no less than there is.
-func (s *share) want(d *sdp.Session, patient bool) error {
+func (s *share) want(d *sdp.Session, how ask) error {
 	asked := max(s.asks(d), s.way.Asked)
-	return s.take(asked, max(s.ports(d), s.streams), ask{anew: s.short || asked > s.way.Asked, patient: patient})
+	how.anew = s.short || asked > s.way.Asked
+	return s.take(asked, max(s.ports(d), s.streams), how)
+}
+
+// wasSought says, once, whether a description has waited that is passed on.
+func (s *share) wasSought(d *sdp.Session) bool {
+	was := s.sought == d
+	s.sought = nil
+	return was
 }
 
 // keeps reports whether an offer holds the call: that keeps the grant.
@@ -113,7 +126,8 @@ func (s *share) reach(d *sdp.Session) error {
 		return nil
 	}
 	before := s.now()
-	err := s.want(d, true)
+	s.sought = d
+	err := s.want(d, ask{patient: true})
 	if err == nil {
 		s.ahead = before
 	}
@@ -126,6 +140,7 @@ func (s *share) reachAnswer(d *sdp.Session) error {
 		return nil
 	}
 	s.connect()
+	s.sought = d
 	return s.take(max(s.settles(d).asked, s.way.Asked), s.streams, ask{anew: true, patient: true})
 }
 
@@ -162,8 +177,8 @@ func (s *share) answer(d *sdp.Session, counts bool) *sdp.Session {
 	if s.agreed != nil && !took && (s.offer.Held() || d.Held()) && s.ports(d) <= s.streams {
 		return s.limit(d)
 	}
-	now := s.settles(d)
-	if now.asked > s.way.Asked && s.take(now.asked, s.streams, ask{anew: true}) != nil {
+	now, waited := s.settles(d), s.wasSought(d)
+	if now.asked > s.way.Asked && s.take(now.asked, s.streams, ask{anew: true, waited: waited}) != nil {
 		now.asked = s.way.Asked
 	}
 	s.agreed = now

@@ -24,14 +24,14 @@ func waits(err error) bool {
 // admit takes what the fork needs at its place, or holds it: then the place is tried again.
 func (f *fork) admit() (held bool, err error) {
 	c := f.call
-	err = c.admit(f, true)
+	err = c.admit(f, ask{patient: true})
 	if c.b.patience.Hold(&f.wait, c.shard, err, f.again) {
 		f.media.release()
 		f.state, f.client = finding, nil // who was asked before is heard no more
 		return true, nil
 	}
 	if waits(err) {
-		err = c.admit(f, false)
+		err = c.admit(f, ask{waited: true})
 	}
 	f.waited += c.b.patience.Over(&f.wait, outcome(f.media.share, err))
 	return false, err
