@@ -53,10 +53,17 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 type lives struct {
 	w      *sim.World
 	broken broken
-	sent   [][]time.Duration // when a heartbeat could last be sent that arrives
-	good   [][]time.Duration // when one was sent that could be confirmed
-	bad    [][]time.Duration // when they last could not, or the other did not run
+	sent   [][]time.Duration // when the newest heartbeat was sent that has arrived
+	good   [][]time.Duration // when the newest one was sent that can have been confirmed
+	bad    [][]time.Duration // when they last did not reach each other, or the other did not run
 	ran    []time.Duration   // since when each runs without a pause
+	looked time.Duration
+}
+
+// timed is a heartbeat, and when it was sent.
+type timed struct {
+	liveness.Beat
+	at time.Duration
 }
 
 func newLives(w *sim.World, b broken) *lives {
@@ -124,24 +131,27 @@ func (l *lives) Check(m *sim.Machine) error {
 	return nil
 }
 
-// look notes who can hear whom.
+// look notes who runs, and who reaches whom.
 func (l *lives) look(now time.Duration) {
+	paused := now-l.looked > 300*time.Millisecond // all were: nobody has looked
+	l.looked = now
 	for i, a := range l.w.Machines {
-		if !a.Runs() {
+		if paused || !a.Runs() {
 			l.ran[i] = now
 		}
 		for j, b := range l.w.Machines {
-			if l.w.Reaches(i, j) && a.Runs() && b.Process != nil {
-				l.sent[i][j] = now
-			}
-			if l.w.Reaches(j, i) && b.Runs() {
-				l.good[i][j] = l.sent[i][j] // the way back may be free at another time
-			}
-			if !l.w.Reaches(i, j) || !l.w.Reaches(j, i) || !b.Runs() {
+			if paused || !l.w.Reaches(i, j) || !l.w.Reaches(j, i) || !b.Runs() {
 				l.bad[i][j] = now
 			}
 		}
 	}
+}
+
+// arrived notes that a heartbeat has: with it comes whatever had arrived at its sender. The way there and the way back may be
+// free at different times.
+func (l *lives) arrived(from, to int, at time.Duration) {
+	l.sent[from][to] = max(l.sent[from][to], at)
+	l.good[to][from] = l.sent[to][from]
 }
 
 func (l *lives) Converged() error {
@@ -178,7 +188,9 @@ func (p *life) Tick(now time.Duration) {
 }
 
 func (p *life) Receive(now time.Duration, from int, message any) {
-	b := message.(liveness.Beat)
+	timed := message.(timed)
+	p.l.arrived(from, p.m.Index, timed.at)
+	b := timed.Beat
 	if p.l.broken == believing {
 		b.Echo, b.EchoOf = p.sent, cluster.Incarnation(p.m.Starts)
 	}
@@ -197,7 +209,7 @@ func (p *life) step(now time.Duration, e liveness.Event) {
 			p.sent = a.Beat.Seq
 			for i := range p.l.w.Machines {
 				if address(i) == a.Address {
-					p.m.Send(i, a.Beat)
+					p.m.Send(i, timed{a.Beat, p.l.w.Now()})
 				}
 			}
 		case liveness.Changed:
