@@ -66,7 +66,8 @@ type awaited struct {
 	from   time.Time
 	again  func()
 	timer  *time.Timer
-	of     []lack // what it waits for
+	of     []lack  // what it waits for
+	none   []*part // of that: the cluster has said that there is no more
 }
 
 // Waited is how requests waited for what other peers might have, since the start of the process.
@@ -87,14 +88,41 @@ func (r *Resources) Waited() Waited {
 // the cluster has lent some or said that there is none, or the time of the request is over. A request waits for 1.5 s in
 // all, and for 6 s while the cluster has not lent anything yet; one that waited at another peer for what is left of that, and
 // for half a second at least. Who was refused with Waits asks again then, with Patient as before. again must not block.
-// False: it has waited long enough, or nobody lends any here: it decides finally, with Patient false.
+// False: it has waited long enough, or nobody lends any here, or the cluster has said while it waited that there is no more of
+// all that it is short of: it decides finally, with Patient false.
 func (r *Resources) Await(w *Waiter, of *Shortage, again func()) bool {
 	lent, now := r.lent(), time.Now()
 	if w.Since.IsZero() {
 		w.Since = now
 	}
 	w.in = &r.awaiting
-	return w.in.add(lent, w, &awaited{of: of.of, from: now, again: again}, of.turn)
+	return w.in.add(lent && !r.answered(w.last, of), w, &awaited{of: of.of, from: now, again: again}, of.turn)
+}
+
+// answered says that a request which comes again was called by the cluster's word that there is no more of all that it is
+// short of. That refuses it however late it comes: a machine that has too much to do would have it asked anew each time.
+func (r *Resources) answered(last *awaited, of *Shortage) bool {
+	if last == nil || len(of.of) == 0 {
+		return false
+	}
+	r.changing.RLock()
+	defer r.changing.RUnlock()
+	r.awaiting.mu.Lock()
+	defer r.awaiting.mu.Unlock()
+	return !slices.ContainsFunc(of.of, func(l lack) bool {
+		return l.part.denied.IsZero() || !slices.Contains(last.none, l.part) // some came since, or nobody has said so
+	})
+}
+
+// denied notes for all who wait for a part that there is no more of it.
+func (w *awaiting) denied(p *part) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for a := range w.list {
+		if slices.ContainsFunc(a.of, func(l lack) bool { return l.part == p }) && !slices.Contains(a.none, p) {
+			a.none = append(a.none, p)
+		}
+	}
 }
 
 // Stop ends a wait: nobody wants any more what it waits for. Who was to be called is not, unless the call is under way.

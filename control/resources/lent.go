@@ -153,11 +153,13 @@ func (r *Resources) Lower(name string, to uint32) uint32 {
 	return r.lending.part(name).lower(to)
 }
 
-// Denied says that the cluster had no more at a time: who asks soon after it goes by what is here.
+// Denied says that the cluster had no more at a time: who waits for it, and who asks soon after that time, goes by what is here.
 func (r *Resources) Denied(name string, at time.Time) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	r.lending.part(name).denied = at
+	p := r.lending.part(name)
+	p.denied = at
+	r.awaiting.denied(p)
 }
 
 // Parts lists what is shared out, by name. It is none of it while nothing is lent.
