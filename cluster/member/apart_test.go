@@ -51,14 +51,26 @@ func TestStrictWithoutMajority(t *testing.T) {
 		for _, l := range all {
 			l.member.Pool(member.Offer{Brings: map[ledger.Resource]uint32{"rms": 10}, Policy: ledger.Strict})
 		}
-		within(r.T, 10*time.Second, "a call of the third", func() bool { return all[2].shares.call("rms", 10) })
+		third := all[2].shares
+		within(r.T, 10*time.Second, "its share", func() bool { return third.call("rms", 12) })
+		third.hangUp("rms")
+		third.call("rms", 10)
 		stands := func(l *line, alarm string) bool { return slices.Contains(l.alarms.list(), alarm) }
 		r.cut(one, three, true)
 		r.cut(two, three, true)
+		share := third.has("rms")
 		within(r.T, 15*time.Second, "the third says so", func() bool { return stands(all[2], "29003 ") })
-		time.Sleep(time.Minute)
-		if all[2].shares.call("rms", 30) || stands(all[2], "29001 ") || stands(all[0], "29003 ") {
-			r.Errorf("more than its share, or %v on it and %v on the side with a majority", all[2].alarms.list(), all[0].alarms.list())
+		if share <= 10 || !third.call("rms", share-10) {
+			r.Errorf("of its share of %d it does not give what is idle", share)
+		}
+		for range 60 {
+			time.Sleep(time.Second)
+			if third.call("rms", 1) || third.has("rms") != share {
+				r.Fatalf("without a majority it has %d, and had %d", third.has("rms"), share)
+			}
+		}
+		if stands(all[2], "29001 ") || stands(all[0], "29003 ") {
+			r.Errorf("%v on it and %v on the side with a majority", all[2].alarms.list(), all[0].alarms.list())
 		}
 		r.cut(one, three, false)
 		r.cut(two, three, false)

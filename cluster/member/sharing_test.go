@@ -78,6 +78,13 @@ func (c *counters) call(r ledger.Resource, n uint32) bool {
 	return true
 }
 
+// has is the ceiling of something.
+func (c *counters) has(r ledger.Resource) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ceiling[r]
+}
+
 func (c *counters) hangUp(r ledger.Resource) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
