@@ -18,8 +18,9 @@ type carrier struct {
 	*raft.NetworkTransport
 	end <-chan struct{} // of the run
 
-	mu    sync.Mutex
-	lulls []*lull // guarded by mu: one for each peer at most, as the library asks for one thing of each at a time
+	mu    sync.Mutex // guards what follows
+	lulls []*lull    // one for each peer at most, as the library asks for one thing of each at a time
+	met   uint64     // how often any peer was met: who was met while something failed for it is not waited for
 }
 
 var (
@@ -38,12 +39,13 @@ type lull struct {
 // AppendEntries implements raft.Transport.
 func (c *carrier) AppendEntries(id raft.ServerID, at raft.ServerAddress, ask *raft.AppendEntriesRequest, answer *raft.AppendEntriesResponse) error {
 	for {
+		met := c.meetings()
 		err := c.NetworkTransport.AppendEntries(id, at, ask, answer)
 		switch {
 		case err == nil && isHeartbeat(ask):
 			c.endLulls(false, func(l *lull) bool { return l.peer == id })
 			return nil
-		case err == nil || isHeartbeat(ask) || !c.wait(id, ask.Term):
+		case err == nil || isHeartbeat(ask) || !c.wait(id, ask.Term, met):
 			return err
 		}
 	}
@@ -51,9 +53,10 @@ func (c *carrier) AppendEntries(id raft.ServerID, at raft.ServerAddress, ask *ra
 
 // InstallSnapshot implements raft.Transport.
 func (c *carrier) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, ask *raft.InstallSnapshotRequest, answer *raft.InstallSnapshotResponse, data io.Reader) error {
+	met := c.meetings()
 	err := c.NetworkTransport.InstallSnapshot(id, at, ask, answer, data)
 	if err != nil {
-		c.wait(id, ask.Term) // some of the data is gone: it is for the library to try again
+		c.wait(id, ask.Term, met) // some of the data is gone: it is for the library to try again
 	}
 	return err
 }
@@ -63,11 +66,22 @@ func isHeartbeat(ask *raft.AppendEntriesRequest) bool {
 	return ask.PrevLogEntry == 0 && ask.PrevLogTerm == 0 && len(ask.Entries) == 0 && ask.LeaderCommitIndex == 0
 }
 
+// meetings returns how many there were.
+func (c *carrier) meetings() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.met
+}
+
 // wait waits until a peer is there again, or nothing is to be said to it any more in that term. It returns true where the same
-// is to be said again.
-func (c *carrier) wait(id raft.ServerID, term uint64) bool {
+// is to be said again, and at once where one was met since what failed began.
+func (c *carrier) wait(id raft.ServerID, term, met uint64) bool {
 	l := &lull{id, term, make(chan bool, 1)}
 	c.mu.Lock()
+	if c.met != met {
+		c.mu.Unlock()
+		return true
+	}
 	c.lulls = append(c.lulls, l)
 	c.mu.Unlock()
 	select {
@@ -101,8 +115,15 @@ func (c *carrier) lull() bool {
 // Met says that a connection with a peer stands again: what it was not told yet is said at once.
 func (a *Agreement) Met(peer cluster.ID) {
 	if r := a.running(); r != nil {
-		r.carrier.endLulls(true, func(l *lull) bool { return l.peer == raft.ServerID(peer) })
+		r.carrier.meet(raft.ServerID(peer))
 	}
+}
+
+func (c *carrier) meet(peer raft.ServerID) {
+	c.mu.Lock()
+	c.met++
+	c.mu.Unlock()
+	c.endLulls(true, func(l *lull) bool { return l.peer == peer })
 }
 
 // endLulls ends those of terms in which this node does not lead any more, and of peers that were removed.

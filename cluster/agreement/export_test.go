@@ -3,6 +3,7 @@ package agreement
 import (
 	"bytes"
 	"io"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -90,4 +91,32 @@ func (a *Agreement) Lulls() int {
 	r.carrier.mu.Lock()
 	defer r.carrier.mu.Unlock()
 	return len(r.carrier.lulls)
+}
+
+// Teller is a leader whose library says one thing to one peer, over streams of a test's, and no heartbeats.
+type Teller struct {
+	*Agreement
+	transport *raft.NetworkTransport
+	run       *run
+}
+
+// NewTeller returns one.
+func NewTeller(s raft.StreamLayer) Teller {
+	t := raft.NewNetworkTransport(s, 1, time.Minute, io.Discard)
+	r := &run{end: make(chan struct{})}
+	r.carrier = &carrier{NetworkTransport: t, end: r.end}
+	return Teller{&Agreement{run: r}, t, r}
+}
+
+// Tell says it, and returns what the library hears of that.
+func (t Teller) Tell(peer cluster.ID) error {
+	ask := &raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1, Term: 1}}}
+	return t.run.carrier.AppendEntries(raft.ServerID(peer), raft.ServerAddress(peer), ask, new(raft.AppendEntriesResponse))
+}
+
+// End ends it.
+func (t Teller) End() error {
+	close(t.run.end)
+	t.transport.CloseStreams()
+	return t.transport.Close()
 }
