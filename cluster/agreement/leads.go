@@ -90,7 +90,9 @@ func (r *run) await(f raft.Future) error {
 	}
 }
 
-// resign gets the cluster into another term: by another leader, or, where there is none, by a new start.
+// resign gets the cluster into another term: by another leader, or, where there is none, by a new start. The library chooses who has most
+// of the log; where that is one that is not there, it says so after electionTimeout, and a second try may leave a goroutine behind that
+// waits for that peer. Of such tries there are resignTries at most.
 func (r *run) resign() {
 	if r.await(r.raft.LeadershipTransfer()) == nil {
 		return

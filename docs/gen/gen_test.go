@@ -15,6 +15,7 @@ func TestPagesAreUpToDate(t *testing.T) {
 		"alerts.md":        alerts,
 		"doctor.md":        doctorPage,
 		"api.md":           apiPage,
+		"requirements.md":  requirements,
 	} {
 		want, err := page("../..")
 		if err != nil {
