@@ -254,7 +254,7 @@ func (s *clusterStage) lose(ctx context.Context, pool *demoPool) error {
 	if err := s.step("nobody offers its registrations", 8*time.Second, func() error { return s.gone(ctx, "bob") }); err != nil {
 		return err
 	}
-	err := s.step("tp1 takes over the licences that tp3 used", 15*time.Second, func() error { return pool.takeOver(ctx, 0) })
+	err := s.step("its devices go to tp1, which takes over its licences", 15*time.Second, func() error { return pool.takeOver(ctx, 2, 0) })
 	if err = errors.Join(err, pool.show(ctx, "without tp3")); err != nil {
 		return err
 	}
@@ -274,7 +274,10 @@ func (s *clusterStage) comeBack(ctx context.Context, pool *demoPool) error {
 		if err := s.nodes[2].start(ctx); err != nil {
 			return err
 		}
-		return s.settled(ctx)
+		if err := s.settled(ctx); err != nil {
+			return err
+		}
+		return pool.uses(ctx, 2, 0) // its devices are elsewhere: it forgets what it kept of them
 	})
 	if err = errors.Join(err, pool.show(ctx, "tp3 is back")); err != nil {
 		return err

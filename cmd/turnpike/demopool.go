@@ -181,15 +181,30 @@ func (d *demoPool) empty(ctx context.Context, nodes ...int) error {
 	})
 }
 
-// takeOver has devices register with a node until all licences are used again: those of a lost peer are free a moment
+// takeOver has the devices of a lost peer register with another node until all licences are used again: they are free a moment
 // after it is missed.
-func (d *demoPool) takeOver(ctx context.Context, node int) error {
-	return until(ctx, func() (bool, error) {
-		if err := d.drain(ctx, node); err != nil {
-			return false, err
+func (d *demoPool) takeOver(ctx context.Context, from, node int) error {
+	for device, at := range d.at {
+		if at != from {
+			continue
 		}
+		err := until(ctx, func() (bool, error) {
+			status, err := d.register(ctx, node, device, demoDesk, time.Hour)
+			return status == 200, err
+		})
+		if err != nil {
+			return err
+		}
+		d.at[device] = node
+	}
+	return d.uses(ctx, node, 2*demoDesks)
+}
+
+// uses returns when a node uses so many licences.
+func (d *demoPool) uses(ctx context.Context, node int, many float64) error {
+	return until(ctx, func() (bool, error) {
 		u, err := d.stage.nodes[node].desks(ctx)
-		return u.Here.Used == 2*demoDesks, err
+		return u.Here.Used == many, err
 	})
 }
 
