@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,14 +108,12 @@ func TestAsideTakesNoEndOfNames(t *testing.T) {
 	}
 }
 
-// Another history begins: what is in use is told there, by numbers that it has not had, and nobody of the
-// history before is listened to.
+// Another history begins: what is in use is told there, by numbers that it has not had.
 func TestAnew(t *testing.T) {
 	r := newRig(t, ledger.Strict)
 	r.step("b", ledger.Short{Resource: pool, N: 6})
 	r.pass(time.Second)
 	r.use["b"] = 4
-	before := ledger.Beat{Incarnation: 1, Seq: 1000}
 	for _, id := range []cluster.ID{"a", "b"} {
 		table := ledger.NewTable()
 		for _, e := range r.log {
@@ -122,25 +121,60 @@ func TestAnew(t *testing.T) {
 		}
 		r.step(id, ledger.Anew{Cluster: "another", Table: table})
 	}
-	if answers := r.cores["a"].Step(r.now, ledger.Received{From: "b", Message: before}); len(answers) > 0 {
-		t.Errorf("it answers one of the history before: %v", answers)
-	}
-	for name, m := range map[string]any{
-		"a lead":   ledger.Lead{Cluster: "before", Term: 99, Incarnation: 1, Echo: 1, Grants: map[ledger.Resource]ledger.Grant{pool: {Incarnation: 1, Number: 99, Amount: 10}}},
-		"a recall": ledger.Recall{Cluster: "before", Term: 99, Of: map[ledger.Resource]uint32{pool: 0}},
-	} {
-		for _, a := range r.cores["b"].Step(r.now, ledger.Received{From: "a", Message: m}) {
-			if _, beats := a.(ledger.Send); !beats {
-				t.Errorf("%s of the history before has an effect: %+v", name, a)
-			}
-		}
-	}
 	r.pass(time.Second)
 	r.has(0, 4)
 	r.step("b", ledger.Short{Resource: pool, N: 2})
 	r.step("a", ledger.Short{Resource: pool, N: 3})
 	r.pass(time.Second)
 	r.has(3, 6)
+}
+
+// CL-18, LI-06: what is said under an old cluster id has no effect, whoever says it; under the new one it has.
+func TestOldClusterIDIsNotListenedTo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		to      cluster.ID
+		message func(id string, seq uint64) any
+		effect  func(ledger.Action) bool
+	}{
+		"a beat": {"a", func(id string, seq uint64) any {
+			return ledger.Beat{Cluster: id, Incarnation: 1, Seq: seq, Wants: []ledger.Want{{Resource: pool, Number: 99, Amount: 5}}}
+		}, func(a ledger.Action) bool { _, proposes := a.(ledger.Propose); return proposes }},
+		"a lead": {"b", func(id string, seq uint64) any {
+			return ledger.Lead{Cluster: id, Term: 99, Incarnation: 1, Echo: seq}
+		}, func(a ledger.Action) bool { _, leases := a.(ledger.Lease); return leases }},
+		"a recall": {"b", func(id string, _ uint64) any {
+			return ledger.Recall{Cluster: id, Term: 99, Number: 1, Of: map[ledger.Resource]uint32{pool: 0}}
+		}, func(a ledger.Action) bool { _, lowers := a.(ledger.Lower); return lowers }},
+	} {
+		for id, want := range map[string]bool{"": false, "another": true} {
+			t.Run(fmt.Sprintf("%s/%q", name, id), func(t *testing.T) {
+				r := newRig(t, ledger.Available)
+				for _, id := range []cluster.ID{"a", "b"} {
+					table := ledger.NewTable()
+					for _, e := range r.log {
+						table.Apply(e.Entry)
+					}
+					r.step(id, ledger.Anew{Cluster: "another", Table: table})
+				}
+				r.pass(time.Second)
+				r.step("b", ledger.Short{Resource: pool, N: 4})
+				r.pass(time.Second)
+				r.now += time.Second
+				var seq uint64
+				for _, a := range r.cores["b"].Step(r.now, ledger.Tick{}) {
+					if s, ok := a.(ledger.Send); ok && s.To == "a" {
+						seq = s.Message.(ledger.Beat).Seq
+					}
+				}
+				r.cores["a"].Step(r.now, ledger.Leads{Term: 1, At: r.now})
+				from := map[cluster.ID]cluster.ID{"a": "b", "b": "a"}[tc.to]
+				done := r.cores[tc.to].Step(r.now, ledger.Received{From: from, Message: tc.message(id, seq)})
+				if got := slices.ContainsFunc(done, tc.effect); got != want || seq == 0 {
+					t.Errorf("it has an effect: %t; %+v", got, done)
+				}
+			})
+		}
+	}
 }
 
 // CL-13: what somebody has who was taken off the list is free, also of policy strict.
