@@ -58,16 +58,7 @@ func TestOlderHelloIsNotTaken(t *testing.T) {
 // What a peer says with the opening of a stream of another kind may come before the same on the connection that is heard: it is told
 // then, as nobody says it again.
 func TestHelloOfAnotherStreamIsTold(t *testing.T) {
-	h := &lastHello{}
-	m := &Mesh{cfg: Config{Handler: h}}
-	e := newEntry("127.0.0.1")
-	e.ctx = context.Background()
-	rows, bulk := standing(t, e, wire.Rows, hello(7, 1, "")), standing(t, e, wire.Bulk, hello(7, 3, "joined"))
-	for _, l := range []*line{rows, bulk} {
-		if err := m.add(l); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h, m, rows := withBulk(t, hello(7, 3, "joined"))
 	m.renewed(rows, hello(7, 2, "joined"))
 	if h.n != 1 || h.peer.Hello.Cluster != "joined" || h.peer.Hello.Number != 3 {
 		t.Errorf("told %d times, the last is %+v", h.n, h.peer.Hello)
@@ -80,20 +71,27 @@ func TestHelloOfAnotherStreamIsTold(t *testing.T) {
 
 // What the process before says last on its connection is not what the next one said, on another.
 func TestHelloOfTheNextProcess(t *testing.T) {
+	h, m, rows := withBulk(t, hello(8, 1, "joined"))
+	m.renewed(rows, hello(7, 2, "late"))
+	if h.n != 0 || rows.peer.Hello.Incarnation != 7 || rows.entry.known.Hello.Incarnation != 8 {
+		t.Errorf("told %d times; the old line is of %d, known is %d", h.n, rows.peer.Hello.Incarnation, rows.entry.known.Hello.Incarnation)
+	}
+}
+
+// withBulk is a mesh that has met a peer by a connection for rows, and then by one for bulk with another hello.
+func withBulk(t *testing.T, later wire.Hello) (*lastHello, *Mesh, *line) {
+	t.Helper()
 	h := &lastHello{}
 	m := &Mesh{cfg: Config{Handler: h}}
 	e := newEntry("127.0.0.1")
 	e.ctx = context.Background()
-	rows, bulk := standing(t, e, wire.Rows, hello(7, 1, "")), standing(t, e, wire.Bulk, hello(8, 1, "joined"))
-	for _, l := range []*line{rows, bulk} {
+	rows := standing(t, e, wire.Rows, hello(7, 1, ""))
+	for _, l := range []*line{rows, standing(t, e, wire.Bulk, later)} {
 		if err := m.add(l); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.renewed(rows, hello(7, 2, "late"))
-	if h.n != 0 || rows.peer.Hello.Incarnation != 7 || e.known.Hello.Incarnation != 8 {
-		t.Errorf("told %d times; the old line is of %d, known is %d", h.n, rows.peer.Hello.Incarnation, e.known.Hello.Incarnation)
-	}
+	return h, m, rows
 }
 
 // standing is a connection of an entry with what the peer said when it was opened.

@@ -43,7 +43,7 @@ func (a *Apart) Offer(o resources.Offer) {
 
 // Cause implements resources.Pool. Of policy available all is this node's, whatever peers do.
 func (a *Apart) Cause(of resources.Unmet) resources.Cause {
-	if isStrict(a.offer.Load(), of.Name) {
+	if o := a.offer.Load(); o != nil && isStrict(o, of.Name) { // nil: nothing was offered yet, and nothing is lent
 		return resources.Damaged
 	}
 	return resources.OwnLimit

@@ -91,3 +91,11 @@ func TestApart(t *testing.T) {
 		})
 	}
 }
+
+// A node may refuse something between the moment when it has such a use and the first offer to it.
+func TestApartBeforeItsFirstOffer(t *testing.T) {
+	a := NewApart(nil, func() time.Duration { return time.Hour })
+	if got := a.Cause(resources.Unmet{Name: "pipe Porto"}); got != resources.OwnLimit {
+		t.Errorf("refused for %s", got)
+	}
+}

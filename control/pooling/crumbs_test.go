@@ -49,15 +49,15 @@ func TestAheadOfCrumbs(t *testing.T) {
 		here              uint32 // and not in use
 		want              uint32
 	}{
-		"a crumb is free": {kind: resources.PipePart, total: 4000, free: 10, idle: 200},
-		"a crumb is free, and much is idle elsewhere":  {kind: resources.PipePart, total: 4000, free: 10, idle: 2000, want: 251},
-		"half of an even share is a crumb":             {kind: resources.PipePart, total: 4000, idle: 256},
-		"half of an even share of a subzone is one":    {kind: resources.SubzonePart, total: 4000, idle: 256},
-		"half of an even share is a call":              {kind: resources.PipePart, total: 4000, idle: 512, want: 64},
-		"with what is here a crumb makes a call":       {kind: resources.PipePart, total: 4000, free: 30, idle: 2000, here: 40, want: 30},
-		"with what is here half of an even share does": {kind: resources.PipePart, total: 4000, idle: 500, here: 20, want: 45},
-		"a call is free":                    {kind: resources.PipePart, total: 4000, free: 256, want: 64},
-		"licences are asked for one by one": {kind: resources.LicencePart, total: 40, free: 10, idle: 30, want: 10},
+		"a crumb is free, and little is idle elsewhere":   {kind: resources.PipePart, total: 4000, free: 10, idle: 200},
+		"a crumb is free, and much is idle elsewhere":     {kind: resources.PipePart, total: 4000, free: 10, idle: 2000, want: 251},
+		"half of an even share is a crumb":                {kind: resources.PipePart, total: 4000, idle: 256},
+		"half of an even share of a subzone is one":       {kind: resources.SubzonePart, total: 4000, idle: 256},
+		"half of an even share is a call":                 {kind: resources.PipePart, total: 4000, idle: 512, want: 64},
+		"with what is here a crumb makes a call":          {kind: resources.PipePart, total: 4000, free: 30, idle: 2000, here: 40, want: 30},
+		"with what is here half of an even share does":    {kind: resources.PipePart, total: 4000, idle: 500, here: 20, want: 45},
+		"a call is free, and nothing is idle elsewhere":   {kind: resources.PipePart, total: 4000, free: 256, want: 64},
+		"licences are asked for one by one, as calls are": {kind: resources.LicencePart, total: 40, free: 10, idle: 30, want: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const line = "pipe line"

@@ -309,24 +309,24 @@ func TestOffersWhileOneWaitsInAResponse(t *testing.T) {
 			passed(r, a, b)
 		})
 	})
+	within := func(r *rig) (a, b *phone) {
+		r.shares(400)
+		a, b = r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
+		a.send(message.Invite)
+		b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
+		both(a, b)
+		return a, b
+	}
 	t.Run("within the call", func(t *testing.T) {
 		inRig(t, func(r *rig) {
-			r.shares(400)
-			a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
-			a.send(message.Invite)
-			b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
-			both(a, b)
+			a, b := within(r)
 			r.comes(800)
 			passed(r, a, b)
 		})
 	})
 	t.Run("there is no more", func(t *testing.T) {
 		inRig(t, func(r *rig) {
-			r.shares(400)
-			a, b := r.talk(offerOf(alice, sound64), offerOf(bob, sound64))
-			a.send(message.Invite)
-			b.answer(b.gets("INVITE"), 200, withSDP(offerOf(bob, sound64, pictures)))
-			both(a, b)
+			a, b := within(r)
 			r.denied()
 			ok := a.gets("200 INVITE")
 			r.tells(ok, "b=AS:400 audio b=AS:64 video b=AS:336")
