@@ -66,8 +66,11 @@ func (p *pair) showsOneTable(one, two *pairNode) {
 		}
 	}
 	p.within(10*time.Second, "who holds what of one table", func() bool {
-		got := p.tried(two, "licence", "status", "--peers")
-		return strings.Contains(got, "one table for all peers") && strings.Contains(got, "this node")
+		shows := func(n *pairNode) bool { // the first may have all of so few before the other has joined
+			got := p.tried(n, "licence", "status", "--peers")
+			return strings.Contains(got, "one table for all peers") && strings.Contains(got, "this node")
+		}
+		return shows(one) || shows(two)
 	})
 }
 
